@@ -1,0 +1,114 @@
+import type { CloseReason, Evaluation, Slice } from './evidence.ts'
+
+export type Verdict = 'keep' | 'drop'
+
+/** What made a sampler decide: the first kind of evidence in the record that brought something new. */
+export type Cause = 'completed' | 'fragment' | 'evaluation' | 'request'
+
+/** One rule's answer, always recorded, matched or not. */
+export interface RuleAnswer {
+  readonly name: string
+  readonly matched: boolean
+  /** Keep probability the rule asks for when it matches, 0 to 1. */
+  readonly probability: number
+  /** What was compared: a number, a boolean, or a label of at most 64 bytes. */
+  readonly value?: number | boolean | string
+  /** What it was compared with. */
+  readonly threshold?: number | string
+  /** The span that decided, 16 hex digits. */
+  readonly spanId?: string
+  /** Further facts of the rule, e.g. extracted, supported, unsupported; fatal, recovered; key, count. */
+  readonly detail?: Readonly<Record<string, number | string | boolean>>
+}
+
+/** What an evaluation did when it met its trace. `awaiting`: it has not met it yet. */
+export type EvaluationEffect = 'applied' | 'rescued' | 'awaiting' | 'missed'
+
+export interface DecidedEvaluation extends Evaluation {
+  readonly effect: EvaluationEffect
+}
+
+/** A rescue that somebody asked for, by id, as the decision remembers it. */
+export interface DecidedRequest {
+  readonly id: string
+  readonly reason: string
+}
+
+/** From its offset on it is the current claim of the partition; the next sequence number is 1. */
+export interface Claim {
+  readonly v: 1
+  readonly kind: 'claim'
+  /** Who claims: host, process id and a random part. For people; nothing compares it. */
+  readonly by: string
+}
+
+/**
+ * Revision n of the verdict on (tenant, trace id). Counts iff `claim` is the current claim of its
+ * partition and `seq` the next of that claim (protocol D). All times are log time, Unix milliseconds.
+ */
+export interface Decision {
+  readonly v: 1
+  readonly kind: 'decision'
+  readonly tenant: string
+  readonly traceId: string
+  readonly revision: number
+  readonly claim: number
+  readonly seq: number
+  readonly verdict: Verdict
+  /** First match in policy order; `ordinary` for a drop. */
+  readonly primary: string
+  readonly rules: readonly RuleAnswer[]
+  /** Highest probability among the matching rules, and its threshold as 1-14 hex digits (`0`: all). */
+  readonly probability: number
+  readonly th: string
+  /** How many traces of its stratum a kept trace stands for; 0 for a drop. */
+  readonly adjustedCount: number
+  /** The primary rule's name, or `rescued` once a drop was turned into a keep. */
+  readonly stratum: string
+  readonly policyVersion: string
+  readonly cause: Cause
+  readonly firstSpanAtMs: number | null
+  readonly closedAtMs: number | null
+  readonly decidedAtMs: number
+  /** Append time of the first evidence of the series; every revision repeats it. */
+  readonly seriesAtMs: number
+  /** The index entry had outlived its life when this series began. */
+  readonly series?: true
+  readonly closeReason: CloseReason | null
+  readonly complete: boolean | null
+  readonly missingParents: number
+  /** Distinct spans; repeats are counted apart. */
+  readonly spanCount: number
+  readonly duplicateSpans: number
+  readonly rootSpanId: string | null
+  readonly service: string | null
+  readonly operation: string | null
+  readonly experiment: string | null
+  readonly variant: string | null
+  readonly durationMs: number | null
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costUsd: number
+  /** All slices of the trace so far, by (offset, start). */
+  readonly slices: readonly Slice[]
+  /** Indices into `slices` of what the writer has to write for this revision; empty for a drop. */
+  readonly write: readonly number[]
+  readonly evaluations: readonly DecidedEvaluation[]
+  readonly requests: readonly DecidedRequest[]
+  /** A keep whose slices had all left the bus by log time: nothing to write, in no kept ratio. */
+  readonly gone?: true
+  /** Over `seriesRefsMax` slices: the verdict is inherited and no further slice is looked at. */
+  readonly ended?: true
+  /** Offset of the record that has the slices this one leaves out; null when it has them all. */
+  readonly prev: number | null
+}
+
+/** A record of the `decisions` topic. */
+export type DecisionRecord = Claim | Decision
+
+/** A decision record is at most this, by construction. */
+export const decisionBytesMax = 512 * 1024
+
+/** Most slices one decision carries. Until `prev` chains exist the series ends here. */
+export const refsMax = 256
+export const seriesRefsMax = refsMax

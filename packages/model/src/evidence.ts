@@ -1,0 +1,65 @@
+import type { SliceFacts } from './facts.ts'
+import type { SpanRef } from './span-ref.ts'
+
+/** A slice as a summary and a decision carry it. */
+export interface Slice {
+  readonly ref: SpanRef
+  /** Append time of the record that holds it, log time. Retention counts from here. */
+  readonly appendedAtMs: number
+  readonly facts: SliceFacts
+}
+
+/** Why an assembler closed a trace. `fragment`s have the reason of their own close. */
+export type CloseReason = 'root' | 'rootless' | 'long' | 'spans' | 'bytes' | 'refs' | 'drain'
+
+/** What an assembler knows of a trace when it closes it. Replays and overlaps are harmless: a set of slices. */
+export interface Summary {
+  readonly v: 1
+  readonly kind: 'summary'
+  readonly tenant: string
+  readonly traceId: string
+  readonly slices: readonly Slice[]
+  readonly reason: CloseReason
+  /** Parents that were named and had not come when it closed. */
+  readonly missingParents: number
+  readonly closedAtMs: number
+}
+
+/** An outcome that arrives beside the spans. Free text (`comment`) is content and never a fact. */
+export interface Evaluation {
+  /** `<traceId>.<client id or hash of the content>`, so that a retry is the same evaluation. */
+  readonly id: string
+  /** `judge`, `citation`, `csat`, or any other name. */
+  readonly name: string
+  readonly spanId?: string
+  readonly score?: number
+  readonly label?: string
+  readonly passed?: boolean
+  readonly source?: string
+  /** When the evaluator says it was made, Unix milliseconds. */
+  readonly atMs?: number
+}
+
+export interface EvaluationRecord extends Evaluation {
+  readonly v: 1
+  readonly kind: 'evaluation'
+  readonly tenant: string
+  readonly traceId: string
+  readonly comment?: string
+}
+
+/** Somebody asks for a trace to be kept. Folded like an evaluation, by id. */
+export interface RescueRequest {
+  readonly v: 1
+  readonly kind: 'request'
+  readonly tenant: string
+  readonly traceId: string
+  readonly id: string
+  /** At most {@link requestReasonBytesMax} of UTF-8. */
+  readonly reason: string
+}
+
+export const requestReasonBytesMax = 512
+
+/** A record of the `evidence` topic: all that a sampler folds. */
+export type Evidence = Summary | EvaluationRecord | RescueRequest

@@ -1,0 +1,44 @@
+export { assertNever } from './assert-never.ts'
+export { type CountingState, countingStart, countRecord } from './counting.ts'
+export {
+  type Cause,
+  type Claim,
+  type DecidedEvaluation,
+  type DecidedRequest,
+  type Decision,
+  type DecisionRecord,
+  decisionBytesMax,
+  type EvaluationEffect,
+  type RuleAnswer,
+  refsMax,
+  seriesRefsMax,
+  type Verdict,
+} from './decision.ts'
+export {
+  type CloseReason,
+  type Evaluation,
+  type EvaluationRecord,
+  type Evidence,
+  type RescueRequest,
+  requestReasonBytesMax,
+  type Slice,
+  type Summary,
+} from './evidence.ts'
+export {
+  type ErrorFact,
+  factListMax,
+  factTextBytesMax,
+  type RootFact,
+  type SliceFacts,
+  type SpanOutcome,
+} from './facts.ts'
+export { blockAt, blockFlag, fnv1a, spanBlockBytes } from './span-blocks.ts'
+export { compareRefs, refKey, type SpanRef } from './span-ref.ts'
+export {
+  parseThreshold,
+  probabilityOf,
+  randomnessOf,
+  thresholdOf,
+  thresholdText,
+} from './threshold.ts'
+export { parseTraceId, type TraceId } from './trace-id.ts'
