@@ -34,6 +34,7 @@ export {
 } from './facts.ts'
 export { blockAt, blockFlag, fnv1a, spanBlockBytes } from './span-blocks.ts'
 export { compareRefs, refKey, type SpanRef } from './span-ref.ts'
+export { decodeTenantRuns, encodeTenantRuns, type TenantRun } from './tenant-runs.ts'
 export {
   parseThreshold,
   probabilityOf,
