@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { addressKey, bytesKey, durationKey, readConfig, variableOf } from './config.ts'
+
+const schema = z.strictObject({
+  listen: addressKey('127.0.0.1:4317'),
+  assembler: z
+    .strictObject({ openMax: durationKey('2min'), maxBytes: bytesKey('16MiB') })
+    .prefault({}),
+})
+const keys = ['listen', 'assembler.openMax', 'assembler.maxBytes']
+
+test('an empty file means every default', () => {
+  expect(readConfig(schema, { keys })).toEqual({
+    listen: { host: '127.0.0.1', port: 4317 },
+    assembler: { openMax: 120_000, maxBytes: 16 * 1024 * 1024 },
+  })
+})
+
+test('a variable overrides the file', () => {
+  const text = 'assembler: { openMax: 1min }'
+  const env = { WINNOW_ASSEMBLER_OPEN_MAX: '3s', PATH: '/bin' }
+  expect(readConfig(schema, { keys, text, env }).assembler.openMax).toBe(3000)
+})
+
+test('a variable with _FILE reads its value from a file', () => {
+  const env = { WINNOW_LISTEN_FILE: 'address.txt' }
+  const readFile = (path: string): string => (path === 'address.txt' ? 'localhost:1\n' : '')
+  expect(readConfig(schema, { keys, env, readFile }).listen).toEqual({ host: 'localhost', port: 1 })
+})
+
+test('all mistakes come at once, each with its key, value and remedy', () => {
+  const text = 'listen: nowhere\nassembler: { openMax: 5, maxByte: 1MiB }'
+  const env = { WINNOW_QIET: '1s' }
+  const read = () => readConfig(schema, { keys, text, env, source: 'winnow.yaml' })
+  expect(read).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  expect(read).toThrow(/winnow\.yaml/)
+  expect(read).toThrow(/"nowhere" is not HOST:PORT/)
+  expect(read).toThrow(/assembler\.openMax/)
+  expect(read).toThrow(/needs a unit/)
+  expect(read).toThrow(/maxByte/)
+  expect(read).toThrow(/WINNOW_QIET/)
+})
+
+test('text that is no YAML mapping is refused', () => {
+  expect(() => readConfig(schema, { keys, text: '- a' })).toThrow(/top level/)
+  expect(() => readConfig(schema, { keys, text: 'a: [' })).toThrow(/CONFIG_INVALID/)
+})
+
+test('the variable of a key is its path in capitals', () => {
+  expect(variableOf('assembler.openMax')).toBe('WINNOW_ASSEMBLER_OPEN_MAX')
+})

@@ -1,0 +1,128 @@
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+import { PipelineError } from './errors.ts'
+
+const DURATION_UNITS_MS = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const BYTE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const
+
+/** A key like `quiet: 5s`; its value inside is milliseconds. `fallback` is written as a user would. */
+export function durationKey(fallback: string) {
+  return quantityKey(fallback, DURATION_UNITS_MS, '5s, 250ms, 2min, 24h or 7d')
+}
+
+/** A key like `maxBytes: 16MiB`; its value inside is bytes. */
+export function bytesKey(fallback: string) {
+  return quantityKey(fallback, BYTE_UNITS, '64KiB, 16MiB or 2GiB')
+}
+
+/** A key like `listen: 127.0.0.1:4317`; port 0 picks a free one. */
+export function addressKey(fallback: string) {
+  return z
+    .string()
+    .default(fallback)
+    .transform((text, context): Address => {
+      const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
+      const port = Number(match?.[3])
+      if (match !== null && port <= 65_535) return { host: match[1] ?? match[2] ?? '', port }
+      context.addIssue({ code: 'custom', message: `"${text}" is not HOST:PORT, as 127.0.0.1:4317` })
+      return z.NEVER
+    })
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+function quantityKey(fallback: string, units: Readonly<Record<string, number>>, examples: string) {
+  return z
+    .string({ error: `needs a unit: ${examples}` })
+    .default(fallback)
+    .transform((text, context) => {
+      const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim())
+      const unit = units[match?.[2] ?? '']
+      if (match !== null && unit !== undefined) return Math.round(Number(match[1]) * unit)
+      context.addIssue({ code: 'custom', message: `"${text}" is not a quantity: ${examples}` })
+      return z.NEVER
+    })
+}
+
+/**
+ * Reads a YAML text, lets `WINNOW_…` variables override its keys, and checks the whole at once.
+ * The variable of `assembler.openMax` is `WINNOW_ASSEMBLER_OPEN_MAX`; with `_FILE` appended it names a
+ * file that holds the value. Rejects with CONFIG_INVALID that lists every mistake.
+ */
+export function readConfig<T>(
+  schema: z.ZodType<T>,
+  options: {
+    readonly text?: string
+    /** How the text is called in errors. */
+    readonly source?: string
+    readonly env?: Readonly<Record<string, string | undefined>>
+    /** Dotted key paths that variables may set; each is a leaf of the schema. */
+    readonly keys: readonly string[]
+    readonly readFile?: (path: string) => string
+  },
+): T {
+  const source = options.source ?? 'configuration'
+  const tree = parseTree(options.text ?? '', source)
+  const mistakes = applyEnvironment(tree, options)
+  const result = schema.safeParse(tree)
+  if (!result.success) mistakes.push(z.prettifyError(result.error))
+  if (result.success && mistakes.length === 0) return result.data
+  throw new PipelineError('CONFIG_INVALID', `${source}:\n${mistakes.join('\n')}`)
+}
+
+/** `assembler.openMax` → `WINNOW_ASSEMBLER_OPEN_MAX`. */
+export function variableOf(keyPath: string): string {
+  const words = keyPath.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').replaceAll('.', '_')
+  return `WINNOW_${words.toUpperCase()}`
+}
+
+type Tree = { [key: string]: unknown }
+
+function parseTree(text: string, source: string): Tree {
+  let parsed: unknown
+  try {
+    parsed = parseYaml(text) ?? {}
+  } catch (cause) {
+    throw new PipelineError('CONFIG_INVALID', `${source}: ${(cause as Error).message}`, { cause })
+  }
+  if (typeof parsed === 'object' && !Array.isArray(parsed)) return parsed as Tree
+  throw new PipelineError('CONFIG_INVALID', `${source}: the top level must be keys and values`)
+}
+
+function applyEnvironment(tree: Tree, options: Parameters<typeof readConfig>[1]): string[] {
+  const byVariable = new Map(options.keys.map(key => [variableOf(key), key]))
+  const mistakes: string[] = []
+  for (const [name, given] of Object.entries(options.env ?? {})) {
+    if (!name.startsWith('WINNOW_') || given === undefined) continue
+    const direct = byVariable.get(name)
+    const fromFile = direct === undefined ? byVariable.get(name.replace(/_FILE$/, '')) : undefined
+    const key = direct ?? fromFile
+    if (key === undefined) {
+      mistakes.push(`✖ ${name} names no key; winnow.example.yaml lists them`)
+      continue
+    }
+    try {
+      const text = fromFile === undefined ? given : (options.readFile?.(given) ?? '').trim()
+      setPath(tree, key.split('.'), parseYaml(text) ?? text)
+    } catch (cause) {
+      mistakes.push(`✖ ${name}: cannot read ${given}: ${(cause as Error).message}`)
+    }
+  }
+  return mistakes
+}
+
+function setPath(tree: Tree, path: readonly string[], value: unknown): void {
+  const [head, ...rest] = path
+  if (head === undefined) return
+  if (rest.length === 0) {
+    tree[head] = value
+    return
+  }
+  const child = tree[head]
+  const branch: Tree = typeof child === 'object' && child !== null ? (child as Tree) : {}
+  tree[head] = branch
+  setPath(branch, rest, value)
+}

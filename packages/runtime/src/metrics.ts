@@ -1,0 +1,121 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Distinct values of a tenant or service label; whatever comes after them is `other`. */
+export const labelValuesMax = 200
+
+/**
+ * Every metric of the pipeline, by the names of the documentation: the whole telemetry surface on one
+ * screen. Hot loops count in plain fields and hand sums over in batches.
+ */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #values = new Map<string, Set<string>>()
+
+  readonly spansReceived = this.#counter('winnow_spans_received_total', 'Spans acknowledged.', [
+    'tenant',
+    'transport',
+  ])
+  readonly spansRejected = this.#counter('winnow_spans_rejected_total', 'Spans refused.', [
+    'reason',
+  ])
+  readonly requestsRefused = this.#counter(
+    'winnow_requests_refused_total',
+    'Requests refused as a whole.',
+    ['reason'],
+  )
+  readonly openTraces = this.#gauge('winnow_open_traces', 'Traces an assembler holds open.', [])
+  readonly tracesClosed = this.#counter('winnow_traces_closed_total', 'Summaries written.', [
+    'reason',
+  ])
+  readonly duplicateSpans = this.#counter(
+    'winnow_duplicate_spans_total',
+    'Spans whose id had come in an earlier slice of their trace.',
+    [],
+  )
+  readonly clockJumps = this.#counter(
+    'winnow_clock_jumps_total',
+    'Jumps of the log time of more than a minute, applied as a minute.',
+    [],
+  )
+  readonly decisions = this.#counter('winnow_decisions_total', 'Decisions, by primary rule.', [
+    'verdict',
+    'rule',
+    'tenant',
+  ])
+  readonly keptRatio = this.#gauge('winnow_kept_ratio', 'Kept traces of decided ones, last hour.', [
+    'tenant',
+  ])
+  readonly fullResolutionPerError = this.#gauge(
+    'winnow_full_resolution_traces_per_error',
+    'Kept traces with a failure, of all traces with one, last hour.',
+    ['tenant'],
+  )
+  readonly decisionDelay = this.#histogram(
+    'winnow_decision_delay_seconds',
+    'From the append of a trace’s last span to its decision.',
+    [0.1, 0.5, 1, 2, 4, 5, 5.5, 6, 8, 10, 15, 30, 60, 120, 300, 3600],
+  )
+  readonly rescued = this.#counter('winnow_rescued_total', 'Drops turned into keeps.', ['cause'])
+  readonly evaluations = this.#counter(
+    'winnow_evaluations_total',
+    'Evaluations by what they did.',
+    ['name', 'result'],
+  )
+  readonly ruleErrors = this.#counter(
+    'winnow_rule_errors_total',
+    'Rules that threw; the trace is kept.',
+    ['rule'],
+  )
+  readonly tierBytes = this.#counter('winnow_tier_bytes_total', 'Bytes written to a tier.', [
+    'tier',
+  ])
+  readonly tierObjects = this.#counter('winnow_tier_objects_total', 'Objects written to a tier.', [
+    'tier',
+  ])
+  readonly busLagRecords = this.#gauge(
+    'winnow_bus_lag_records',
+    'Records a group has not committed.',
+    ['group'],
+  )
+  readonly busLagSeconds = this.#gauge(
+    'winnow_bus_lag_seconds',
+    'Age of the oldest record a group has not committed.',
+    ['group'],
+  )
+  readonly lostToRetention = this.#counter(
+    'winnow_lost_to_retention_spans_total',
+    'Spans that retention removed before they were read; a record that is gone counts as one where its spans are unknown.',
+    [],
+  )
+
+  constructor(options: { readonly processMetrics: boolean } = { processMetrics: false }) {
+    if (options.processMetrics) collectDefaultMetrics({ register: this.registry })
+  }
+
+  /** Prometheus text. */
+  text(): Promise<string> {
+    return this.registry.metrics()
+  }
+
+  /** The value itself, or `other` once `label` has {@link labelValuesMax} of them. */
+  capped(label: 'tenant' | 'service' | 'name', value: string): string {
+    const seen = this.#values.get(label) ?? new Set<string>()
+    this.#values.set(label, seen)
+    if (seen.has(value)) return value
+    if (seen.size >= labelValuesMax) return 'other'
+    seen.add(value)
+    return value
+  }
+
+  #counter<T extends string>(name: string, help: string, labelNames: T[]): Counter<T> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] })
+  }
+
+  #gauge<T extends string>(name: string, help: string, labelNames: T[]): Gauge<T> {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] })
+  }
+
+  #histogram(name: string, help: string, buckets: number[]): Histogram<never> {
+    return new Histogram({ name, help, buckets, registers: [this.registry] })
+  }
+}
