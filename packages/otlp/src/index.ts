@@ -1,0 +1,55 @@
+export { decodeTraces } from './decode.ts'
+export { decodeLogs } from './decode-logs.ts'
+export { encodeLogs, encodeTraces } from './encode.ts'
+export { logsFromJson, tracesFromJson } from './json.ts'
+export { type Rejection, rejectionsDescribedMax } from './json-envelope.ts'
+export { jsonContainersMax, jsonDepthMax, parseJsonText } from './json-text.ts'
+export { countDataPoints, countDataPointsInJson } from './metrics.ts'
+export {
+  type AnyValue,
+  anyValueDepthMax,
+  type EntityRef,
+  type InstrumentationScope,
+  type KeyValue,
+  type LogRecord,
+  type LogsData,
+  type Resource,
+  type ResourceLogs,
+  type ResourceSpans,
+  type ScopeLogs,
+  type ScopeSpans,
+  type Span,
+  type SpanEvent,
+  type SpanLink,
+  type SpanStatus,
+  type TracesData,
+} from './otlp.ts'
+export {
+  decodeExportResponse,
+  decodeStatus,
+  type ExportResult,
+  encodeExportResponse,
+  encodeStatus,
+  exportResponseFromJson,
+  exportResponseToJson,
+  fullSuccess,
+  type RpcStatus,
+  type Signal,
+  statusFromJson,
+  statusToJson,
+} from './status.ts'
+export {
+  type AnyValueJson,
+  anyValueToJson,
+  attributesToJson,
+  type KeyValueJson,
+  logsToJson,
+  type ResourceJson,
+  resourceToJson,
+  type ScopeJson,
+  type SpanJson,
+  scopeToJson,
+  spanToJson,
+  tracesToJson,
+} from './to-json.ts'
+export { groupDepthMax, messagesMax } from './wire.ts'
