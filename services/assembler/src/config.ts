@@ -1,0 +1,34 @@
+import { bytesKey, durationKey } from '@winnow/runtime'
+import { z } from 'zod'
+
+/** The waits and limits of an assembler. Waits can be short: whatever comes later is a fragment. */
+export const assemblerConfigSchema = z
+  .strictObject({
+    /** A trace whose root has ended and whose parents are all there closes after this much silence. */
+    quiet: durationKey('5s'),
+    /** One without a root closes after this much silence. */
+    rootless: durationKey('60s'),
+    /** An open trace is summarised as it is after this long, however busy it still is. */
+    openMax: durationKey('2min'),
+    /** How far the broker's clock may lag behind ours before a wall-clock close could overtake a record. */
+    clockSlack: durationKey('2s'),
+    /** A trace over one of these is summarised in parts. */
+    maxSpans: z.int().min(1).max(100_000).default(4000),
+    maxBytes: bytesKey('16MiB'),
+    maxRefs: z.int().min(1).max(256).default(256),
+  })
+  .prefault({})
+
+export type AssemblerConfig = z.infer<typeof assemblerConfigSchema>
+
+/** Bytes of `spans` a partition reads at a time. */
+export const readBytesMax = 4 * 1024 * 1024
+
+/** Longest sleep at the end of the log before looking at the clock again. */
+export const idleWaitMs = 250
+
+/** Summaries in one append: a burst of traces due at once must not hold the thread. */
+export const summariesPerAppendMax = 256
+
+/** Between two commits of a partition that has something to commit. */
+export const commitEveryMs = 1000

@@ -1,0 +1,173 @@
+import { expect, test } from 'vitest'
+import { spanIdWords } from './open-trace.ts'
+import { PartitionFold, type ReadSlice } from './partition-fold.ts'
+
+const rules = {
+  quiet: 5_000,
+  rootless: 60_000,
+  openMax: 120_000,
+  maxSpans: 4000,
+  maxBytes: 1 << 24,
+  maxRefs: 256,
+}
+const traceId = 'a'.repeat(32)
+
+/** A span by its id, its parent's id (0: none) and whether it is an entry span. */
+type SpanIds = readonly [id: number, parent: number, entry?: boolean]
+
+function slice(spans: readonly SpanIds[], over: Partial<ReadSlice> = {}): ReadSlice {
+  const spanIds = new Uint32Array(spans.length * spanIdWords)
+  spans.forEach(([id, parent, entry], i) => {
+    spanIds.set([0, id, 0, parent, entry ? 1 : 0], i * spanIdWords)
+  })
+  const place = { tenant: 'default', traceId, start: 0, length: 100, facts: '{}' }
+  return { ...place, spanCount: spans.length, spanIds, ...over }
+}
+
+function run(records: readonly [atMs: number, ...slices: ReadSlice[]][], over = {}): PartitionFold {
+  const fold = new PartitionFold({ ...rules, ...over }, 0)
+  records.forEach(([atMs, ...slices], offset) => {
+    fold.apply(offset, atMs, slices)
+  })
+  return fold
+}
+
+const reasons = (fold: PartitionFold): string[] => fold.closed.map(closed => closed.reason)
+
+test('a trace closes once its root has ended, no parent is missing and it was quiet', () => {
+  const fold = run([[0, slice([[2, 1]])], [1000, slice([[1, 0]])], [6000]])
+  expect(reasons(fold)).toEqual([]) // due at 6000: a record of that very time may still be its
+  fold.apply(3, 6001, [])
+  expect(reasons(fold)).toEqual(['root'])
+  expect(fold.closed[0]?.trace.slices).toHaveLength(2)
+})
+
+test('before a record is applied, everything due before its time is closed', () => {
+  const fold = run([
+    [0, slice([[1, 0]])],
+    [9000, slice([[2, 1]])],
+  ])
+  expect(reasons(fold)).toEqual(['root'])
+  expect(fold.closed[0]?.trace.spanCount).toBe(1)
+  expect(fold.openCount).toBe(1) // the late span opens the trace anew: a fragment
+})
+
+test('a trace without a root waits for rootless, one with a missing parent until openMax', () => {
+  expect(reasons(run([[0, slice([[2, 1]])], [60_000]]))).toEqual([])
+  expect(reasons(run([[0, slice([[2, 1]])], [60_000], [60_001]]))).toEqual(['rootless'])
+  const missing = [
+    0,
+    slice([
+      [1, 0],
+      [3, 2],
+    ]),
+  ] as [number, ReadSlice]
+  expect(reasons(run([missing, [60_000], [120_000]]))).toEqual([])
+  expect(reasons(run([missing, [60_000], [120_000], [120_001]]))).toEqual(['long'])
+})
+
+test('an entry span whose parent does not come is the root after twice quiet', () => {
+  const entry = [
+    0,
+    slice([
+      [1, 9, true],
+      [2, 1],
+    ]),
+  ] as [number, ReadSlice]
+  expect(reasons(run([entry, [10_000]]))).toEqual([])
+  expect(reasons(run([entry, [10_000], [10_001]]))).toEqual(['root'])
+})
+
+test('an entry span whose parent is there is no root', () => {
+  expect(
+    reasons(
+      run([
+        [
+          0,
+          slice([
+            [1, 7],
+            [2, 1, true],
+          ]),
+        ],
+        [50_000],
+      ]),
+    ),
+  ).toEqual([])
+})
+
+test('a busy trace is summarised at openMax and goes on as a fragment', () => {
+  const steady = Array.from({ length: 50 }, (_, i): [number, ReadSlice] => [
+    i * 4000,
+    slice([[i + 1, i]]),
+  ])
+  const fold = run(steady)
+  expect(reasons(fold)).toEqual(['long'])
+  expect(fold.closed[0]?.trace.slices).toHaveLength(31)
+})
+
+test('a trace at a limit of spans, bytes or slices closes at once, one below it stays open', () => {
+  const spans = slice([
+    [1, 0],
+    [2, 1],
+  ])
+  expect(reasons(run([[0, spans]], { maxSpans: 2 }))).toEqual(['spans'])
+  expect(reasons(run([[0, spans]], { maxSpans: 3 }))).toEqual([])
+  expect(reasons(run([[0, spans]], { maxBytes: 100 }))).toEqual(['bytes'])
+  expect(reasons(run([[0, spans]], { maxBytes: 101 }))).toEqual([])
+  expect(reasons(run([[0, spans]], { maxRefs: 1 }))).toEqual(['refs'])
+  expect(reasons(run([[0, spans]], { maxRefs: 2 }))).toEqual([])
+})
+
+test('two tenants with one trace id are two traces', () => {
+  const fold = run([[0, slice([[1, 0]]), slice([[1, 0]], { tenant: 'other', start: 100 })]])
+  expect(fold.openCount).toBe(2)
+  expect(fold.find('other', traceId)?.spanCount).toBe(1)
+  expect(fold.find('nobody', traceId)).toBeUndefined()
+})
+
+test('a span id seen in an earlier slice is counted as a duplicate, also far into a large trace', () => {
+  const many = Array.from({ length: 100 }, (_, i): SpanIds => [i + 1, i])
+  const fold = run([
+    [0, slice(many)],
+    [
+      1,
+      slice([
+        [1, 0],
+        [100, 99],
+        [101, 100],
+      ]),
+    ],
+  ])
+  expect(fold.duplicateSpans).toBe(2)
+})
+
+test('what may be committed lies behind every open and every unacknowledged trace', () => {
+  const other = 'b'.repeat(32)
+  const fold = run([[0, slice([[1, 0]])], [1000, slice([[1, 0]], { traceId: other })], [5500]])
+  expect(reasons(fold)).toEqual(['root'])
+  expect(fold.committable).toBe(0)
+  fold.acknowledge(1)
+  expect(fold.committable).toBe(1)
+  fold.apply(3, 9000, [])
+  fold.acknowledge(1)
+  expect(fold.committable).toBe(4)
+})
+
+test('at the end of the log the wall clock closes, but only after the slack', () => {
+  const fold = run([[1_000_000, slice([[1, 0]])]])
+  fold.closeAtWall(1_007_000, 2000)
+  expect(reasons(fold)).toEqual([])
+  fold.closeAtWall(1_007_001, 2000)
+  expect(reasons(fold)).toEqual(['root'])
+})
+
+test('a jump of the clock that stamps the log closes no trace before its time by more than a minute', () => {
+  const fold = run(
+    [
+      [0, slice([[2, 1]])],
+      [86_400_000, slice([[3, 2]])],
+    ],
+    { rootless: 61_000 },
+  )
+  expect(reasons(fold)).toEqual([])
+})
