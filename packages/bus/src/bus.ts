@@ -1,9 +1,9 @@
 /** What a writer hands to the bus. */
 export interface NewRecord {
   readonly value: Uint8Array
-  /** Compacted topics keep the last record of a key. */
+  /** Compacted topics keep the last record of a key, and take none without: PAYLOAD_INVALID. */
   readonly key?: Uint8Array
-  /** Small and adapter-neutral: on `spans` the runs of tenants (see model), else absent. At most `headerBytesMax`. */
+  /** Small and adapter-neutral: on `spans` the runs of tenants (see model), else absent. Over `headerBytesMax`: PAYLOAD_TOO_LARGE. */
   readonly header?: Uint8Array
 }
 
@@ -53,12 +53,13 @@ export interface Lease {
   readonly lost: AbortSignal
   /**
    * The next records in order, at least one where there is one, else none after `waitMs` or once the
-   * lease is lost. Starts at `committed`, else at the first retained offset.
+   * lease is lost. Starts at `committed`, else at the first retained offset. The values of a batch
+   * have at most `bytesMax` in all, unless the first alone has more.
    */
   read(bytesMax: number, waitMs: number): Promise<Batch>
   /**
-   * May lie behind what was read. Rejects with STALE_OWNER when the partition has another owner;
-   * BUS_UNAVAILABLE is neither yes nor no: ask again.
+   * May lie behind what was read. Rejects with STALE_OWNER when the partition has another owner, and
+   * with PAYLOAD_TOO_LARGE for a note over its limit; BUS_UNAVAILABLE is neither yes nor no: ask again.
    */
   commit(position: Position): Promise<void>
 }
@@ -66,14 +67,18 @@ export interface Lease {
 export interface Membership {
   /** Gives every lease back and resolves once every `fold` has returned. */
   close(): Promise<void>
-  /** Rejects when a `fold` threw or the adapter gave up for good: the process has to end. */
+  /**
+   * Rejects when a `fold` threw or the adapter gave up for good: the process has to end. A fold that
+   * ends with STALE_OWNER once its lease is lost has only learned of it: it counts as returned.
+   */
   readonly failed: Promise<never>
 }
 
 /**
  * All that a stage may know of the message bus. At least once; ordered per partition; partitions of
  * equal number in different topics are leased to one member of equally named groups. It says nothing
- * of brokers, batching, compression or retries: those belong to the adapter.
+ * of brokers, batching, compression or retries: those belong to the adapter. A topic or partition
+ * that does not exist, and an append of nothing, are CONFIG_INVALID everywhere.
  */
 export interface Bus {
   /** Fixed for the life of a topic. */
@@ -90,7 +95,8 @@ export interface Bus {
   fetch(topic: string, partition: number, offset: number): Promise<BusRecord>
   /**
    * Records from `from` on without a group or a position: at least one where there is one, else none
-   * after `waitMs`. An offset that retention has passed starts at the first retained, and says the gap.
+   * after `waitMs`. An offset that retention has passed starts at the first retained, and says the gap;
+   * one beyond the end is OFFSET_AHEAD. A compacted topic has holes, which are no gaps.
    */
   read(
     topic: string,
