@@ -9,11 +9,21 @@ export interface BlobInfo {
  * the race to create it reads the winner's. What an object says about itself lies in it (a segment's
  * Parquet footer), never beside it, so that the two cannot part. It says nothing of storage classes,
  * lifecycle or retries: those belong to the adapter.
+ *
+ * A key is what `checkBlobKey` lets through, and no key may be another's folder (`x` and `x/y`):
+ * half the stores there are keep files below. Every call rejects with CONFIG_INVALID for such a key
+ * and with STORE_UNAVAILABLE where the store does not answer or is full.
  */
 export interface BlobStore {
-  /** True: created, durable, visible whole. False: the key exists and was left as it is. */
+  /**
+   * True: created, durable, visible whole. False: the key exists, durably, and was left as it is.
+   * Of any number of callers at once exactly one hears true.
+   */
   create(key: string, bytes: Uint8Array): Promise<boolean>
-  /** `length` bytes from `start`; a negative start counts from the end. Undefined: no such key. */
+  /**
+   * `length` bytes from `start`; a negative start counts from the end, as does none at all of what
+   * the object has. Less where it ends earlier. Undefined: no such key. The bytes are the caller's.
+   */
   read(key: string, start?: number, length?: number): Promise<Uint8Array | undefined>
   head(key: string): Promise<BlobInfo | undefined>
   /** Every key that begins with `prefix`, ascending by UTF-8 bytes. Half-written objects never appear. */

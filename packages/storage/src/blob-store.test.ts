@@ -1,0 +1,97 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ManualClock } from '@winnow/runtime'
+import { afterAll, expect, test } from 'vitest'
+import { compareUtf8 } from './blob-key.ts'
+import { blobStoreContract } from './blob-store.contract.ts'
+import { FileBlobStore } from './file-blob-store.ts'
+import { MemoryBlobStore } from './memory-blob-store.ts'
+
+const made: string[] = []
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'blobs-'))
+  made.push(folder)
+  return folder
+}
+
+afterAll(async () => {
+  for (const folder of made) await rm(folder, { recursive: true })
+})
+
+blobStoreContract('memory', async () => new MemoryBlobStore(new ManualClock()))
+blobStoreContract('file', async () => FileBlobStore.open(join(await newFolder(), 'a', 'b')))
+
+test('file: what a crash left half-written is never listed and is swept at open', async () => {
+  const folder = await newFolder()
+  const store = await FileBlobStore.open(folder)
+  await writeFile(join(folder, '.half', 'left'), 'half')
+  await store.create('a', new Uint8Array(3))
+  const found: string[] = []
+  for await (const { key } of store.list('')) found.push(key)
+  expect(found).toEqual(['a'])
+  await FileBlobStore.open(folder)
+  expect(await readdir(join(folder, '.half'))).toEqual([])
+  expect((await readFile(join(folder, 'a'))).length).toBe(3)
+})
+
+test('file: a store that other processes open and sweep while it creates still creates', async () => {
+  const folder = await newFolder()
+  const store = await FileBlobStore.open(folder)
+  // Fewer sweeps than `create` has tries, so it must come through however they fall.
+  const sweeps = (async () => {
+    for (let n = 0; n < 4; n++) await FileBlobStore.open(folder)
+  })()
+  const created = await Promise.all(
+    Array.from({ length: 8 }, (_, n) => store.create(`k${n}`, new Uint8Array(100_000))),
+  )
+  await sweeps
+  expect(created).toEqual(Array(8).fill(true))
+  for (let n = 0; n < 8; n++) expect((await store.head(`k${n}`))?.bytes).toBe(100_000)
+})
+
+test('file: two processes that create the same keys agree on every winner', async () => {
+  const folder = await newFolder()
+  const stores = [await FileBlobStore.open(folder), await FileBlobStore.open(folder)]
+  for (let n = 0; n < 20; n++) {
+    const key = `date=2026-11-${n}/x`
+    const won = await Promise.all(
+      stores.map((store, who) => store.create(key, new Uint8Array([who]))),
+    )
+    expect(won.filter(Boolean).length).toBe(1)
+    expect(await stores[0]?.read(key)).toEqual(new Uint8Array([won.indexOf(true)]))
+  }
+})
+
+test('file: a folder that is a file is an outage with its cause', async () => {
+  const folder = await newFolder()
+  await writeFile(join(folder, 'file'), '')
+  await expect(FileBlobStore.open(join(folder, 'file'))).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    cause: { code: 'ENOTDIR' },
+  })
+})
+
+test('compareUtf8 orders as the bytes do', () => {
+  const texts = [
+    '',
+    'a',
+    'ab',
+    'b',
+    'é',
+    '\ud7ff',
+    '\ue000',
+    '\uffff',
+    '😀',
+    '😁',
+    'a😀',
+    'a\uffff',
+  ]
+  for (const a of texts) {
+    for (const b of texts) {
+      const bytes = Buffer.compare(Buffer.from(a), Buffer.from(b))
+      expect(Math.sign(compareUtf8(a, b)), JSON.stringify([a, b])).toBe(bytes)
+    }
+  }
+})
