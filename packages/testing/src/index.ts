@@ -1,0 +1,31 @@
+export type { Bench } from './bench.ts'
+export { Random } from './random.ts'
+export {
+  type Trace48fChanges,
+  type Trace48fSpan,
+  trace48f,
+  trace48fId,
+  trace48fRequests,
+  trace48fSpanIds,
+  trace48fStartMs,
+} from './trace-48f.ts'
+export {
+  trace48fTwin,
+  trace48fTwinChanges,
+  trace48fTwinId,
+  trace48fTwinRequests,
+} from './trace-48f-twin.ts'
+export { agentTraffic, type Traffic, type TrafficEvent, trafficEvents } from './traffic.ts'
+export type { TrafficRequest } from './traffic-exporters.ts'
+export {
+  type ClassRates,
+  defaultFeatures,
+  defaultRates,
+  type EvaluationDelays,
+  type FeatureRates,
+  type TraceClass,
+  type TrafficOptions,
+} from './traffic-options.ts'
+export { activeVariant, type Failure, type Shape, type Told } from './traffic-story.ts'
+export type { TraceTruth } from './traffic-trace.ts'
+export { evaluationBody, type TrafficEvaluation } from './traffic-verdicts.ts'
