@@ -15,6 +15,20 @@ export {
   type Verdict,
 } from './decision.ts'
 export {
+  type EvaluationInput,
+  type EvaluationLimits,
+  type EvaluationMistake,
+  type EvaluationMistakeCode,
+  evaluationError,
+  evaluationIdCharsMax,
+  evaluationLimits,
+  evaluationMistakesMax,
+  evaluationNameBytesMax,
+  evaluationStatus,
+  evaluationsAccepted,
+  evaluationsFrom,
+} from './evaluation-input.ts'
+export {
   type CloseReason,
   type Evaluation,
   type EvaluationRecord,
