@@ -20,16 +20,19 @@ export interface HotBody {
 }
 
 export interface HotTraceRead {
+  /** The one of the greatest offset. */
   readonly decision: Decision
   readonly partition: number
   readonly offset: number
+  /** One a span id, by start time, then by span id. */
   readonly spans: readonly SpanRow[]
-  /** Empty once the text has expired; then only `spans` is left. */
+  /** By (offset, start) of their slices. Empty once the text has expired; then only `spans` is left. */
   readonly bodies: readonly HotBody[]
 }
 
 export interface TraceFilter {
   readonly tenant: string
+  /** 1 to {@link searchLimitMax}. */
   readonly limit: number
   /** As returned by the page before. */
   readonly cursor?: string
@@ -38,18 +41,41 @@ export interface TraceFilter {
   readonly untilMs?: number
   /** Primary or any matching rule. */
   readonly rule?: string
+  /** The decision's `service`: the root's. */
   readonly service?: string
   readonly variant?: string
+  /** A trace without a duration is shorter than any. */
   readonly minDurationMs?: number
 }
 
 export interface TracePage {
-  /** Newest decision first. */
+  /** Newest decision first; of equal times the greater trace id. Each trace's last decision only. */
   readonly decisions: readonly Decision[]
+  /** Absent on the last page. */
   readonly cursor?: string
 }
 
-/** The hot tier: kept traces for days, their text for one day. Every call is within one tenant. */
+/** How long the hot tier holds what; both count from the end of the UTC day or hour. */
+export interface HotLife {
+  /** Trace and span rows, by the day of the decision's `seriesAtMs`. */
+  readonly tracesMs: number
+  /** Bodies, by the hour of the decision's `decidedAtMs`. */
+  readonly textMs: number
+}
+
+export const defaultHotLife: HotLife = { tracesMs: 7 * 86_400_000, textMs: 86_400_000 }
+
+/** Most traces on one page. */
+export const searchLimitMax = 1_000
+
+/**
+ * The hot tier: kept traces for days, their text for one day. Every call is within one tenant.
+ *
+ * What it holds depends on the set of traces put into it and on expiry, not on their order or on how
+ * often each came: a replay, or a second writer behind the first, changes nothing. It rejects with
+ * CONFIG_INVALID for a cursor or limit that is none, with STORE_UNAVAILABLE where the store does not
+ * answer or is full, with DATA_CORRUPT where it is damaged.
+ */
 export interface HotStore {
   /** Idempotent, durable when it resolves. */
   put(traces: readonly HotTrace[]): Promise<void>
@@ -59,5 +85,6 @@ export interface HotStore {
   expire(nowMs: number): Promise<void>
   /** Bytes the store occupies, for metrics and the audit. */
   bytes(): Promise<number>
+  /** Nothing may be called after it. */
   close(): Promise<void>
 }

@@ -1,6 +1,7 @@
 /**
  * One span as a row, at the content level of its tier: what hot SQLite, warm and cold Parquet share.
- * Columns are OpenTelemetry's terms in snake_case; docs/parquet.md has the table.
+ * Columns are OpenTelemetry's terms in snake_case; docs/parquet.md has the table. The trace's own
+ * columns are the ledger's; a span carries of them what a query over spans groups and weighs by.
  */
 export interface SpanRow {
   readonly tenant: string
@@ -12,11 +13,13 @@ export interface SpanRow {
   readonly name: string
   /** OTLP's number: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer. */
   readonly kind: number
+  /** At most 2^63 - 1, in the year 2262: a later time is stored as that, so that it fits an INT64. */
   readonly start_time_unix_nano: bigint
   readonly end_time_unix_nano: bigint
   /** 0 unset, 1 ok, 2 error. */
   readonly status_code: number
   readonly flags: number
+  /** Cold: a keyed hash of the whole. */
   readonly trace_state: string | null
   readonly scope_name: string | null
   readonly scope_version: string | null

@@ -1,0 +1,252 @@
+import { expect, test } from 'vitest'
+import { dayMs, dayOf, endOf, hourMs, hourOf } from './hot-period.ts'
+import { type HotLife, type HotStore, type HotTrace, searchLimitMax } from './hot-store.ts'
+import {
+  sampleDecision,
+  sampleSpanId,
+  sampleSpanRow,
+  sampleTimeMs,
+  sampleTrace,
+  sampleTraceId,
+} from './samples.ts'
+
+/** Every adapter of the hot store passes exactly these tests; each promise of `HotStore` has one. */
+export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Promise<HotStore>) {
+  test(`${name}: gives back a trace as it was put`, async () => {
+    const store = await makeStore()
+    const trace = sampleTrace(1, 17, 3, { durationMs: null, service: null, variant: null })
+    const odd = sampleSpanRow(trace.decision.traceId, 5, {
+      start_time_unix_nano: 2n ** 63n - 1n,
+      end_time_unix_nano: 0n,
+      sampling_offset: 17n,
+      flags: 2 ** 32 - 1,
+      input_tokens: Number.MAX_SAFE_INTEGER,
+      cost_usd: null,
+      name: 'ein Wort "mit" Ümläut 😀\n',
+    })
+    await store.put([{ ...trace, spans: [odd, ...trace.spans] }])
+    const read = await store.get('default', trace.decision.traceId)
+    expect(read).toEqual({ ...trace, spans: [...trace.spans, odd] })
+    await store.close()
+  })
+
+  test(`${name}: a trace belongs to its tenant alone`, async () => {
+    const store = await makeStore()
+    const [mine, theirs] = [sampleTrace(1), sampleTrace(1, 1, 3, { tenant: 'other' })]
+    await store.put([mine, theirs])
+    expect((await store.get('default', mine.decision.traceId))?.spans.length).toBe(2)
+    expect((await store.get('other', mine.decision.traceId))?.spans.length).toBe(3)
+    expect(await store.get('third', mine.decision.traceId)).toBeUndefined()
+    expect(await store.get('default', sampleTraceId(2))).toBeUndefined()
+    expect((await store.search({ tenant: 'other', limit: 9 })).decisions).toEqual([theirs.decision])
+    expect((await store.search({ tenant: 'third', limit: 9 })).decisions).toEqual([])
+    await store.close()
+  })
+
+  test(`${name}: revisions add up, in whatever order and however often they come`, async () => {
+    const first = sampleTrace(1, 10, 2)
+    const second = revise(first, 20, { decidedAtMs: sampleTimeMs + 2 * hourMs, primary: 'slow' })
+    const orders: HotTrace[][] = [
+      [first, second],
+      [second, first],
+      [first, second, first],
+      [second, first, second],
+    ]
+    for (const order of orders) {
+      const store = await makeStore()
+      for (const trace of order) await store.put([trace])
+      const read = await store.get('default', first.decision.traceId)
+      expect(read?.decision).toEqual(second.decision)
+      expect(read?.offset).toBe(20)
+      // Span 1 is in both: the later revision's row stays. Spans 0 and 2 are in one each.
+      expect(read?.spans.map(row => [row.span_id, row.sampling_offset])).toEqual([
+        [sampleSpanId(0), 10n],
+        [sampleSpanId(1), 20n],
+        [sampleSpanId(2), 20n],
+      ])
+      expect(read?.bodies.map(body => body.ref)).toEqual(['3:1:0', '3:20:0'])
+      const page = await store.search({ tenant: 'default', limit: 9 })
+      expect(page.decisions).toEqual([second.decision])
+      await store.close()
+    }
+  })
+
+  test(`${name}: of two series of one trace the later one speaks`, async () => {
+    const store = await makeStore()
+    const before = sampleTrace(1, 10, 2)
+    const at = { seriesAtMs: sampleTimeMs + 4 * dayMs, decidedAtMs: sampleTimeMs + 4 * dayMs }
+    const after = revise(before, 900, { ...at, revision: 1, primary: 'slow' })
+    await store.put([after, before])
+    const read = await store.get('default', before.decision.traceId)
+    expect(read?.decision).toEqual(after.decision)
+    expect(read?.spans.length).toBe(3)
+    for (const rule of [undefined, 'slow', 'citation-failed']) {
+      const filter = { tenant: 'default', limit: 9, ...(rule && { rule }) }
+      expect((await store.search(filter)).decisions).toEqual([after.decision])
+    }
+    await store.close()
+  })
+
+  test(`${name}: keeps bodies apart and gives them in the order of their slices`, async () => {
+    const store = await makeStore()
+    const trace = sampleTrace(1)
+    const refs = ['3:9:0', '3:10:1400', '3:10:200', '3:100:0']
+    const bodies = refs.map(ref => ({ ref, bytes: new TextEncoder().encode(ref) }))
+    await store.put([{ ...trace, bodies }])
+    const read = await store.get('default', trace.decision.traceId)
+    expect(read?.bodies.map(body => body.ref)).toEqual([
+      '3:9:0',
+      '3:10:200',
+      '3:10:1400',
+      '3:100:0',
+    ])
+    for (const { ref, bytes } of read?.bodies ?? []) expect(Buffer.from(bytes).toString()).toBe(ref)
+    await store.close()
+  })
+
+  test(`${name}: text goes by whole hours and traces by whole days`, async () => {
+    const life = { tracesMs: 7 * dayMs, textMs: dayMs }
+    const store = await makeStore(life)
+    const early = sampleTrace(1)
+    const late = sampleTrace(2, 2, 2, { decidedAtMs: sampleTimeMs + hourMs })
+    await store.put([early, late])
+    const ids = [early.decision.traceId, late.decision.traceId] as const
+    const bodies = () =>
+      Promise.all(ids.map(async id => (await store.get('default', id))?.bodies.length))
+    const hourEnd = endOf(hourOf(early.decision.decidedAtMs))
+    await store.expire(hourEnd + life.textMs - 1)
+    expect(await bodies()).toEqual([1, 1])
+    await store.expire(hourEnd + life.textMs)
+    expect(await bodies()).toEqual([0, 1])
+    expect((await store.get('default', ids[0]))?.spans).toEqual(early.spans)
+    const dayEnd = endOf(dayOf(early.decision.seriesAtMs))
+    await store.expire(dayEnd + life.tracesMs - 1)
+    expect(await bodies()).toEqual([0, 0])
+    await store.expire(dayEnd + life.tracesMs)
+    expect(await bodies()).toEqual([undefined, undefined])
+    expect((await store.search({ tenant: 'default', limit: 9 })).decisions).toEqual([])
+    // A replay of what expired is held until the next time.
+    await store.put([early])
+    expect((await store.get('default', ids[0]))?.decision).toEqual(early.decision)
+    await store.close()
+  })
+
+  test(`${name}: what expires gives its bytes back`, async () => {
+    const store = await makeStore()
+    const [trace, empty] = [sampleTrace(1), await store.bytes()]
+    const bytes = new Uint8Array(3_000_000).fill(65)
+    await store.put([{ ...trace, bodies: [{ ref: '3:1:0', bytes }] }])
+    const full = await store.bytes()
+    expect(full - empty).toBeGreaterThan(3_000_000)
+    await store.expire(sampleTimeMs + 3 * dayMs)
+    expect(full - (await store.bytes())).toBeGreaterThan(2_900_000)
+    await store.expire(sampleTimeMs + 30 * dayMs)
+    expect(await store.bytes()).toBe(empty)
+    await store.close()
+  })
+
+  test(`${name}: each filter finds what it names and nothing else`, async () => {
+    const store = await makeStore()
+    const base = sampleTrace(0)
+    const variants = [
+      sampleTrace(1, 1, 1, { service: 'checkout' }),
+      sampleTrace(2, 2, 1, { variant: 'A' }),
+      sampleTrace(3, 3, 1, { primary: 'slow', rules: [] }),
+      sampleTrace(4, 4, 1, { durationMs: 60_000 }),
+      sampleTrace(5, 5, 1, { durationMs: null }),
+      sampleTrace(6, 6, 1, { decidedAtMs: sampleTimeMs + hourMs }),
+      sampleTrace(7, 7, 1, {
+        rules: [{ name: 'a"b', matched: true, probability: 1 }],
+        primary: 'a"b',
+      }),
+    ]
+    await store.put([base, ...variants])
+    const find = async (filter: object): Promise<number[]> => {
+      const { decisions } = await store.search({ tenant: 'default', limit: 99, ...filter })
+      return decisions.map(one =>
+        [base, ...variants].findIndex(t => t.decision.traceId === one.traceId),
+      )
+    }
+    expect(await find({})).toEqual([6, 7, 5, 4, 3, 2, 1, 0])
+    expect(await find({ service: 'checkout' })).toEqual([1])
+    expect(await find({ variant: 'A' })).toEqual([2])
+    expect(await find({ rule: 'slow' })).toEqual([3])
+    expect(await find({ rule: 'low-csat' })).toEqual([6, 5, 4, 2, 1, 0])
+    expect(await find({ rule: 'span-error' })).toEqual([])
+    expect(await find({ rule: 'low' })).toEqual([])
+    expect(await find({ rule: 'a"b' })).toEqual([7])
+    expect(await find({ rule: "' OR 1=1 --" })).toEqual([])
+    expect(await find({ minDurationMs: 60_000 })).toEqual([4])
+    expect(await find({ minDurationMs: 0 })).not.toContain(5)
+    expect(await find({ sinceMs: sampleTimeMs + hourMs })).toEqual([6])
+    expect(await find({ untilMs: base.decision.decidedAtMs })).toEqual([])
+    expect(await find({ untilMs: base.decision.decidedAtMs + 1 })).toEqual([0])
+    expect(await find({ service: 'checkout', variant: 'A' })).toEqual([])
+    await store.close()
+  })
+
+  test(`${name}: pages meet end to end, over days and equal times, whatever comes in between`, async () => {
+    const store = await makeStore()
+    const traces = Array.from({ length: 40 }, (_, n) => {
+      const seriesAtMs = sampleTimeMs - (n % 3) * dayMs
+      return sampleTrace(n, n, 1, { seriesAtMs, decidedAtMs: seriesAtMs + Math.floor(n / 8) })
+    })
+    await store.put(traces)
+    const seen: string[] = []
+    let cursor: string | undefined
+    do {
+      const page = await store.search({ tenant: 'default', limit: 7, ...(cursor && { cursor }) })
+      seen.push(...page.decisions.map(decision => decision.traceId))
+      cursor = page.cursor
+      const newer = { seriesAtMs: sampleTimeMs + hourMs, decidedAtMs: sampleTimeMs + hourMs }
+      await store.put([sampleTrace(100 + seen.length, 100 + seen.length, 1, newer)])
+    } while (cursor !== undefined)
+    const order = traces
+      .map(trace => trace.decision)
+      .sort((a, b) => b.decidedAtMs - a.decidedAtMs || (a.traceId < b.traceId ? 1 : -1))
+    expect(seen).toEqual(order.map(decision => decision.traceId))
+    await store.close()
+  })
+
+  test(`${name}: a page that takes the last trace has no cursor`, async () => {
+    const store = await makeStore()
+    await store.put([sampleTrace(1), sampleTrace(2)])
+    expect((await store.search({ tenant: 'default', limit: 2 })).cursor).toBeUndefined()
+    expect((await store.search({ tenant: 'default', limit: 1 })).cursor).toBeDefined()
+    await store.close()
+  })
+
+  test(`${name}: a limit or cursor that is none is refused with the remedy`, async () => {
+    const store = await makeStore()
+    for (const limit of [0, -1, 1.5, Number.NaN, searchLimitMax + 1]) {
+      await expect(store.search({ tenant: 'default', limit })).rejects.toThrow(
+        /CONFIG_INVALID.*1 to/,
+      )
+    }
+    await store.search({ tenant: 'default', limit: searchLimitMax })
+    for (const cursor of ['', 'x', '1', '1.', "1.' OR 1", '99999999999999999.aa']) {
+      const search = store.search({ tenant: 'default', limit: 1, cursor })
+      await expect(search).rejects.toThrow(/CONFIG_INVALID.*leave it out/)
+    }
+    await store.close()
+  })
+
+  test(`${name}: nothing is put, nothing is found`, async () => {
+    const store = await makeStore()
+    await store.put([])
+    await store.put([{ ...sampleTrace(1), spans: [], bodies: [] }])
+    const read = await store.get('default', sampleTraceId(1))
+    expect(read).toMatchObject({ decision: sampleDecision(1), spans: [], bodies: [] })
+    await store.close()
+  })
+}
+
+/** Revision 2: spans 1 and 2 (1 again), one more body. */
+function revise(trace: HotTrace, offset: number, changes: object): HotTrace {
+  const decision = { ...trace.decision, revision: 2, ...changes }
+  const spans = [1, 2].map(n =>
+    sampleSpanRow(decision.traceId, n, { sampling_offset: BigInt(offset), sampling_revision: 2 }),
+  )
+  const bodies = [{ ref: `3:${offset}:0`, bytes: new Uint8Array([1]) }]
+  return { decision, partition: 3, offset, spans, bodies }
+}
