@@ -1,5 +1,13 @@
 export type { Batch, Bus, BusRecord, Gap, Lease, Membership, NewRecord, Position } from './bus.ts'
 export { headerBytesMax, noteBytesMax } from './bus.ts'
+export { KafkaBus } from './kafka-bus.ts'
+export {
+  defaultKafkaLimits,
+  type KafkaBusEvent,
+  type KafkaBusOptions,
+  type KafkaLimits,
+  type KafkaSasl,
+} from './kafka-options.ts'
 export { MemoryBus } from './memory-bus.ts'
 export { partitionOf, partitionOfHex } from './partition.ts'
 export { type TopicName, type TopicSpec, topicSpecs, topics } from './topics.ts'

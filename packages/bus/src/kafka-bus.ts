@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto'
+import { type Clock, PipelineError, systemClock } from '@winnow/runtime'
+import { checkAppend, checkPartition } from './append-check.ts'
+import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
+import { KafkaAppender } from './kafka-appender.ts'
+import { type KafkaClients, kafkaClients } from './kafka-client.ts'
+import { fromKafka } from './kafka-errors.ts'
+import { KafkaLink } from './kafka-link.ts'
+import { KafkaMembership } from './kafka-membership.ts'
+import {
+  checkKafkaOptions,
+  type KafkaBusEvent,
+  type KafkaBusOptions,
+  type KafkaLimits,
+} from './kafka-options.ts'
+import { KafkaProducer } from './kafka-producer.ts'
+import { KafkaReader } from './kafka-reader.ts'
+import { type KnownTopic, openTopics } from './kafka-topics.ts'
+
+/** What one topic needs once it is used. Made at first use: a target uses two or three of them. */
+interface TopicParts {
+  readonly reader: KafkaReader
+  readonly producer: KafkaProducer
+  readonly appender: KafkaAppender
+}
+
+/**
+ * The bus on Apache Kafka 3.1 or newer, through kafkajs. Appends are one zstd batch per partition
+ * with acks from every replica in sync; reads pull; a consumer group assigns partitions and keeps
+ * positions, and nothing else. At least once: an append whose answer was lost lands twice.
+ */
+export class KafkaBus implements Bus {
+  readonly #clients: KafkaClients
+  readonly #limits: KafkaLimits
+  readonly #clock: Clock
+  readonly #instanceId: string
+  readonly #onEvent: (event: KafkaBusEvent) => void
+  readonly #topics: ReadonlyMap<string, KnownTopic>
+  readonly #parts = new Map<string, TopicParts>()
+  readonly #memberships = new Set<KafkaMembership>()
+  #closed = false
+
+  private constructor(
+    clients: KafkaClients,
+    limits: KafkaLimits,
+    options: KafkaBusOptions,
+    topics: ReadonlyMap<string, KnownTopic>,
+  ) {
+    this.#clients = clients
+    this.#limits = limits
+    this.#clock = options.clock ?? systemClock
+    this.#instanceId = options.instanceId ?? randomUUID()
+    this.#onEvent = options.onEvent ?? (() => {})
+    this.#topics = topics
+  }
+
+  /**
+   * Makes the topics that are missing and checks those that are there. CONFIG_INVALID names what is
+   * wrong and its remedy; BUS_UNAVAILABLE when no broker answered for `openWaitMs`.
+   */
+  static async open(options: KafkaBusOptions): Promise<KafkaBus> {
+    const limits = checkKafkaOptions(options)
+    const clients = kafkaClients(options, limits)
+    const deadline = AbortSignal.timeout(limits.openWaitMs)
+    for (;;) {
+      try {
+        return new KafkaBus(clients, limits, options, await openTopics(clients, options, limits))
+      } catch (cause) {
+        const error = fromKafka(cause, 'opening the bus')
+        if (!error.retryable) throw error
+        options.onEvent?.({ kind: 'retrying', what: 'opening the bus', error })
+        if (deadline.aborted) {
+          const remedy = 'start a broker there, or correct `brokers`, `tls` and `sasl`'
+          throw new PipelineError('BUS_UNAVAILABLE', `${error.message}; ${remedy}`, { cause })
+        }
+        await new Promise(resolve => setTimeout(resolve, 250))
+      }
+    }
+  }
+
+  async partitionCount(topic: string): Promise<number> {
+    return this.#known(topic).spec.partitions
+  }
+
+  async logId(topic: string): Promise<string> {
+    return this.#known(topic).logId
+  }
+
+  async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {
+    const { appender } = this.#at(topic, partition)
+    checkAppend(this.#known(topic).spec, records)
+    for (const membership of this.#memberships) membership.assertAlive()
+    return appender.append(partition, records)
+  }
+
+  async fetch(topic: string, partition: number, offset: number): Promise<BusRecord> {
+    return this.#at(topic, partition).reader.fetch(partition, offset)
+  }
+
+  async read(
+    topic: string,
+    partition: number,
+    from: number,
+    bytesMax: number,
+    waitMs: number,
+  ): Promise<Batch> {
+    const { reader } = this.#at(topic, partition)
+    const { records, gap } = await reader.read(partition, from, bytesMax, waitMs)
+    return { records, ...(gap && { gap }) }
+  }
+
+  async bounds(
+    topic: string,
+    partition: number,
+  ): Promise<{ readonly first: number; readonly end: number }> {
+    return this.#at(topic, partition).reader.bounds(partition)
+  }
+
+  async committed(topic: string, group: string, partition: number): Promise<Position | undefined> {
+    const groupId = groupIdOf(topic, group)
+    const { reader } = this.#at(topic, partition)
+    try {
+      const { responses } = await reader.link.onCoordinator(groupId, broker =>
+        broker.offsetFetch({ groupId, topics: [{ topic, partitions: [{ partition }] }] }),
+      )
+      const found = responses[0]?.partitions[0]
+      const offset = Number(found?.offset ?? -1)
+      return offset < 0 ? undefined : { offset, note: found?.metadata ?? '' }
+    } catch (error) {
+      throw fromKafka(error, `asking for the position of ${groupId}/${partition}`)
+    }
+  }
+
+  join(topic: string, group: string, fold: (lease: Lease) => Promise<void>): Membership {
+    const { spec } = this.#known(topic)
+    const others = [...this.#memberships].filter(one => one.topic === topic && one.group === group)
+    const membership = new KafkaMembership({
+      topic,
+      group,
+      groupId: groupIdOf(topic, group),
+      partitions: spec.partitions,
+      instance: `${this.#instanceId}/${others.length}`,
+      fold,
+      link: new KafkaLink(this.#clients, topic),
+      reader: this.#partsOf(topic).reader,
+      limits: this.#limits,
+      clock: this.#clock,
+      committed: partition => this.committed(topic, group, partition),
+      onEvent: this.#onEvent,
+    })
+    this.#memberships.add(membership)
+    return {
+      failed: membership.failed,
+      close: async () => {
+        await membership.close()
+        this.#memberships.delete(membership)
+      },
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const parts = [...this.#parts.values()]
+    for (const { appender } of parts) appender.close()
+    await Promise.all(parts.flatMap(({ reader, producer }) => [reader.close(), producer.close()]))
+  }
+
+  #known(topic: string): KnownTopic {
+    const known = this.#topics.get(topic)
+    if (known !== undefined) return known
+    const names = [...this.#topics.keys()].join(', ')
+    throw new PipelineError('CONFIG_INVALID', `topic ${topic} is not in \`specs\`: ${names}`)
+  }
+
+  #at(topic: string, partition: number): TopicParts {
+    checkPartition(this.#known(topic).spec, partition)
+    return this.#partsOf(topic)
+  }
+
+  #partsOf(topic: string): TopicParts {
+    if (this.#closed) throw new PipelineError('BUS_UNAVAILABLE', `${topic}: the bus is closed`)
+    const known = this.#parts.get(topic)
+    if (known !== undefined) return known
+    const producer = new KafkaProducer(this.#clients, topic, this.#limits)
+    const send = producer.send.bind(producer)
+    const parts = {
+      reader: new KafkaReader(this.#clients, topic, this.#limits, this.#clock),
+      producer,
+      appender: new KafkaAppender(topic, this.#limits, this.#clock, send),
+    }
+    this.#parts.set(topic, parts)
+    return parts
+  }
+}
+
+/** Beginning with the topic, so that one prefix of permissions covers topics and groups. */
+export function groupIdOf(topic: string, group: string): string {
+  return `${topic}.${group}`
+}

@@ -1,0 +1,222 @@
+import { type Clock, PipelineError } from '@winnow/runtime'
+import type { Batch, BusRecord, Gap } from './bus.ts'
+import { BatchCache, type DecodedBatch } from './kafka-batch-cache.ts'
+import type { KafkaClients } from './kafka-client.ts'
+import { fromKafka } from './kafka-errors.ts'
+import { KafkaLink } from './kafka-link.ts'
+import type { KafkaLimits } from './kafka-options.ts'
+import { KafkaPoller, offsetOutOfRange } from './kafka-poller.ts'
+import { decodeBatch, type StoredBatch, splitBatches } from './kafka-records.ts'
+import { fetchRequest } from './kafka-requests.ts'
+
+/** A batch, and the offset that the next one starts at: not always one after its last record. */
+export interface ReadBatch extends Batch {
+  readonly next: number
+}
+
+/** What a poll brought and a read did not return: the next read in order takes it from here. */
+interface Rest {
+  readonly next: number
+  readonly decoded: readonly BusRecord[]
+  /** The last offset of the batch that `decoded` is of: compaction may have taken its last records. */
+  readonly last: number
+  readonly stored: readonly StoredBatch[]
+}
+
+/** Kafka's timestamps for "the first offset held" and "the next one". */
+const earliest = -2
+const latest = -1
+
+/** Everything that reads one topic: by position, by offset, and its bounds. */
+export class KafkaReader {
+  readonly #topic: string
+  readonly #limits: KafkaLimits
+  readonly #link: KafkaLink
+  readonly #poller: KafkaPoller
+  readonly #cache: BatchCache
+  readonly #rests = new Map<number, Rest>()
+  /** The fetch under way in a partition: the next one may find its batch in the cache. */
+  readonly #fetching = new Map<number, Promise<unknown>>()
+
+  constructor(clients: KafkaClients, topic: string, limits: KafkaLimits, clock: Clock) {
+    this.#topic = topic
+    this.#limits = limits
+    this.#link = new KafkaLink(clients, topic)
+    this.#poller = new KafkaPoller(clients, topic, limits, clock)
+    this.#cache = new BatchCache(limits.cacheBytesMax, limits.cacheBatchesMax)
+  }
+
+  /** The link for questions that a broker answers at once: also offsets of groups. */
+  get link(): KafkaLink {
+    return this.#link
+  }
+
+  async read(
+    partition: number,
+    from: number,
+    bytesMax: number,
+    waitMs: number,
+    signal?: AbortSignal,
+  ): Promise<ReadBatch> {
+    const rest = this.#rests.get(partition)
+    this.#rests.delete(partition)
+    let next = from
+    if (rest?.next === from) {
+      const batch = await this.#take(partition, rest, from, bytesMax)
+      if (batch.records.length > 0) return batch
+      next = batch.next
+    }
+    let gap: Gap | undefined
+    for (;;) {
+      const polled = await this.#poller.poll(partition, next, bytesMax, waitMs, signal)
+      if (polled === 'none') return { records: [], next, ...(gap && { gap }) }
+      if (polled === 'outside') {
+        const { first, end } = await this.bounds(partition)
+        if (next > end) {
+          throw new PipelineError(
+            'OFFSET_AHEAD',
+            `${this.#topic}/${partition} ends at ${end}, not ${next}`,
+          )
+        }
+        if (next < first) gap = { from, to: first }
+        next = Math.max(next, first)
+        continue
+      }
+      const stored = splitBatches(polled.records)
+      const batch = await this.#take(
+        partition,
+        { next, decoded: [], last: -1, stored },
+        next,
+        bytesMax,
+      )
+      // A batch may hold nothing of ours: compaction took it, or somebody's transaction marker.
+      if (batch.records.length > 0) return { ...batch, ...(gap && { gap }) }
+      next = batch.next
+    }
+  }
+
+  async fetch(partition: number, offset: number): Promise<BusRecord> {
+    const before = this.#fetching.get(partition)
+    const mine = (before ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => this.#fetchOne(partition, offset))
+    this.#fetching.set(partition, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#fetching.get(partition) === mine) this.#fetching.delete(partition)
+    }
+  }
+
+  async bounds(partition: number): Promise<{ readonly first: number; readonly end: number }> {
+    return this.#answered(`bounds of ${this.#topic}/${partition}`, async () => {
+      const leader = await this.#link.leaderOf(partition)
+      const [first, end] = await this.#link.onNode(leader, broker =>
+        Promise.all(
+          [earliest, latest].map(timestamp =>
+            broker.listOffsets({
+              isolationLevel: 0,
+              topics: [{ topic: this.#topic, partitions: [{ partition, timestamp }] }],
+            }),
+          ),
+        ),
+      )
+      const offset = (answer: typeof first): number =>
+        Number(answer?.responses[0]?.partitions[0]?.offset ?? -1)
+      return { first: offset(first), end: offset(end) }
+    })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#poller.close(), this.#link.close()])
+  }
+
+  /** Repeats a question over moved leaders and broken connections, for `answerWaitMs` at most. */
+  async #answered<T>(what: string, ask: () => Promise<T>): Promise<T> {
+    const deadline = AbortSignal.timeout(this.#limits.answerWaitMs)
+    for (let pauseMs = 50; ; pauseMs = Math.min(1000, pauseMs * 2)) {
+      try {
+        return await ask()
+      } catch (cause) {
+        const error = fromKafka(cause, what)
+        if (!error.retryable || deadline.aborted) throw error
+        await new Promise(resolve => setTimeout(resolve, pauseMs))
+      }
+    }
+  }
+
+  async #fetchOne(partition: number, offset: number): Promise<BusRecord> {
+    const known = this.#cache.find(partition, offset)
+    if (known !== undefined) return recordAt(known, offset, this.#topic, partition)
+    const what = `${this.#topic}/${partition} offset ${offset}`
+    const stored = await this.#answered(`fetching ${what}`, () => this.#stored(partition, offset))
+    const records = await decodeBatch(stored)
+    const bytes = records.reduce((sum, record) => sum + record.value.length, 128)
+    const batch = { first: stored.first, last: stored.last, bytes, records }
+    this.#cache.add(partition, batch)
+    return recordAt(batch, offset, this.#topic, partition)
+  }
+
+  /** The one batch that spans an offset: asked for a single byte, a broker answers with it whole. */
+  async #stored(partition: number, offset: number): Promise<StoredBatch> {
+    const what = `${this.#topic}/${partition} offset ${offset}`
+    const leader = await this.#link.leaderOf(partition)
+    const request = fetchRequest(this.#topic, [{ partition, from: offset, bytesMax: 1 }], 0, 1)
+    const [answer] = await this.#link.fetch(leader, request)
+    const [batch] = answer?.errorCode === 0 ? splitBatches(answer.records) : []
+    if (batch !== undefined) return batch
+    if (answer?.errorCode === 0 || answer?.errorCode === offsetOutOfRange) {
+      const { first, end } = await this.bounds(partition)
+      if (offset < first) {
+        throw new PipelineError('OFFSET_GONE', `${what}: the first one still held is ${first}`)
+      }
+      if (offset >= end) {
+        throw new PipelineError('OFFSET_AHEAD', `${what} is not written yet; the next is ${end}`)
+      }
+    }
+    // Held, yet not shown: a new leader that does not know yet how far its log is durable.
+    this.#link.drop()
+    throw new PipelineError('BUS_UNAVAILABLE', `${what}: refused with code ${answer?.errorCode}`)
+  }
+
+  /** Records from `from` on until `bytesMax` is reached; what is left over is kept for the next read. */
+  async #take(partition: number, rest: Rest, from: number, bytesMax: number): Promise<ReadBatch> {
+    const records: BusRecord[] = []
+    let { decoded, last, stored } = rest
+    let next = from
+    let bytes = 0
+    for (;;) {
+      let used = 0
+      for (; used < decoded.length; used++) {
+        const record = decoded[used] as BusRecord
+        // The batch that spans an offset begins before it.
+        if (record.offset < from) continue
+        bytes += record.value.length
+        if (records.length > 0 && bytes > bytesMax) break
+        records.push(record)
+        next = record.offset + 1
+      }
+      const [batch, ...others] = stored
+      if (used < decoded.length || (batch !== undefined && bytes >= bytesMax)) {
+        this.#rests.set(partition, { next, decoded: decoded.slice(used), last, stored })
+        return { records, next }
+      }
+      next = Math.max(next, last + 1)
+      if (batch === undefined) return { records, next }
+      decoded = await decodeBatch(batch)
+      last = batch.last
+      stored = others
+    }
+  }
+}
+
+function recordAt(
+  batch: DecodedBatch,
+  offset: number,
+  topic: string,
+  partition: number,
+): BusRecord {
+  const record = batch.records.find(one => one.offset === offset)
+  if (record !== undefined) return record
+  throw new PipelineError('OFFSET_GONE', `${topic}/${partition} offset ${offset}: compacted away`)
+}

@@ -1,0 +1,116 @@
+// Hot on Kafka: every record read passes here. One object per record, none per span; values are
+// views into the decompressed batch.
+import { promisify } from 'node:util'
+import { constants, gunzip, zstdDecompress, zstdDecompressSync } from 'node:zlib'
+import { PipelineError } from '@winnow/runtime'
+import type { BusRecord } from './bus.ts'
+import { WireReader } from './kafka-wire.ts'
+
+/** The one Kafka header a record of ours may carry. */
+export const recordHeaderName = 'winnow'
+
+/** A stored batch as the broker returns it: whole, still compressed. Offsets are inclusive. */
+export interface StoredBatch {
+  readonly first: number
+  readonly last: number
+  readonly bytes: Buffer
+}
+
+/** No producer of ours writes a larger one; what claims more is refused instead of inflated. */
+export const decodedBatchBytesMax = 64 * 1024 * 1024
+
+/** Below this, a trip to the thread pool costs more than inflating here. */
+const inlineBytesMax = 16 * 1024
+
+const codec = { none: 0, gzip: 1, zstd: 4 } as const
+const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+
+/**
+ * base offset 8 │ length 4 │ leader epoch 4 │ magic 1 │ crc 4 │ attributes 2 │ last delta 4 │
+ * first time 8 │ max time 8 │ producer id 8 │ epoch 2 │ sequence 4 │ count 4 │ records …
+ */
+const at = { length: 8, magic: 16, attributes: 21, lastDelta: 23, firstMs: 27, maxMs: 35 }
+const countAt = 57
+const recordsAt = 61
+
+/** Cuts a fetch answer into batches. What the broker cut off at the end is not returned. */
+export function splitBatches(records: Buffer): StoredBatch[] {
+  const batches: StoredBatch[] = []
+  let start = 0
+  while (start + recordsAt <= records.length) {
+    const end = start + 12 + records.readInt32BE(start + at.length)
+    if (end > records.length) break
+    const magic = records.readInt8(start + at.magic)
+    if (magic !== 2) {
+      throw new PipelineError('DATA_CORRUPT', `a record batch of format ${magic}; only 2 is read`)
+    }
+    const first = Number(records.readBigInt64BE(start))
+    const last = first + records.readInt32BE(start + at.lastDelta)
+    batches.push({ first, last, bytes: records.subarray(start, end) })
+    start = end
+  }
+  return batches
+}
+
+/** The records of a batch in order; none for the marker of somebody's transaction. */
+export async function decodeBatch(batch: StoredBatch): Promise<BusRecord[]> {
+  const { bytes, first } = batch
+  const attributes = bytes.readInt16BE(at.attributes)
+  if ((attributes & 0x20) !== 0) return []
+  const count = bytes.readInt32BE(countAt)
+  const reader = new WireReader(await inflate(bytes.subarray(recordsAt), attributes & 7))
+  const byBroker = (attributes & 8) !== 0
+  const appendedAtMs = Number(bytes.readBigInt64BE(byBroker ? at.maxMs : at.firstMs))
+  const records: BusRecord[] = new Array(count)
+  for (let index = 0; index < count; index++) {
+    records[index] = decodeRecord(reader, first, appendedAtMs)
+  }
+  return records
+}
+
+function decodeRecord(reader: WireReader, first: number, appendedAtMs: number): BusRecord {
+  reader.varint() // The record's length: its fields say the same.
+  reader.int8()
+  reader.skipVarlong() // The writer's clock; the log's own time is the batch's.
+  const offset = first + reader.varint()
+  const keyLength = reader.varint()
+  const key = keyLength < 0 ? undefined : reader.raw(keyLength)
+  const value = reader.raw(Math.max(0, reader.varint()))
+  let header: Buffer | undefined
+  for (let left = reader.varint(); left > 0; left--) {
+    const name = reader.raw(Math.max(0, reader.varint())).toString('latin1')
+    const content = reader.raw(Math.max(0, reader.varint()))
+    if (name === recordHeaderName) header = content
+  }
+  return {
+    offset,
+    appendedAtMs,
+    ...(key === undefined ? undefined : { key }),
+    ...(header === undefined ? undefined : { header }),
+    value,
+  }
+}
+
+const limits = { maxOutputLength: decodedBatchBytesMax }
+const unzstd = promisify(zstdDecompress)
+const ungzip = promisify(gunzip)
+
+async function inflate(bytes: Buffer, kind: number): Promise<Buffer> {
+  try {
+    switch (kind) {
+      case codec.none:
+        return bytes
+      case codec.zstd:
+        if (bytes.length <= inlineBytesMax) return zstdDecompressSync(bytes, limits)
+        return await unzstd(bytes, limits)
+      case codec.gzip:
+        return await ungzip(bytes, { ...limits, finishFlush: constants.Z_SYNC_FLUSH })
+    }
+  } catch (cause) {
+    throw new PipelineError('DATA_CORRUPT', 'a record batch does not decompress', { cause })
+  }
+  throw new PipelineError(
+    'DATA_CORRUPT',
+    `a record batch is compressed with ${codecNames[kind] ?? kind}; write with zstd, gzip or none`,
+  )
+}

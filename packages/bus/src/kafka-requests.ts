@@ -1,0 +1,156 @@
+import { WireReader, WireWriter } from './kafka-wire.ts'
+
+/**
+ * A request that kafkajs' connection sends for us. kafkajs frames `encode()` (of which it reads only
+ * `buf` and `buffer`) with the header of the non-flexible versions and hands the answer to `decode`.
+ */
+export interface RawRequest<T> {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
+  }
+  readonly response: { decode(answer: Buffer): Promise<T>; parse(decoded: T): Promise<T> }
+}
+
+function rawRequest<T>(
+  api: { readonly apiKey: number; readonly apiVersion: number; readonly apiName: string },
+  body: Buffer,
+  decode: (reader: WireReader) => T,
+): RawRequest<T> {
+  return {
+    request: { ...api, encode: async () => ({ buf: body, buffer: body }) },
+    response: {
+      decode: async answer => decode(new WireReader(answer)),
+      parse: async decoded => decoded,
+    },
+  }
+}
+
+export interface TopicMetadata {
+  readonly name: string
+  readonly errorCode: number
+  /** The topic's UUID as 32 hex digits: made with the topic, another one after it is made again. */
+  readonly id: string
+  readonly partitions: number
+  /** Whether every partition has a leader to write to. */
+  readonly led: boolean
+}
+
+/** Metadata from version 12 on names topics' ids; kafkajs stops at version 6. */
+export const metadataApi = { apiKey: 3, apiVersion: 12, apiName: 'Metadata' } as const
+
+/** Unlike kafkajs' own, it reports a missing topic beside the others instead of failing for all. */
+export function metadataRequest(topics: readonly string[]): RawRequest<{
+  readonly brokers: number
+  readonly topics: readonly TopicMetadata[]
+}> {
+  const body = new WireWriter()
+    .int8(0) // The request header's tagged fields, which kafkajs does not write.
+    .compactLength(topics.length)
+  for (const topic of topics) body.raw(Buffer.alloc(16)).compactString(topic).int8(0)
+  // No automatic creation, no authorized operations, no tagged fields.
+  body.int8(0).int8(0).int8(0)
+  return rawRequest(metadataApi, body.bytes(), reader => {
+    reader.skipTags() // The response header's.
+    reader.int32() // Throttle time.
+    const brokers = reader.compactArray(() => readBroker(reader)).length
+    reader.compactString() // Cluster id.
+    reader.int32() // Controller.
+    return { brokers, topics: reader.compactArray(() => readTopic(reader)) }
+  })
+}
+
+function readBroker(reader: WireReader): void {
+  reader.int32()
+  reader.compactString()
+  reader.int32()
+  reader.compactString()
+  reader.skipTags()
+}
+
+function readTopic(reader: WireReader): TopicMetadata {
+  const errorCode = reader.int16()
+  const name = reader.compactString()
+  const id = reader.raw(16).toString('hex')
+  reader.int8() // Internal.
+  const leaders = reader.compactArray(() => {
+    reader.int16()
+    reader.int32()
+    const leader = reader.int32()
+    reader.int32()
+    for (let list = 0; list < 3; list++) reader.compactArray(() => reader.int32())
+    reader.skipTags()
+    return leader
+  })
+  reader.int32() // Authorized operations.
+  reader.skipTags()
+  return { name, errorCode, id, partitions: leaders.length, led: leaders.every(node => node >= 0) }
+}
+
+export interface PartitionFetch {
+  readonly partition: number
+  readonly from: number
+  /** Compressed; the broker returns one whole batch even if that is larger. */
+  readonly bytesMax: number
+}
+
+export interface FetchedPartition {
+  readonly partition: number
+  readonly errorCode: number
+  /** Record batches one after the other; the last one may be cut off. */
+  readonly records: Buffer
+}
+
+/**
+ * Fetch version 11, decoded here rather than by kafkajs: kafkajs fails the whole answer for one
+ * partition's error, and decodes every record of every batch however few are wanted.
+ */
+export function fetchRequest(
+  topic: string,
+  partitions: readonly PartitionFetch[],
+  waitMs: number,
+  bytesMax: number,
+): RawRequest<readonly FetchedPartition[]> {
+  const body = new WireWriter()
+    .int32(-1) // Not a replica.
+    .int32(waitMs)
+    .int32(1) // Answer as soon as there is a byte.
+    .int32(bytesMax)
+    .int8(0) // Nothing here writes in transactions, so a foreign open one must not hold readers up.
+    .int32(0)
+    .int32(-1) // No fetch session.
+    .int32(1)
+    .string(topic)
+    .int32(partitions.length)
+  for (const one of partitions) {
+    body.int32(one.partition).int32(-1).int64(one.from).int64(-1).int32(one.bytesMax)
+  }
+  body.int32(0).string('')
+  return rawRequest({ apiKey: 1, apiVersion: 11, apiName: 'Fetch' }, body.bytes(), reader => {
+    reader.int32() // Throttle time.
+    const errorCode = reader.int16()
+    reader.int32()
+    const answered = reader.array(() => {
+      reader.string()
+      return reader.array(() => readPartition(reader))
+    })
+    const found = answered.flat()
+    return errorCode === 0 ? found : found.map(one => ({ ...one, errorCode }))
+  })
+}
+
+function readPartition(reader: WireReader): FetchedPartition {
+  const partition = reader.int32()
+  const errorCode = reader.int16()
+  reader.int64()
+  reader.int64()
+  reader.int64()
+  reader.array(() => {
+    reader.int64()
+    reader.int64()
+  })
+  reader.int32()
+  return { partition, errorCode, records: reader.raw(Math.max(0, reader.int32())) }
+}

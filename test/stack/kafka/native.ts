@@ -1,0 +1,241 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import type { TestKafka } from '../kafka.ts'
+import { freePort } from './ports.ts'
+
+export interface NativeKafkaOptions {
+  /** Adds a SASL_PLAINTEXT listener that knows this user, by PLAIN. */
+  readonly sasl?: { readonly username: string; readonly password: string }
+  /** Adds a TLS listener with this key store (PKCS12). */
+  readonly tls?: { readonly keystore: string; readonly password: string }
+  readonly config?: Readonly<Record<string, string | number | boolean>>
+}
+
+const here = import.meta.dirname
+const jars = join(here, '..', '.cache', 'kafka-jars')
+const log4j = `-Dlog4j2.configurationFile=${join(here, 'log4j2.properties')}`
+const jvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true', log4j]
+/** Two seconds as a rule; nine were seen on a fully busy machine. */
+const startWaitMs = 60_000
+const attemptsMax = 3
+
+/** What this machine lacks for a broker of its own; undefined when it lacks nothing. */
+export function missingForNativeKafka(): string | undefined {
+  const java = spawnSync('java', ['-version'])
+  if (java.status !== 0) return 'no `java` (17 or newer), no container engine, TEST_KAFKA not set'
+  if (hasJars()) return undefined
+  return spawnSync('mvn', ['-v']).status === 0
+    ? undefined
+    : 'no `mvn` to fetch its jars with, no container engine, TEST_KAFKA not set'
+}
+
+/**
+ * Apache Kafka (KRaft, one node) from Maven's jars, on free ports of 127.0.0.1. Its data lives in a
+ * folder of its own until `stop`; it is killed when this process ends without one.
+ */
+export async function startNativeKafka(options: NativeKafkaOptions = {}): Promise<TestKafka> {
+  fetchJars()
+  const folder = mkdtempSync(join(tmpdir(), 'winnow-kafka-'))
+  for (let attempt = 1; ; attempt++) {
+    const ports = { plain: await freePort(), sasl: await freePort(), tls: await freePort() }
+    try {
+      const server = new NativeServer(folder, ports, options)
+      await server.start()
+      return server.asTestKafka()
+    } catch (error) {
+      // A port that was free may be taken before the broker binds it.
+      const isTaken = /Address already in use|BindException/i.test(String(error))
+      if (isTaken && attempt < attemptsMax) continue
+      rmSync(folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+}
+
+interface Ports {
+  readonly plain: number
+  readonly sasl: number
+  readonly tls: number
+}
+
+class NativeServer {
+  readonly #folder: string
+  readonly #ports: Ports
+  readonly #options: NativeKafkaOptions
+  #child: ChildProcess | undefined
+  readonly #reap = (): void => {
+    this.#child?.kill('SIGKILL')
+  }
+
+  constructor(folder: string, ports: Ports, options: NativeKafkaOptions) {
+    this.#folder = folder
+    this.#ports = ports
+    this.#options = options
+  }
+
+  asTestKafka(): TestKafka {
+    const at = (port: number): string => `127.0.0.1:${port}`
+    return {
+      url: `kafka://${at(this.#ports.plain)}`,
+      broker: at(this.#ports.plain),
+      saslBroker: this.#options.sasl && at(this.#ports.sasl),
+      tlsBroker: this.#options.tls && at(this.#ports.tls),
+      kill9: () => this.#end('SIGKILL'),
+      restart: () => this.start(),
+      stop: async () => {
+        await this.#end('SIGTERM')
+        rmSync(this.#folder, { recursive: true, force: true })
+      },
+    }
+  }
+
+  async start(): Promise<void> {
+    const properties = join(this.#folder, 'server.properties')
+    writeFileSync(properties, await this.#properties())
+    if (!existsSync(join(this.#folder, 'data', 'meta.properties'))) format(properties)
+    const logFile = join(this.#folder, 'broker.log')
+    rmSync(logFile, { force: true })
+    const log = openSync(logFile, 'a')
+    const command = ['-Xmx512m', ...jvm, '-cp', join(jars, '*'), 'kafka.Kafka', properties]
+    const child = spawn('java', command, { stdio: ['ignore', log, log] })
+    closeSync(log)
+    this.#child = child
+    process.once('exit', this.#reap)
+    const deadlineMs = Date.now() + startWaitMs
+    for (;;) {
+      const text = readFileSync(logFile, 'utf8')
+      if (text.includes('Kafka Server started')) return
+      const isGone = child.exitCode !== null || child.signalCode !== null
+      if (isGone || Date.now() > deadlineMs) {
+        await this.#end('SIGKILL')
+        throw new Error(`Kafka did not start:\n${text.slice(-3000)}`)
+      }
+      await new Promise(resolve => setTimeout(resolve, 40))
+    }
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    process.off('exit', this.#reap)
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill(signal)
+    const late = setTimeout(() => child.kill('SIGKILL'), 15_000)
+    await exit
+    clearTimeout(late)
+  }
+
+  async #properties(): Promise<string> {
+    const { sasl, tls, config } = this.#options
+    const controller = await freePort()
+    const listeners = [
+      `PLAINTEXT://127.0.0.1:${this.#ports.plain}`,
+      ...(sasl ? [`SASL_PLAINTEXT://127.0.0.1:${this.#ports.sasl}`] : []),
+      ...(tls ? [`SSL://127.0.0.1:${this.#ports.tls}`] : []),
+    ]
+    const all = {
+      'process.roles': 'broker,controller',
+      'node.id': 1,
+      // Static voters: the controller's port may be another one at the next start.
+      'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+      listeners: [...listeners, `CONTROLLER://127.0.0.1:${controller}`].join(','),
+      'advertised.listeners': listeners.join(','),
+      'listener.security.protocol.map':
+        'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL',
+      'controller.listener.names': 'CONTROLLER',
+      'inter.broker.listener.name': 'PLAINTEXT',
+      'log.dirs': join(this.#folder, 'data'),
+      ...testSettings,
+      ...(sasl && saslSettings(sasl)),
+      ...(tls && tlsSettings(tls)),
+      ...config,
+    }
+    return Object.entries(all)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join('')
+  }
+}
+
+/** Small and quick where Kafka's defaults are for clusters. */
+const testSettings = {
+  'auto.create.topics.enable': false,
+  // Else the first join of every group waits three seconds.
+  'group.initial.rebalance.delay.ms': 0,
+  'offsets.topic.replication.factor': 1,
+  'offsets.topic.num.partitions': 4,
+  'transaction.state.log.replication.factor': 1,
+  'transaction.state.log.min.isr': 1,
+  'transaction.state.log.num.partitions': 1,
+  'share.coordinator.state.topic.replication.factor': 1,
+  'share.coordinator.state.topic.min.isr': 1,
+  'share.coordinator.state.topic.num.partitions': 1,
+  // 128 MiB of heap otherwise.
+  'log.cleaner.dedupe.buffer.size': 4 * 1024 * 1024,
+  'log.cleaner.backoff.ms': 200,
+  // A restart after a kill waits until the dead registration has expired: 9 s otherwise.
+  'broker.session.timeout.ms': 1500,
+  'broker.heartbeat.interval.ms': 300,
+  'num.network.threads': 2,
+  'num.io.threads': 4,
+}
+
+function saslSettings(user: { readonly username: string; readonly password: string }): object {
+  const { username, password } = user
+  return {
+    'sasl.enabled.mechanisms': 'PLAIN',
+    'listener.name.sasl_plaintext.plain.sasl.jaas.config':
+      'org.apache.kafka.common.security.plain.PlainLoginModule required ' +
+      `username="${username}" password="${password}" user_${username}="${password}";`,
+  }
+}
+
+function tlsSettings(tls: { readonly keystore: string; readonly password: string }): object {
+  return {
+    'ssl.keystore.location': tls.keystore,
+    'ssl.keystore.type': 'PKCS12',
+    'ssl.keystore.password': tls.password,
+    'ssl.key.password': tls.password,
+  }
+}
+
+function format(properties: string): void {
+  // A leading '-' would read as an option: one start in 64 would fail.
+  const id = randomBytes(16).toString('base64url').replace(/^-/, 'A')
+  const tool = ['kafka.tools.StorageTool', 'format', '-t', id, '-c', properties]
+  const done = spawnSync('java', ['-Xmx128m', ...jvm, '-cp', join(jars, '*'), ...tool], {
+    encoding: 'utf8',
+  })
+  if (done.status !== 0) throw new Error(`formatting failed:\n${done.stdout}${done.stderr}`)
+}
+
+function hasJars(): boolean {
+  return existsSync(jars) && readdirSync(jars).some(file => file.startsWith('kafka_2.13-'))
+}
+
+/** Fetched beside and renamed, so that an interrupted fetch is not taken for a whole one. */
+function fetchJars(): void {
+  if (hasJars()) return
+  const target = `${jars}.${process.pid}`
+  mkdirSync(target, { recursive: true })
+  const goal = ['-q', '-B', '-f', join(here, 'pom.xml'), 'dependency:copy-dependencies']
+  const where = [`-DoutputDirectory=${target}`, '-DincludeScope=runtime']
+  execFileSync('mvn', [...goal, ...where], { stdio: ['ignore', 'inherit', 'inherit'] })
+  renameSync(target, jars)
+}
