@@ -1,6 +1,14 @@
 export { decodeTraces } from './decode.ts'
 export { decodeLogs } from './decode-logs.ts'
 export { encodeLogs, encodeTraces } from './encode.ts'
+export { type Classification, classify, type GenAiKind } from './genai/classify.ts'
+export {
+  type GenAiMeaning,
+  genAiContentPrefixes,
+  genAiNames,
+  redactedPlaceholder,
+} from './genai/names.ts'
+export { type Facets, facetsOf, type GenAiView, genAiView } from './genai/view.ts'
 export { logsFromJson, tracesFromJson } from './json.ts'
 export { type Rejection, rejectionsDescribedMax } from './json-envelope.ts'
 export { jsonContainersMax, jsonDepthMax, parseJsonText } from './json-text.ts'

@@ -57,7 +57,7 @@ export class JsonFields {
   enumNumber(from: JsonObject, field: string, where: string): number {
     const value = from[field]
     if (value === undefined || value === null) return 0
-    if (typeof value === 'number' && (value | 0) === value) return value
+    if (typeof value === 'number' && (value | 0) === value) return value | 0
     this.note(where, field, value, 'the number of the enum, not its name')
     return 0
   }

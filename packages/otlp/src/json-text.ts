@@ -21,14 +21,20 @@ export const jsonContainersMax = 4_000_000
 export function parseJsonText(value: string | Uint8Array | object): unknown {
   const text = value instanceof Uint8Array ? textOf(value) : value
   if (typeof text !== 'string') return text
-  const long = scanText(text)
+  const reviver = scanText(text) ? exactNumbers : undefined
+  let place: string
   try {
-    return long ? JSON.parse(text, exactNumbers) : JSON.parse(text)
-  } catch (cause) {
-    // The parser quotes the text it stumbled over. That is content: only where it stands is ours to say.
-    const at = /position \d+/.exec(cause instanceof Error ? cause.message : '')?.[0] ?? 'its end'
-    throw new PipelineError('PAYLOAD_INVALID', `not valid JSON at ${at}; send OTLP/JSON`, { cause })
+    return JSON.parse(text, reviver)
+  } catch (error) {
+    place = placeIn(error)
   }
+  throw new PipelineError('PAYLOAD_INVALID', `not valid JSON${place}; send OTLP/JSON`)
+}
+
+/** The parser's message quotes the text it stumbled over, which is content: neither it nor a cause. */
+function placeIn(error: unknown): string {
+  const place = / at position \d+(?= \(|$)/.exec(error instanceof Error ? error.message : '')
+  return place?.[0] ?? ''
 }
 
 /** Invalid UTF-8 becomes U+FFFD, as in protobuf; a byte order mark is no part of JSON. */

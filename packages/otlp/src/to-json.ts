@@ -15,8 +15,8 @@ import {
 
 /**
  * OTLP/JSON as values for JSON.stringify: 64-bit numbers are strings of decimal digits, ids hex,
- * bytes base64, enums numbers. Every field is there, defaults too, so that a reader of the API sees
- * one shape; `entityRefs` and a log's `body` only where they are.
+ * bytes base64, enums numbers. Every field is there, defaults too, in one order, so that a reader of
+ * the API sees one shape and equal data is equal text; `entityRefs` and a log's `body` only where they are.
  */
 export type AnyValueJson =
   | { readonly stringValue: string }
@@ -101,18 +101,34 @@ export function spanToJson(span: Span): SpanJson {
       droppedAttributesCount: event.droppedAttributesCount,
     })),
     droppedEventsCount: span.droppedEventsCount,
-    links: span.links.map(link => ({ ...link, attributes: attributesToJson(link.attributes) })),
+    links: span.links.map(link => ({
+      traceId: link.traceId,
+      spanId: link.spanId,
+      traceState: link.traceState,
+      attributes: attributesToJson(link.attributes),
+      droppedAttributesCount: link.droppedAttributesCount,
+      flags: link.flags,
+    })),
     droppedLinksCount: span.droppedLinksCount,
-    status: span.status,
+    status: { message: span.status.message, code: span.status.code },
   }
 }
 
 export function resourceToJson(resource: Resource): ResourceJson {
-  return { ...resource, attributes: attributesToJson(resource.attributes) }
+  const attributes = attributesToJson(resource.attributes)
+  const { droppedAttributesCount, entityRefs } = resource
+  return entityRefs === undefined
+    ? { attributes, droppedAttributesCount }
+    : { attributes, droppedAttributesCount, entityRefs }
 }
 
 export function scopeToJson(scope: InstrumentationScope): ScopeJson {
-  return { ...scope, attributes: attributesToJson(scope.attributes) }
+  return {
+    name: scope.name,
+    version: scope.version,
+    attributes: attributesToJson(scope.attributes),
+    droppedAttributesCount: scope.droppedAttributesCount,
+  }
 }
 
 export function attributesToJson(attributes: readonly KeyValue[]): KeyValueJson[] {
@@ -156,10 +172,16 @@ function doubleToJson(value: number): number | 'NaN' | 'Infinity' | '-Infinity' 
 
 function logRecordToJson(record: LogRecord): object {
   return {
-    ...record,
     timeUnixNano: record.timeUnixNano.toString(),
     observedTimeUnixNano: record.observedTimeUnixNano.toString(),
-    attributes: attributesToJson(record.attributes),
+    severityNumber: record.severityNumber,
+    severityText: record.severityText,
     ...(record.body === undefined ? {} : { body: anyValueToJson(record.body) }),
+    attributes: attributesToJson(record.attributes),
+    droppedAttributesCount: record.droppedAttributesCount,
+    flags: record.flags,
+    traceId: record.traceId,
+    spanId: record.spanId,
+    eventName: record.eventName,
   }
 }

@@ -19,7 +19,7 @@ export class WireWriter {
 
   /** A copy of exactly what was written: it may be transferred or kept without the rest. */
   finish(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.#buffer, 0, this.#pos)
+    return new Uint8Array(this.#buffer.subarray(0, this.#pos))
   }
 
   begin(tag: number, lengthBytes = 1): number {
