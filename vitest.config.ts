@@ -1,8 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
+// `.ci/run` sets it: every project leaves a report there, to be counted.
+const reports = process.env.TEST_REPORTS
+
 // biome-ignore lint/style/noDefaultExport: vitest reads its configuration from the default export.
 export default defineConfig({
   test: {
+    reporters: reports === undefined ? ['default'] : ['default', 'json'],
+    ...(reports !== undefined && {
+      outputFile: { json: `${reports}/${projectName()}.json` },
+    }),
     projects: [
       {
         test: {
@@ -33,3 +40,9 @@ export default defineConfig({
     ],
   },
 })
+
+/** Each run of the tests names one project. */
+function projectName(): string {
+  const at = process.argv.indexOf('--project')
+  return process.argv[at + 1] ?? 'all'
+}
