@@ -1,0 +1,239 @@
+// Hot file: one call a batch or record, never one a span; views into one buffer a read.
+import { PipelineError } from '@winnow/runtime'
+import type { Batch, BusRecord } from './bus.ts'
+import type { LogEvent } from './file-bus-events.ts'
+import {
+  frameBytesAt,
+  frameOffsetAt,
+  framePartitionAt,
+  isIntact,
+  recordAt,
+  strideAt,
+  valueBytesAt,
+} from './file-format.ts'
+import type { LogState } from './log-recovery.ts'
+import type { Ring } from './ring.ts'
+import type { RunIndex } from './run-index.ts'
+import type { Segment } from './segment.ts'
+
+/** Memory for at least so many bytes; what it gave before may be overwritten. */
+export type TakeMemory = (bytes: number) => Buffer
+
+/** Memory that a lease's reads share: it grows to the largest batch and costs no fresh pages after. */
+export function reusedMemory(): TakeMemory {
+  let memory = Buffer.alloc(0)
+  return bytes => {
+    if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(bytes)
+    return memory
+  }
+}
+
+const freshMemory: TakeMemory = bytes => Buffer.allocUnsafeSlow(bytes)
+
+/** Other partitions' bytes are read along up to this, rather than one system call a small run. */
+const windowBytesMax = 256 * 1024
+
+/**
+ * Reads durable records: out of the ring while they are there, else by one pread. What comes out of
+ * the ring is copied, so a batch stays intact while the ring goes round.
+ */
+export class LogReader {
+  readonly #state: LogState
+  readonly #ring: Ring
+  readonly #onEvent: (event: LogEvent) => void
+
+  constructor(state: LogState, ring: Ring, onEvent: (event: LogEvent) => void) {
+    this.#state = state
+    this.#ring = ring
+    this.#onEvent = onEvent
+  }
+
+  firstOf(partition: number): number {
+    return (this.#state.segments[0] as Segment).header.bases[partition] as number
+  }
+
+  endOf(partition: number): number {
+    return this.#state.ends[partition] as number
+  }
+
+  /** `from` undefined: the first retained record. */
+  async read(
+    partition: number,
+    from: number | undefined,
+    bytesMax: number,
+    waitMs: number,
+    lost?: AbortSignal,
+    take: TakeMemory = freshMemory,
+  ): Promise<Batch> {
+    const end = this.endOf(partition)
+    if ((from ?? 0) > end) throw this.#outside('OFFSET_AHEAD', partition, from ?? 0)
+    if ((from ?? this.firstOf(partition)) === end) {
+      await this.#state.waiters[partition]?.wait(waitMs, lost)
+    }
+    const start = from ?? this.firstOf(partition)
+    let at = start
+    let lostTo = start
+    while (at < this.endOf(partition)) {
+      const held = this.#nextHeld(partition, at)
+      if (held !== at && (!this.#state.spec.keyed || at < this.firstOf(partition))) lostTo = held
+      at = held
+      const segment = this.#segmentAt(partition, at)
+      const runs = segment.runs[partition] as RunIndex
+      const run = Math.max(0, runs.find(at))
+      let records: BusRecord[] | undefined
+      if (this.#ring.isLive(runs.ringAtOf(run))) {
+        records = this.#fromRing(runs, run, at, bytesMax, take)
+      } else records = await this.#fromFile(segment, partition, run, at, bytesMax, take)
+      if (records !== undefined && records.length > 0) {
+        return lostTo > start ? { records, gap: { from: start, to: lostTo } } : { records }
+      }
+      if (segment.isRemoved) continue
+      const next = run + 1 < runs.count ? runs.firstOf(run + 1) : segment.ends[partition]
+      at = next as number
+      if (records === undefined) lostTo = at
+    }
+    return lostTo > start ? { records: [], gap: { from: start, to: lostTo } } : { records: [] }
+  }
+
+  async fetch(partition: number, offset: number): Promise<BusRecord> {
+    while (offset >= this.firstOf(partition) && offset < this.endOf(partition)) {
+      const segment = this.#segmentAt(partition, offset)
+      const runs = segment.runs[partition] as RunIndex
+      const run = runs.find(offset)
+      if (run < 0 || offset >= (segment.ends[partition] as number)) break
+      const records = this.#ring.isLive(runs.ringAtOf(run))
+        ? this.#fromRing(runs, run, offset, 0, freshMemory)
+        : await this.#fromFile(segment, partition, run, offset, 0, freshMemory)
+      if (records?.[0]?.offset === offset) return records[0]
+      if (segment.isRemoved) continue
+      if (records !== undefined) break
+      throw new PipelineError(
+        'DATA_CORRUPT',
+        `record ${offset} of ${this.#name(partition)} in ${segment.path} has a bad checksum`,
+      )
+    }
+    const isAhead = !(offset < this.endOf(partition))
+    throw this.#outside(isAhead ? 'OFFSET_AHEAD' : 'OFFSET_GONE', partition, offset)
+  }
+
+  /** `at`, or where the records after it begin, if retention, a lost piece or compaction took it. */
+  #nextHeld(partition: number, at: number): number {
+    const first = this.firstOf(partition)
+    if (at < first) return first
+    const { segments } = this.#state
+    const index = this.#indexAt(partition, at)
+    if (at < ((segments[index] as Segment).ends[partition] as number)) return at
+    return (segments[index + 1] as Segment).header.bases[partition] as number
+  }
+
+  #segmentAt(partition: number, offset: number): Segment {
+    return this.#state.segments[this.#indexAt(partition, offset)] as Segment
+  }
+
+  /** The last segment whose offsets of this partition begin at or before `offset`. */
+  #indexAt(partition: number, offset: number): number {
+    const { segments } = this.#state
+    let low = 0
+    let high = segments.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const base = (segments[middle] as Segment).header.bases[partition] as number
+      if (base <= offset) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  #fromRing(
+    runs: RunIndex,
+    firstRun: number,
+    from: number,
+    bytesMax: number,
+    take: TakeMemory,
+  ): BusRecord[] {
+    const { memory } = this.#ring
+    const starts: number[] = []
+    let copyBytes = 0
+    let valueBytes = 0
+    scan: for (let run = firstRun; run < runs.count; run++) {
+      const end = this.#ring.indexOf(runs.ringAtOf(run)) + runs.bytesOf(run)
+      for (let at = end - runs.bytesOf(run); at < end; at += strideAt(memory, at)) {
+        if (frameOffsetAt(memory, at) < from) continue
+        valueBytes += valueBytesAt(memory, at)
+        if (starts.length > 0 && valueBytes > bytesMax) break scan
+        starts.push(at)
+        copyBytes += strideAt(memory, at)
+      }
+      if (valueBytes >= bytesMax && starts.length > 0) break
+    }
+    const copy = take(copyBytes)
+    const records: BusRecord[] = []
+    let to = 0
+    for (const at of starts) {
+      const bytes = frameBytesAt(memory, at)
+      memory.copy(copy, to, at, at + bytes)
+      records.push(recordAt(copy, to))
+      to += strideAt(memory, at)
+    }
+    return records
+  }
+
+  /** Undefined: the first record wanted is illegible. Empty: this run has nothing from `from` on. */
+  async #fromFile(
+    segment: Segment,
+    partition: number,
+    firstRun: number,
+    from: number,
+    bytesMax: number,
+    take: TakeMemory,
+  ): Promise<BusRecord[] | undefined> {
+    const runs = segment.runs[partition] as RunIndex
+    const start = runs.positionOf(firstRun)
+    let useful = runs.bytesOf(firstRun)
+    let end = start + useful
+    let lastRun = firstRun
+    while (lastRun + 1 < runs.count && useful < bytesMax) {
+      const nextEnd = runs.positionOf(lastRun + 1) + runs.bytesOf(lastRun + 1)
+      if (nextEnd - start > Math.max(windowBytesMax, 2 * useful)) break
+      lastRun++
+      useful += runs.bytesOf(lastRun)
+      end = nextEnd
+    }
+    const bytes = take(end - start)
+    try {
+      if ((await segment.read(bytes, end - start, start)) < end - start) return undefined
+    } catch (cause) {
+      if (segment.isRemoved) return []
+      const name = this.#name(partition)
+      throw new PipelineError('BUS_UNAVAILABLE', `reading ${segment.path} for ${name}`, { cause })
+    }
+    const records: BusRecord[] = []
+    let valueBytes = 0
+    for (let run = firstRun; run <= lastRun; run++) {
+      const runEnd = runs.positionOf(run) - start + runs.bytesOf(run)
+      for (let at = runEnd - runs.bytesOf(run); at < runEnd; at += strideAt(bytes, at)) {
+        const isGood =
+          isIntact(bytes, at, runEnd, this.#state.seed) && framePartitionAt(bytes, at) === partition
+        if (!isGood) return records.length > 0 ? records : this.#corrupt(partition, from)
+        if (frameOffsetAt(bytes, at) < from) continue
+        valueBytes += valueBytesAt(bytes, at)
+        if (records.length > 0 && valueBytes > bytesMax) return records
+        records.push(recordAt(bytes, at))
+      }
+    }
+    return records
+  }
+
+  #corrupt(partition: number, offset: number): undefined {
+    this.#onEvent({ kind: 'corrupt', topic: this.#state.spec.name, partition, offset })
+  }
+
+  #outside(code: 'OFFSET_AHEAD' | 'OFFSET_GONE', partition: number, offset: number): PipelineError {
+    const held = `it holds ${this.firstOf(partition)} up to ${this.endOf(partition)}`
+    return new PipelineError(code, `${this.#name(partition)} has no record ${offset}; ${held}`)
+  }
+
+  #name(partition: number): string {
+    return `${this.#state.spec.name}/${partition}`
+  }
+}
