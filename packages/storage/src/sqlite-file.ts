@@ -105,7 +105,7 @@ function openDatabase(url: URL): DatabaseSync | undefined {
 }
 
 function createSchema(database: DatabaseSync, schema: string): void {
-  database.exec('PRAGMA page_size = 8192')
+  database.exec('PRAGMA page_size = 16384')
   database.exec('PRAGMA journal_mode = WAL')
   inTransaction(database, () => {
     database.exec(schema)

@@ -18,14 +18,19 @@ const sqliteTypes = {
   timestamp: 'INTEGER',
 } as const
 
-const spanNames = spanColumns.map(column => column.name)
-const spanKey = ['tenant', 'trace_id', 'span_id']
+/** A span's row names its trace by number; the trace's row has tenant and trace id. */
+const spanNames = spanColumns.map(column => column.name).slice(2)
 
 /**
- * One file a UTC day. `traces_by_time` holds every column that a search looks at, so that a filter
- * that few traces match walks the index alone. `rules` is a JSON array of names.
+ * One file a UTC day. Ids are random, so a tree that is sorted by them rewrites a page for nearly
+ * every row: only the trace's one entry is (`traces` is the order of arrival), and spans lie behind
+ * their trace's number, which grows. That is half the cost of a span keyed by its ids.
+ *
+ * `traces_by_time` holds every column that a search looks at, so that a filter that few traces match
+ * walks the index alone. `rules` is a JSON array of names. `span_rows` has spans under their ids.
  */
 export const tracesSchema = `CREATE TABLE IF NOT EXISTS traces (
+  id INTEGER PRIMARY KEY,
   tenant TEXT NOT NULL,
   trace_id TEXT NOT NULL,
   decision_partition INTEGER NOT NULL,
@@ -40,47 +45,56 @@ export const tracesSchema = `CREATE TABLE IF NOT EXISTS traces (
   decided_at_ms INTEGER NOT NULL,
   series_at_ms INTEGER NOT NULL,
   decision TEXT NOT NULL,
-  PRIMARY KEY (tenant, trace_id)
+  UNIQUE (trace_id, tenant)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS traces_by_time
   ON traces (tenant, decided_at_ms, trace_id, rules, service, variant, duration_ms);
 CREATE TABLE IF NOT EXISTS spans (
-${spanColumns.map(({ name, type, nullable }) => `  ${name} ${sqliteTypes[type]}${nullable ? '' : ' NOT NULL'},`).join('\n')}
-  PRIMARY KEY (${spanKey.join(', ')})
-) STRICT, WITHOUT ROWID;`
+  trace INTEGER NOT NULL REFERENCES traces (id),
+${spanColumns
+  .slice(2)
+  .map(
+    ({ name, type, nullable }) => `  ${name} ${sqliteTypes[type]}${nullable ? '' : ' NOT NULL'},`,
+  )
+  .join('\n')}
+  PRIMARY KEY (trace, span_id)
+) STRICT, WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS span_rows AS
+  SELECT traces.tenant, traces.trace_id, ${spanNames.map(name => `spans.${name}`).join(', ')}
+  FROM spans JOIN traces ON traces.id = spans.trace;`
 
 /** The trace and span rows of one UTC day. */
 export class SqliteTraces {
   readonly #database: DatabaseSync
-  readonly #putTrace: StatementSync
+  readonly #find: StatementSync
+  readonly #insertTrace: StatementSync
+  readonly #updateTrace: StatementSync
   readonly #putSpan: StatementSync
   readonly #trace: StatementSync
   readonly #spans: StatementSync
-  readonly #offset: StatementSync
   readonly #search: StatementSync
 
   constructor(database: DatabaseSync) {
     this.#database = database
-    this.#putTrace = database.prepare(putTraceSql)
+    this.#find = database.prepare(
+      'SELECT id, decision_offset FROM traces WHERE tenant = ? AND trace_id = ?',
+    )
+    this.#insertTrace = database.prepare(insertTraceSql)
+    this.#updateTrace = database.prepare(updateTraceSql)
     this.#putSpan = database.prepare(putSpanSql)
     this.#trace = database.prepare(
       'SELECT decision, decision_partition, decision_offset FROM traces WHERE tenant = ? AND trace_id = ?',
     )
-    this.#spans = database.prepare(
-      `SELECT ${spanNames.join(', ')} FROM spans WHERE tenant = ? AND trace_id = ?`,
-    )
+    this.#spans = database.prepare('SELECT * FROM span_rows WHERE tenant = ? AND trace_id = ?')
     this.#spans.setReadBigInts(true)
-    this.#offset = database.prepare(
-      'SELECT decision_offset FROM traces WHERE tenant = ? AND trace_id = ?',
-    )
     this.#search = database.prepare(searchSql)
   }
 
   put(traces: readonly HotTrace[]): void {
     inTransaction(this.#database, () => {
       for (const trace of traces) {
-        this.#putTrace.run(...traceValues(trace))
-        for (const row of trace.spans) this.#putSpan.run(...spanValues(row))
+        const id = this.#putTrace(trace)
+        for (const row of trace.spans) this.#putSpan.run(id, ...spanValues(row))
       }
     })
   }
@@ -106,7 +120,7 @@ export class SqliteTraces {
 
   /** Offset of the trace's last decision in this file; undefined: it is not in it. */
   offset(tenant: string, traceId: string): number | undefined {
-    const row = this.#offset.get(tenant, traceId)
+    const row = this.#find.get(tenant, traceId)
     return row === undefined ? undefined : Number(row.decision_offset)
   }
 
@@ -137,6 +151,19 @@ export class SqliteTraces {
   close(): void {
     this.#database.close()
   }
+
+  /** The number of the trace's row. A decision of a lower offset leaves it as it is. */
+  #putTrace(trace: HotTrace): number {
+    const held = this.#find.get(trace.decision.tenant, trace.decision.traceId)
+    if (held === undefined) {
+      return Number(this.#insertTrace.run(...traceValues(trace)).lastInsertRowid)
+    }
+    const id = Number(held.id)
+    if (Number(held.decision_offset) <= trace.offset) {
+      this.#updateTrace.run(...traceValues(trace), id)
+    }
+    return id
+  }
 }
 
 const traceNames = [
@@ -156,10 +183,16 @@ const traceNames = [
   'decision',
 ]
 
-const putTraceSql = `${insertSql('traces', traceNames, ['tenant', 'trace_id'])}
-  WHERE excluded.decision_offset >= decision_offset`
+const insertTraceSql = `INSERT INTO traces (${traceNames.join(', ')})
+  VALUES (${traceNames.map(() => '?').join(', ')})`
 
-const putSpanSql = `${insertSql('spans', spanNames, spanKey)}
+const updateTraceSql = `UPDATE traces
+  SET ${traceNames.map(name => `${name} = ?`).join(', ')} WHERE id = ?`
+
+const putSpanSql = `INSERT INTO spans (trace, ${spanNames.join(', ')})
+  VALUES (?, ${spanNames.map(() => '?').join(', ')})
+  ON CONFLICT (trace, span_id) DO UPDATE
+  SET ${spanNames.map(name => `${name} = excluded.${name}`).join(', ')}
   WHERE excluded.sampling_offset >= sampling_offset`
 
 const searchSql = `SELECT trace_id, decision, decision_offset FROM traces
@@ -170,14 +203,6 @@ const searchSql = `SELECT trace_id, decision, decision_offset FROM traces
     AND (:variant IS NULL OR variant = :variant)
     AND (:duration IS NULL OR duration_ms >= :duration)
   ORDER BY decided_at_ms DESC, trace_id DESC LIMIT :limit`
-
-function insertSql(table: string, names: readonly string[], key: readonly string[]): string {
-  const updates = names
-    .filter(name => !key.includes(name))
-    .map(name => `${name} = excluded.${name}`)
-  return `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})
-  ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${updates.join(', ')}`
-}
 
 function traceValues({ decision, partition, offset }: HotTrace): SQLInputValue[] {
   return [
