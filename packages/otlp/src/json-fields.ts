@@ -80,7 +80,6 @@ export class JsonFields {
 
   double(value: unknown, where: string, field: string): number {
     if (typeof value === 'number') return value
-    if (typeof value === 'bigint') return Number(value)
     if (typeof value === 'string' && doubleText.test(value)) return Number(value)
     this.note(where, field, value, 'a number, "NaN", "Infinity" or "-Infinity"')
     return 0
@@ -114,7 +113,6 @@ export function isObject(value: unknown): value is JsonObject {
 /** A double above 2^53 may be another integer than the one that was sent, so it is none. */
 function integerOf(value: unknown): bigint | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : undefined
-  if (typeof value === 'bigint') return value
   return typeof value === 'string' ? exactInteger(value) : undefined
 }
 

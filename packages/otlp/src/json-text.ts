@@ -3,7 +3,6 @@ import { PipelineError } from '@winnow/runtime'
 /**
  * Lists and objects in one another. A value of `anyValueDepthMax` takes four a level and the
  * envelope a dozen, so that one somewhat too deep is refused as a span, and only an attack as a whole.
- * V8 parses deeper text, but a reviver recurses: this keeps it from ending the stack.
  */
 export const jsonDepthMax = 1000
 
@@ -14,17 +13,17 @@ export const jsonDepthMax = 1000
 export const jsonContainersMax = 4_000_000
 
 /**
- * JSON of a sender as values. Integers that a double cannot hold come back as `bigint`, exact; of a
- * key that comes twice the last one counts. A value that was parsed elsewhere passes through.
+ * JSON of a sender as values. A number that a double may not hold comes back as its text, exact; of
+ * a key that comes twice the last one counts. A value that was parsed elsewhere passes through.
  * Throws PAYLOAD_INVALID for what is no JSON or too deep, PAYLOAD_TOO_LARGE for too many values.
  */
 export function parseJsonText(value: string | Uint8Array | object): unknown {
   const text = value instanceof Uint8Array ? textOf(value) : value
   if (typeof text !== 'string') return text
-  const reviver = scanText(text) ? exactNumbers : undefined
+  const exact = quoteLongNumbers(text, scanText(text))
   let place: string
   try {
-    return JSON.parse(text, reviver)
+    return JSON.parse(exact)
   } catch (error) {
     place = placeIn(error)
   }
@@ -44,13 +43,13 @@ function textOf(bytes: Uint8Array): string {
 }
 
 /**
- * One pass before the parser: proves the limits above, and tells whether a number stands in the text
- * that a double may not hold, since the reviver costs several times the parsing.
+ * One pass before the parser: proves the limits above, and finds the numbers that a double may not
+ * hold, as pairs of start and end.
  */
-function scanText(text: string): boolean {
+function scanText(text: string): readonly number[] {
   let depth = 0
   let containers = 0
-  let long = false
+  const long: number[] = []
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code === quote) {
@@ -72,12 +71,29 @@ function scanText(text: string): boolean {
       depth--
     } else if (code === minus || (code >= digit0 && code <= digit9)) {
       const end = numberEnd(text, at)
-      long ||= end - at >= safeDigits && mayBeLong(text.slice(at, end))
-      long ||= end - at < safeDigits && hasExponent(text, at, end)
+      if (isLong(text, at, end)) long.push(at, end)
       at = end - 1
     }
   }
   return long
+}
+
+/**
+ * The text with those numbers as strings, which is where OTLP/JSON has 64-bit numbers anyway. A
+ * reviver with the source of each number would do, at four times the cost of all the parsing.
+ */
+function quoteLongNumbers(text: string, long: readonly number[]): string {
+  if (long.length === 0) return text
+  const pieces: string[] = []
+  let copied = 0
+  for (let i = 0; i < long.length; i += 2) {
+    const start = long[i] as number
+    const end = long[i + 1] as number
+    pieces.push(text.slice(copied, start), text.slice(start, end))
+    copied = end
+  }
+  pieces.push(text.slice(copied))
+  return pieces.join('"')
 }
 
 const quote = 0x22
@@ -87,6 +103,10 @@ const closeBrace = 0x7d
 const openBracket = 0x5b
 const closeBracket = 0x5d
 const minus = 0x2d
+const plus = 0x2b
+const point = 0x2e
+const lowerE = 0x65
+const upperE = 0x45
 const digit0 = 0x30
 const digit9 = 0x39
 /** Every integer of 15 digits is a double; of 16 not every one. */
@@ -104,36 +124,34 @@ function stringEnd(text: string, start: number): number {
 
 function numberEnd(text: string, start: number): number {
   let end = start + 1
-  for (; end < text.length; end++) {
-    const code = text.charCodeAt(end) | 0x20
-    const partOf = (code >= digit0 && code <= digit9) || code === 0x65 || code === 0x2e
-    if (!partOf && code !== 0x2d && code !== 0x2b && text.charCodeAt(end) !== 0x2b) break
-  }
+  while (end < text.length && isNumberPart(text.charCodeAt(end))) end++
   return end
+}
+
+function isNumberPart(code: number): boolean {
+  if (code >= digit0 && code <= digit9) return true
+  return code === point || code === minus || code === plus || code === lowerE || code === upperE
+}
+
+/** A long fraction (0.8714285714285714) is an ordinary double; long before the point is not. */
+const longNumber =
+  /^-?(?:[1-9]\d{15,}(?:\.\d+)?(?:[eE][+-]?\d+)?|(?:0|[1-9]\d*)(?:\.\d+)?[eE]\+?\d+)$/
+const keyFollows = /[\t\n\r ]*:/y
+
+/** Only a well-formed number is one: anything else, a key too, is left for the parser to refuse. */
+function isLong(text: string, start: number, end: number): boolean {
+  if (end - start < safeDigits && !hasExponent(text, start, end)) return false
+  if (!longNumber.test(text.slice(start, end))) return false
+  keyFollows.lastIndex = end
+  return !keyFollows.test(text)
 }
 
 function hasExponent(text: string, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {
-    if ((text.charCodeAt(at) | 0x20) === 0x65) return text.charCodeAt(at + 1) !== minus
+    const code = text.charCodeAt(at)
+    if (code === lowerE || code === upperE) return true
   }
   return false
-}
-
-/** A long fraction (0.8714285714285714) is an ordinary double; long before the point is not. */
-function mayBeLong(number: string): boolean {
-  const point = number.indexOf('.')
-  return point < 0 || point >= safeDigits || /[eE]/.test(number)
-}
-
-interface Source {
-  readonly source?: string
-}
-
-function exactNumbers(_key: string, value: unknown, context?: Source): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isInteger(value)) {
-    return value
-  }
-  return exactInteger(context?.source ?? '') ?? value
 }
 
 /** Longest text of a number looked at: 64 bits have 20 digits, the rest is fraction and exponent. */
