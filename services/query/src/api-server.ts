@@ -1,0 +1,186 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  type Address,
+  type ApiKeys,
+  type Component,
+  isRetryable,
+  type Log,
+  tenantOf,
+} from '@winnow/runtime'
+import { ApiError } from './api-error.ts'
+import { bodyBytesMax } from './config.ts'
+import { postEvaluations } from './evaluations.ts'
+import {
+  type Answer,
+  getEvaluation,
+  getSampling,
+  getSearch,
+  getTrace,
+  getWhy,
+  postRescue,
+  type RouteDeps,
+} from './routes.ts'
+
+export interface ApiServerOptions extends RouteDeps {
+  readonly listen: Address
+  readonly keys: ApiKeys | undefined
+  readonly log: Log
+}
+
+interface Request {
+  readonly tenant: string
+  readonly path: readonly string[]
+  readonly query: URLSearchParams
+  /** Reads and parses the body once asked for. */
+  readonly body: () => Promise<unknown>
+}
+
+/** `/api/v1` over HTTP/1.1: JSON in, JSON out, every read within the tenant of the key. */
+export class ApiServer implements Component {
+  readonly #options: ApiServerOptions
+  readonly #server: Server
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        options.log.error('query.answer_failed', error)
+        response.destroy()
+      })
+    })
+  }
+
+  /** `host:port` as bound; valid once started. */
+  get address(): string {
+    const { address, port } = this.#server.address() as AddressInfo
+    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+  }
+
+  async start(): Promise<void> {
+    this.#server.listen(this.#options.listen.port, this.#options.listen.host)
+    await once(this.#server, 'listening')
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server.listening) return
+    const closed = new Promise(resolve => this.#server.close(resolve))
+    this.#server.closeIdleConnections()
+    await closed
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let answer: Answer
+    try {
+      answer = await this.#answer(request)
+    } catch (error) {
+      answer = this.#failure(error)
+    }
+    const body = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
+    const headers: Record<string, string> = { 'content-type': 'application/json' }
+    if (answer.status === 401) headers['www-authenticate'] = 'Bearer'
+    if (answer.status === 503) headers['retry-after'] = '1'
+    // A body that was not read to its end would be taken for the next request.
+    if (!request.complete) headers.connection = 'close'
+    response.writeHead(answer.status, headers).end(body)
+  }
+
+  #answer(request: IncomingMessage): Promise<Answer> | Answer {
+    const url = new URL(request.url ?? '/', 'http://localhost')
+    const tenant = tenantOf(this.#options.keys, request.headers)
+    if (tenant === undefined) {
+      throw new ApiError(
+        401,
+        'UNAUTHENTICATED',
+        'send a known key as Authorization: Bearer KEY or x-api-key',
+      )
+    }
+    return route(this.#options, request.method ?? 'GET', {
+      tenant,
+      path: url.pathname.split('/').slice(1).map(decode),
+      query: url.searchParams,
+      body: () => readJson(request),
+    })
+  }
+
+  #failure(error: unknown): Answer {
+    if (error instanceof ApiError) return { status: error.status, body: error.body() }
+    const code = isRetryable(error) ? 'UNAVAILABLE' : 'INTERNAL'
+    const remedy =
+      code === 'UNAVAILABLE'
+        ? 'the bus or a store does not answer right now; try again'
+        : 'this is a defect; the log of the query service has its stack'
+    this.#options.log.error('query.request_failed', error)
+    return { status: code === 'UNAVAILABLE' ? 503 : 500, body: { error: { code, remedy } } }
+  }
+}
+
+function route(deps: RouteDeps, method: string, request: Request): Promise<Answer> | Answer {
+  const [api, version, noun, id, verb, ...rest] = request.path
+  const { tenant, query } = request
+  if (api !== 'api' || version !== 'v1' || rest.length > 0) throw notFound()
+  switch (`${noun}${id === undefined ? '' : '/{id}'}${verb === undefined ? '' : `/${verb}`}`) {
+    case 'traces/{id}':
+      allow(method, 'GET')
+      return getTrace(deps, tenant, id ?? '', query)
+    case 'traces/{id}/why':
+      allow(method, 'GET')
+      return getWhy(deps, tenant, id ?? '')
+    case 'traces/{id}/rescue':
+      allow(method, 'POST')
+      return request.body().then(body => postRescue(deps, tenant, id ?? '', body))
+    case 'evaluations':
+      allow(method, 'POST')
+      return request.body().then(body => postEvaluations(deps, tenant, body))
+    case 'evaluations/{id}':
+      allow(method, 'GET')
+      return getEvaluation(deps, tenant, id ?? '')
+    case 'search':
+      allow(method, 'GET')
+      return getSearch(deps, tenant, query)
+    case 'sampling':
+      allow(method, 'GET')
+      return getSampling(deps, tenant, query)
+    default:
+      throw notFound()
+  }
+}
+
+function notFound(): ApiError {
+  return new ApiError(
+    404,
+    'NO_SUCH_PATH',
+    'use /api/v1/traces/{id}, …/why, …/rescue, /api/v1/search, /api/v1/sampling, /api/v1/evaluations or /api/v1/evaluations/{id}',
+  )
+}
+
+function allow(method: string, only: 'GET' | 'POST'): void {
+  if (method === only || (method === 'HEAD' && only === 'GET')) return
+  throw new ApiError(405, 'METHOD_NOT_ALLOWED', `use ${only}`, { field: 'method', value: method })
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw new ApiError(400, 'INVALID_PATH', 'percent-encode the path as UTF-8', { value: part })
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request) {
+    bytes += (chunk as Buffer).length
+    if (bytes > bodyBytesMax) {
+      throw new ApiError(413, 'BODY_TOO_LARGE', `send at most ${bodyBytesMax} bytes at a time`)
+    }
+    chunks.push(chunk as Buffer)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString() || '{}')
+  } catch (error) {
+    throw new ApiError(400, 'INVALID_JSON', `send JSON: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,26 @@
+import { durationKey } from '@winnow/runtime'
+import { z } from 'zod'
+
+export const queryConfigSchema = z
+  .strictObject({
+    /** Traces whose last decision is remembered; older ones are answered from the stores. */
+    foldTracesMax: z.int().min(1).max(100_000_000).default(500_000),
+    /** An evaluation that has waited for its trace this long, in log time, has missed it. */
+    awaitingMax: durationKey('24h'),
+  })
+  .prefault({})
+
+export type QueryConfig = z.infer<typeof queryConfigSchema>
+
+/** Bytes of `decisions` a partition reads at a time. */
+export const readBytesMax = 1024 * 1024
+
+/** Longest wait at the end of `decisions`. */
+export const tailWaitMs = 250
+
+/** Traces a search page can hold, and how many it holds when nobody says. */
+export const pageLimitMax = 1000
+export const pageLimitDefault = 50
+
+/** Bytes of a request body. */
+export const bodyBytesMax = 1024 * 1024

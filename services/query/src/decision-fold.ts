@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Bus, type BusRecord, partitionOfHex } from '@winnow/bus'
+import {
+  type CountingState,
+  countingStart,
+  countRecord,
+  type Decision,
+  type DecisionRecord,
+  type Verdict,
+} from '@winnow/model'
+import { type Component, isRetryable, type Log } from '@winnow/runtime'
+import { readBytesMax, tailWaitMs } from './config.ts'
+
+/** What is remembered of a trace's last counting decision; the rest is fetched where it lies. */
+export interface FoldEntry {
+  readonly tenant: string
+  readonly traceId: string
+  readonly partition: number
+  readonly offset: number
+  readonly verdict: Verdict
+  readonly gone: boolean
+  readonly sliceCount: number
+  readonly lastSliceAtMs: number
+  readonly primary: string
+  readonly matched: readonly string[]
+  readonly service: string | null
+  readonly operation: string | null
+  readonly variant: string | null
+  readonly durationMs: number | null
+  readonly decidedAtMs: number
+}
+
+export interface FoldOptions {
+  readonly bus: Bus
+  /** Full name of the `decisions` topic. */
+  readonly topic: string
+  readonly tracesMax: number
+  readonly log: Log
+}
+
+/**
+ * The retained part of `decisions`, folded: which records count, and where the last one of every trace
+ * lies. Every reader of the log comes to the same answer, because nothing else enters.
+ */
+export class DecisionFold implements Component {
+  readonly #options: FoldOptions
+  /** Newest decision last: a trace that is decided again moves to the end. */
+  readonly #entries = new Map<string, FoldEntry>()
+  readonly #tails: Promise<void>[] = []
+  readonly #matchedSets = new Map<string, readonly string[]>()
+  readonly #stop = new AbortController()
+  readonly #behind = new Map<number, number>()
+  #partitions = 1
+  #logTimeMs = 0
+  #forgotten = 0
+
+  constructor(options: FoldOptions) {
+    this.#options = options
+  }
+
+  /** Resolves once everything that was in the log at the call has been folded. */
+  async start(): Promise<void> {
+    const { bus, topic } = this.#options
+    this.#partitions = await bus.partitionCount(topic)
+    const caughtUp: Promise<void>[] = []
+    for (let partition = 0; partition < this.#partitions; partition++) {
+      const { first, end } = await bus.bounds(topic, partition)
+      const ready = Promise.withResolvers<void>()
+      caughtUp.push(ready.promise)
+      this.#tails.push(this.#tail(partition, first, end, ready.resolve))
+    }
+    await Promise.all(caughtUp)
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.#tails)
+  }
+
+  /** Greatest append timestamp seen: the time against which retention is judged. */
+  get logTimeMs(): number {
+    return this.#logTimeMs
+  }
+
+  /** Traces that were pushed out by `tracesMax`. */
+  get forgotten(): number {
+    return this.#forgotten
+  }
+
+  /** The last counting decision of a trace, from the log. Undefined: none in what is remembered. */
+  async latest(tenant: string, traceId: string): Promise<Decision | undefined> {
+    const entry = this.#entries.get(key(tenant, traceId))
+    if (entry === undefined) return undefined
+    const record = await this.#options.bus.fetch(this.#options.topic, entry.partition, entry.offset)
+    return parse(record) as Decision
+  }
+
+  /** Where the last counting decision of a trace lies. */
+  find(tenant: string, traceId: string): FoldEntry | undefined {
+    return this.#entries.get(key(tenant, traceId))
+  }
+
+  /** Of one tenant, oldest decision first. */
+  *entries(tenant: string): IterableIterator<FoldEntry> {
+    for (const entry of this.#entries.values()) if (entry.tenant === tenant) yield entry
+  }
+
+  async #tail(partition: number, first: number, end: number, ready: () => void): Promise<void> {
+    const { bus, topic, log } = this.#options
+    let state: CountingState = countingStart
+    let next = first
+    while (!this.#stop.signal.aborted) {
+      if (next >= end) ready()
+      try {
+        const batch = await bus.read(topic, partition, next, readBytesMax, tailWaitMs)
+        next = Math.max(next, batch.gap?.to ?? 0)
+        for (const record of batch.records) {
+          state = this.#apply(partition, record, state)
+          next = record.offset + 1
+        }
+        this.#behind.set(partition, next)
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        if (!isRetryable(error)) throw error
+        log.error('query.decisions_unreadable', error, { partition })
+        await sleep(1000, undefined, { signal: this.#stop.signal }).catch(() => {})
+      }
+    }
+  }
+
+  #apply(partition: number, record: BusRecord, state: CountingState): CountingState {
+    this.#logTimeMs = Math.max(this.#logTimeMs, record.appendedAtMs)
+    const parsed = parse(record)
+    const step = countRecord(state, record.offset, parsed)
+    if (step.counts && parsed.kind === 'decision') this.#remember(partition, record.offset, parsed)
+    return step.state
+  }
+
+  #remember(partition: number, offset: number, decision: Decision): void {
+    const id = key(decision.tenant, decision.traceId)
+    this.#entries.delete(id)
+    this.#entries.set(id, {
+      tenant: decision.tenant,
+      traceId: decision.traceId,
+      partition,
+      offset,
+      verdict: decision.verdict,
+      gone: decision.gone === true,
+      sliceCount: decision.slices.length,
+      lastSliceAtMs: decision.slices.reduce((max, slice) => Math.max(max, slice.appendedAtMs), 0),
+      primary: decision.primary,
+      matched: this.#matched(decision),
+      service: decision.service,
+      operation: decision.operation,
+      variant: decision.variant,
+      durationMs: decision.durationMs,
+      decidedAtMs: decision.decidedAtMs,
+    })
+    if (this.#entries.size <= this.#options.tracesMax) return
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest)
+      this.#forgotten++
+      break
+    }
+  }
+
+  /** A few sets of rules cover all traces, so entries share them. */
+  #matched(decision: Decision): readonly string[] {
+    const names = decision.rules.filter(rule => rule.matched).map(rule => rule.name)
+    const id = names.join('\n')
+    const known = this.#matchedSets.get(id)
+    if (known !== undefined) return known
+    this.#matchedSets.set(id, names)
+    return names
+  }
+
+  /** The partition in which a trace's decisions lie. */
+  partitionOf(traceId: string): number {
+    return partitionOfHex(traceId, this.#partitions)
+  }
+}
+
+function parse(record: BusRecord): DecisionRecord {
+  return JSON.parse(Buffer.from(record.value).toString()) as DecisionRecord
+}
+
+/** A trace id is fixed in length, so no tenant can be mistaken for a part of it. */
+function key(tenant: string, traceId: string): string {
+  return traceId + tenant
+}

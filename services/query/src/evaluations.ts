@@ -1,0 +1,34 @@
+import { partitionOfHex } from '@winnow/bus'
+import {
+  evaluationError,
+  evaluationStatus,
+  evaluationsAccepted,
+  evaluationsFrom,
+} from '@winnow/model'
+import type { Answer, RouteDeps } from './routes.ts'
+
+/** Accepts outcomes: 202 once all of them are durable in `evidence`, or nothing of the request. */
+export async function postEvaluations(
+  deps: Pick<RouteDeps, 'bus' | 'evidence'>,
+  tenant: string,
+  body: unknown,
+): Promise<Answer> {
+  const input = evaluationsFrom(tenant, body)
+  if (input.kind === 'mistakes') {
+    return { status: evaluationStatus(input.mistakes), body: evaluationError(input.mistakes) }
+  }
+  const count = await deps.bus.partitionCount(deps.evidence)
+  const byPartition = new Map<number, { readonly value: Uint8Array }[]>()
+  for (const record of input.records) {
+    const partition = partitionOfHex(record.traceId, count)
+    const records = byPartition.get(partition) ?? []
+    byPartition.set(partition, records)
+    records.push({ value: Buffer.from(JSON.stringify(record)) })
+  }
+  await Promise.all(
+    [...byPartition].map(([partition, records]) =>
+      deps.bus.append(deps.evidence, partition, records),
+    ),
+  )
+  return { status: 202, body: evaluationsAccepted(input.records) }
+}

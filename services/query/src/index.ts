@@ -1,0 +1,6 @@
+export { type QueryConfig, queryConfigSchema } from './config.ts'
+export { Query, type QueryOptions } from './query.ts'
+export type { SamplingReport } from './sampling.ts'
+export type { SearchPage } from './search.ts'
+export type { StructuredSpan, TraceListItem, TraceSpan } from './trace-read.ts'
+export type { PendingFacts, TraceState, Why } from './why.ts'

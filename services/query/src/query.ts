@@ -1,0 +1,72 @@
+import type { Bus } from '@winnow/bus'
+import type { Address, ApiKeys, Clock, Component, Health, Log } from '@winnow/runtime'
+import type { HotStore } from '@winnow/storage'
+import { ApiServer } from './api-server.ts'
+import type { QueryConfig } from './config.ts'
+import { DecisionFold } from './decision-fold.ts'
+import type { PendingFacts } from './why.ts'
+
+export interface QueryOptions {
+  readonly bus: Bus
+  /** Full topic names. */
+  readonly topics: { readonly decisions: string; readonly evidence: string }
+  readonly hot: HotStore
+  readonly listen: Address
+  readonly keys: ApiKeys | undefined
+  readonly config: QueryConfig
+  readonly spansRetentionMs: number
+  readonly clock: Clock
+  readonly log: Log
+  readonly health: Health
+  readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>
+}
+
+/** The API over the stores and the retained decisions. It writes nothing but requests in `evidence`. */
+export class Query implements Component {
+  readonly #fold: DecisionFold
+  readonly #server: ApiServer
+  #ready = false
+
+  constructor(options: QueryOptions) {
+    const { bus, topics, log, config, hot, clock, listen, keys, pending } = options
+    this.#fold = new DecisionFold({
+      bus,
+      topic: topics.decisions,
+      tracesMax: config.foldTracesMax,
+      log,
+    })
+    this.#server = new ApiServer({
+      bus,
+      evidence: topics.evidence,
+      hot,
+      fold: this.#fold,
+      waits: { spansRetentionMs: options.spansRetentionMs, awaitingMaxMs: config.awaitingMax },
+      clock,
+      listen,
+      keys,
+      log,
+      ...(pending !== undefined && { pending }),
+    })
+    options.health.register('query', () =>
+      this.#ready
+        ? { ready: true }
+        : { ready: false, detail: 'still reading the retained decisions; wait' },
+    )
+  }
+
+  get address(): string {
+    return this.#server.address
+  }
+
+  async start(): Promise<void> {
+    await this.#fold.start()
+    await this.#server.start()
+    this.#ready = true
+  }
+
+  async stop(): Promise<void> {
+    this.#ready = false
+    await this.#server.stop()
+    await this.#fold.stop()
+  }
+}

@@ -1,0 +1,228 @@
+import { createHash } from 'node:crypto'
+import { type Bus, partitionOfHex } from '@winnow/bus'
+import {
+  type Decision,
+  parseTraceId,
+  type RescueRequest,
+  requestReasonBytesMax,
+} from '@winnow/model'
+import { type Clock, PipelineError } from '@winnow/runtime'
+import type { HotStore, HotTraceRead } from '@winnow/storage'
+import { ApiError } from './api-error.ts'
+import type { DecisionFold } from './decision-fold.ts'
+import { samplingReport } from './sampling.ts'
+import { moment, parseSearch, search } from './search.ts'
+import { otlpOf, spansOf } from './trace-read.ts'
+import { explain, type PendingFacts, shown, type Waits, type Why } from './why.ts'
+
+/** What the routes stand on. Each call is within one tenant. */
+export interface RouteDeps {
+  readonly bus: Bus
+  /** Full name of the `evidence` topic: a rescue is a request there, an evaluation too. */
+  readonly evidence: string
+  readonly hot: HotStore
+  readonly fold: DecisionFold
+  readonly waits: Waits
+  readonly clock: Clock
+  /** What an assembler of this process holds open; undefined where it is another process's. */
+  readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>
+}
+
+export interface Answer {
+  readonly status: number
+  /** A string is sent as it is: JSON text already. */
+  readonly body: unknown
+}
+
+export async function getWhy(deps: RouteDeps, tenant: string, id: string): Promise<Answer> {
+  return { status: 200, body: await whyOf(deps, tenant, traceIdOf(id)) }
+}
+
+export async function getTrace(
+  deps: RouteDeps,
+  tenant: string,
+  id: string,
+  query: URLSearchParams,
+): Promise<Answer> {
+  const traceId = traceIdOf(id)
+  const [why, read] = await Promise.all([
+    whyOf(deps, tenant, traceId),
+    deps.hot.get(tenant, traceId),
+  ])
+  const tiersSearched = ['hot']
+  if (read === undefined || (read.spans.length === 0 && read.bodies.length === 0)) {
+    return {
+      status: 404,
+      body: {
+        error: { code: 'TRACE_NOT_STORED', field: 'id', value: traceId, remedy: remedyFor(why) },
+        why,
+        tiersSearched,
+      },
+    }
+  }
+  if (query.get('format') === 'otlp') return otlpAnswer(read)
+  return { status: 200, body: { traceId, why, tiersSearched, ...spansOf(read) } }
+}
+
+function otlpAnswer(read: HotTraceRead): Answer {
+  if (read.bodies.length > 0) return { status: 200, body: otlpOf(read) }
+  throw new ApiError(
+    410,
+    'TEXT_EXPIRED',
+    'the text of this trace has expired; leave out format=otlp',
+    {
+      field: 'format',
+      value: 'otlp',
+    },
+  )
+}
+
+function remedyFor(why: Why): string {
+  switch (why.state) {
+    case 'dropped':
+      return `it was dropped; POST /api/v1/traces/${why.traceId}/rescue keeps it until ${why.bytesReadableUntil}`
+    case 'expired':
+      return 'it was not kept and its bytes have left the bus'
+    case 'pending':
+      return 'it is still open; ask again in a few seconds'
+    case 'awaiting':
+      return 'only evaluations came so far, no span'
+    case 'kept':
+      return 'it is kept and on its way to the store; ask again in a few seconds'
+    case 'unknown':
+      return 'no span and no evaluation of it has been seen; check the id and the key’s tenant'
+  }
+}
+
+export async function postRescue(
+  deps: RouteDeps,
+  tenant: string,
+  id: string,
+  body: unknown,
+): Promise<Answer> {
+  const traceId = traceIdOf(id)
+  const reason = (body as { reason?: unknown } | null)?.reason
+  const long = typeof reason === 'string' && Buffer.byteLength(reason) > requestReasonBytesMax
+  if (typeof reason !== 'string' || reason.trim() === '' || long) {
+    throw new ApiError(
+      422,
+      'INVALID_REASON',
+      `give a reason of 1 to ${requestReasonBytesMax} bytes`,
+      {
+        field: 'reason',
+        value: String(reason),
+      },
+    )
+  }
+  const why = await whyOf(deps, tenant, traceId)
+  if (why.state === 'unknown')
+    throw new ApiError(404, 'TRACE_UNKNOWN', remedyFor(why), { field: 'id', value: id })
+  if (why.state === 'expired')
+    throw new ApiError(409, 'BYTES_GONE', remedyFor(why), { field: 'id', value: id })
+  if (why.state === 'kept') return { status: 200, body: { traceId, state: 'kept' } }
+  // The same request sent again is the same request: its id is a hash of what it says.
+  const digest = createHash('sha256').update(reason).digest('hex').slice(0, 16)
+  const request: RescueRequest = {
+    v: 1,
+    kind: 'request',
+    tenant,
+    traceId,
+    id: `${traceId}.rescue-${digest}`,
+    reason,
+  }
+  await appendEvidence(deps, traceId, request)
+  return { status: 202, body: { traceId, state: 'accepted', id: request.id } }
+}
+
+/** One record of `evidence`, in the partition of its trace. */
+export async function appendEvidence(
+  deps: Pick<RouteDeps, 'bus' | 'evidence'>,
+  traceId: string,
+  record: object,
+): Promise<void> {
+  const partition = partitionOfHex(traceId, await deps.bus.partitionCount(deps.evidence))
+  await deps.bus.append(deps.evidence, partition, [{ value: Buffer.from(JSON.stringify(record)) }])
+}
+
+export async function getEvaluation(deps: RouteDeps, tenant: string, id: string): Promise<Answer> {
+  const traceId = parseTraceId(id.split('.')[0] ?? '')
+  if (traceId === undefined || !id.includes('.')) {
+    throw new ApiError(
+      400,
+      'INVALID_ID',
+      'an evaluation id is <trace id>.<its own id>, as POST answered',
+      {
+        field: 'id',
+        value: id,
+      },
+    )
+  }
+  const decision = await decisionOf(deps, tenant, traceId)
+  const found = decision?.evaluations.find(one => one.id === id)
+  if (decision === undefined || found === undefined) {
+    throw new ApiError(
+      404,
+      'EVALUATION_UNKNOWN',
+      'it has not been folded; if it was accepted, ask again in a second',
+      {
+        field: 'id',
+        value: id,
+      },
+    )
+  }
+  const { state, ...rest } = shown(found, decision, deps.fold.logTimeMs, deps.waits)
+  return { status: 200, body: { ...rest, id, traceId, state } }
+}
+
+export async function getSearch(
+  deps: RouteDeps,
+  tenant: string,
+  query: URLSearchParams,
+): Promise<Answer> {
+  const request = parseSearch(query, deps.clock.nowMs())
+  const { hot, fold, waits } = deps
+  const page = await search(tenant, request, {
+    hot,
+    fold,
+    spansRetentionMs: waits.spansRetentionMs,
+  })
+  return { status: 200, body: page }
+}
+
+export function getSampling(deps: RouteDeps, tenant: string, query: URLSearchParams): Answer {
+  const sinceMs = moment(query, 'since', deps.clock.nowMs())
+  const report = samplingReport(deps.fold.entries(tenant), sinceMs, deps.fold.forgotten)
+  return { status: 200, body: report }
+}
+
+async function whyOf(deps: RouteDeps, tenant: string, traceId: string): Promise<Why> {
+  const decision = await decisionOf(deps, tenant, traceId)
+  const undecided = decision === undefined || decision.slices.length === 0
+  const pending = undecided ? await deps.pending?.(tenant, traceId) : undefined
+  return explain(traceId, decision, pending, deps.fold.logTimeMs, deps.waits)
+}
+
+/** From the log where it is remembered there, else from the hot store. */
+async function decisionOf(
+  deps: RouteDeps,
+  tenant: string,
+  traceId: string,
+): Promise<Decision | undefined> {
+  try {
+    const latest = await deps.fold.latest(tenant, traceId)
+    if (latest !== undefined) return latest
+  } catch (error) {
+    // Retention may pass a record between the fold and the fetch: the store has it then, if it was kept.
+    if (!(error instanceof PipelineError && error.code === 'OFFSET_GONE')) throw error
+  }
+  return (await deps.hot.get(tenant, traceId))?.decision
+}
+
+function traceIdOf(id: string): string {
+  const traceId = parseTraceId(id)
+  if (traceId !== undefined) return traceId
+  throw new ApiError(400, 'INVALID_TRACE_ID', 'a trace id is 32 hex digits, not all zero', {
+    field: 'id',
+    value: id,
+  })
+}

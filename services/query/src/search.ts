@@ -1,0 +1,199 @@
+import type { HotStore } from '@winnow/storage'
+import { ApiError } from './api-error.ts'
+import { pageLimitDefault, pageLimitMax } from './config.ts'
+import type { DecisionFold, FoldEntry } from './decision-fold.ts'
+import { listItem, type TraceListItem } from './trace-read.ts'
+
+export interface SearchPage {
+  readonly traces: readonly TraceListItem[]
+  /** Where was looked: `hot` for kept traces, `decisions` for the others. */
+  readonly tiersSearched: readonly string[]
+  readonly cursor?: string
+}
+
+const STATES = ['kept', 'dropped', 'expired', 'awaiting'] as const
+type ListedState = (typeof STATES)[number]
+
+export interface SearchRequest {
+  readonly state: ListedState
+  readonly limit: number
+  readonly cursor?: string
+  readonly sinceMs?: number
+  readonly untilMs?: number
+  readonly rule?: string
+  readonly service?: string
+  readonly variant?: string
+  readonly minDurationMs?: number
+}
+
+const KNOWN = [
+  'state',
+  'limit',
+  'cursor',
+  'since',
+  'until',
+  'rule',
+  'service',
+  'variant',
+  'minDurationMs',
+]
+
+/** Reads the query of `/search`; without `state` it lists kept traces. Unknown parameters are refused. */
+export function parseSearch(query: URLSearchParams, nowMs: number): SearchRequest {
+  for (const name of query.keys()) {
+    if (!KNOWN.includes(name)) {
+      throw new ApiError(400, 'UNKNOWN_PARAMETER', `use one of ${KNOWN.join(', ')}`, {
+        field: name,
+      })
+    }
+  }
+  const text = (name: string): string | undefined => query.get(name) ?? undefined
+  const state = text('state') ?? 'kept'
+  if (!STATES.some(known => known === state)) {
+    throw new ApiError(400, 'INVALID_STATE', `use one of ${STATES.join(', ')}`, {
+      field: 'state',
+      value: state,
+    })
+  }
+  return {
+    state: state as ListedState,
+    limit: number(query, 'limit', 1, pageLimitMax) ?? pageLimitDefault,
+    ...given('cursor', text('cursor')),
+    ...given('sinceMs', moment(query, 'since', nowMs)),
+    ...given('untilMs', moment(query, 'until', nowMs)),
+    ...given('rule', text('rule')),
+    ...given('service', text('service')),
+    ...given('variant', text('variant')),
+    ...given('minDurationMs', number(query, 'minDurationMs', 0, Number.MAX_SAFE_INTEGER)),
+  }
+}
+
+export async function search(
+  tenant: string,
+  request: SearchRequest,
+  from: { readonly hot: HotStore; readonly fold: DecisionFold; readonly spansRetentionMs: number },
+): Promise<SearchPage> {
+  const { state, ...filter } = request
+  if (state === 'kept') {
+    const page = await from.hot.search({ tenant, ...filter })
+    return {
+      traces: page.decisions.map(listItem),
+      tiersSearched: ['hot'],
+      ...given('cursor', page.cursor),
+    }
+  }
+  const oldestMs = from.fold.logTimeMs - from.spansRetentionMs
+  const wanted = (entry: FoldEntry): boolean =>
+    stateOf(entry, oldestMs) === state && matches(entry, request)
+  return foldPage(from.fold.entries(tenant), wanted, request, state)
+}
+
+function foldPage(
+  entries: Iterable<FoldEntry>,
+  wanted: (entry: FoldEntry) => boolean,
+  request: SearchRequest,
+  state: ListedState,
+): SearchPage {
+  const before = parseCursor(request.cursor)
+  const found = [...entries]
+    .filter(entry => wanted(entry) && (before === undefined || newestFirst(before, entry) < 0))
+    .sort(newestFirst)
+  const shown = found.slice(0, request.limit)
+  const last = shown.at(-1)
+  const more = found.length > shown.length && last !== undefined
+  return {
+    traces: shown.map(entry => foldItem(entry, state)),
+    tiersSearched: ['decisions'],
+    ...given('cursor', more ? `${last.decidedAtMs}.${last.traceId}` : undefined),
+  }
+}
+
+type Place = Pick<FoldEntry, 'decidedAtMs' | 'traceId'>
+
+function newestFirst(a: Place, b: Place): number {
+  return (
+    b.decidedAtMs - a.decidedAtMs || (a.traceId < b.traceId ? -1 : a.traceId === b.traceId ? 0 : 1)
+  )
+}
+
+function parseCursor(cursor: string | undefined): Place | undefined {
+  if (cursor === undefined) return undefined
+  const match = /^(\d+)\.([0-9a-f]{32})$/.exec(cursor)
+  if (match !== null) return { decidedAtMs: Number(match[1]), traceId: match[2] ?? '' }
+  throw new ApiError(400, 'INVALID_CURSOR', 'pass the cursor of the page before, unchanged', {
+    field: 'cursor',
+    value: cursor,
+  })
+}
+
+function stateOf(entry: FoldEntry, oldestReadableMs: number): ListedState {
+  if (entry.sliceCount === 0) return 'awaiting'
+  if (entry.gone) return 'expired'
+  if (entry.verdict === 'keep') return 'kept'
+  return entry.lastSliceAtMs < oldestReadableMs ? 'expired' : 'dropped'
+}
+
+function matches(entry: FoldEntry, request: SearchRequest): boolean {
+  return (
+    (request.sinceMs === undefined || entry.decidedAtMs >= request.sinceMs) &&
+    (request.untilMs === undefined || entry.decidedAtMs < request.untilMs) &&
+    (request.rule === undefined || entry.matched.includes(request.rule)) &&
+    (request.service === undefined || entry.service === request.service) &&
+    (request.variant === undefined || entry.variant === request.variant) &&
+    (request.minDurationMs === undefined || (entry.durationMs ?? -1) >= request.minDurationMs)
+  )
+}
+
+function foldItem(entry: FoldEntry, state: ListedState): TraceListItem {
+  return {
+    traceId: entry.traceId,
+    state,
+    primary: entry.primary,
+    rules: entry.matched,
+    service: entry.service,
+    operation: entry.operation,
+    variant: entry.variant,
+    durationMs: entry.durationMs,
+    spanCount: null,
+    costUsd: null,
+    adjustedCount: null,
+    firstSpanAt: null,
+    decidedAt: new Date(entry.decidedAtMs).toISOString(),
+  }
+}
+
+/** An RFC 3339 time, or a span of time before now, as `15m`, `24h` or `7d`. */
+export function moment(query: URLSearchParams, name: string, nowMs: number): number | undefined {
+  const value = query.get(name)
+  if (value === null) return undefined
+  const ago = /^(\d+)(s|m|min|h|d)$/.exec(value)
+  if (ago !== null) return nowMs - Number(ago[1]) * AGO_MS[ago[2] as keyof typeof AGO_MS]
+  const atMs = /^\d{4}-\d{2}-\d{2}/.test(value) ? Date.parse(value) : Number.NaN
+  if (Number.isFinite(atMs)) return atMs
+  throw new ApiError(400, 'INVALID_TIME', 'use RFC 3339 as 2026-01-31T12:00:00Z, or 15m, 24h, 7d', {
+    field: name,
+    value,
+  })
+}
+
+const AGO_MS = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+function number(
+  query: URLSearchParams,
+  name: string,
+  min: number,
+  max: number,
+): number | undefined {
+  const value = query.get(name)
+  if (value === null) return undefined
+  const parsed = value.trim() === '' ? Number.NaN : Number(value)
+  if (parsed >= min && parsed <= max) return parsed
+  throw new ApiError(400, 'INVALID_NUMBER', `use a number from ${min} to ${max}`, {
+    field: name,
+    value,
+  })
+}
+
+function given<K extends string, V>(name: K, value: V | undefined): { readonly [P in K]?: V } {
+  return (value === undefined ? {} : { [name]: value }) as { readonly [P in K]?: V }
+}

@@ -1,0 +1,187 @@
+import { type Decision, refKey } from '@winnow/model'
+import {
+  decodeTraces,
+  type GenAiView,
+  genAiView,
+  type ResourceJson,
+  type ResourceSpans,
+  resourceToJson,
+  type ScopeJson,
+  type ScopeSpans,
+  type Span,
+  type SpanJson,
+  scopeToJson,
+  spanToJson,
+  type TracesData,
+  tracesToJson,
+} from '@winnow/otlp'
+import type { HotTraceRead, SpanRow } from '@winnow/storage'
+
+/** A span in OTLP/JSON's names and value shapes, with where it came from and the one view of GenAI. */
+export interface TraceSpan extends SpanJson {
+  readonly resource: ResourceJson
+  readonly resourceSchemaUrl: string
+  readonly scope: ScopeJson
+  readonly scopeSchemaUrl: string
+  /** Null for a span that says nothing of GenAI. */
+  readonly genAi: GenAiView | null
+}
+
+/** A span whose text has expired: what the structured level still holds of it. */
+export interface StructuredSpan {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string
+  readonly name: string
+  readonly kind: number
+  readonly startTimeUnixNano: string
+  readonly endTimeUnixNano: string
+  readonly status: { readonly code: number }
+  readonly attributes: readonly { readonly key: string; readonly value: unknown }[]
+  readonly resource: { readonly attributes: readonly { key: string; value: unknown }[] }
+  readonly scope: { readonly name: string | null; readonly version: string | null }
+  readonly events: unknown
+  readonly links: unknown
+  readonly genAi: null | Readonly<Record<string, string | number | null>>
+}
+
+/** Full spans where the text is still held, else structured ones. By start time. */
+export function spansOf(
+  read: HotTraceRead,
+): { readonly level: 'full'; readonly spans: readonly TraceSpan[] } | StructuredTrace {
+  if (read.bodies.length === 0 && read.spans.length > 0) {
+    return { level: 'structured', spans: read.spans.map(structured).sort(byStart) }
+  }
+  const spans: TraceSpan[] = []
+  for (const { resource, scopeSpans, schemaUrl } of wholeTrace(read).resourceSpans) {
+    const resourceJson = resourceToJson(resource)
+    for (const group of scopeSpans) {
+      const scope = scopeToJson(group.scope)
+      for (const span of group.spans) {
+        spans.push({
+          ...spanToJson(span),
+          resource: resourceJson,
+          resourceSchemaUrl: schemaUrl,
+          scope,
+          scopeSchemaUrl: group.schemaUrl,
+          genAi: genAiView(span, resource.attributes) ?? null,
+        })
+      }
+    }
+  }
+  return { level: 'full', spans: spans.sort(byStart) }
+}
+
+interface StructuredTrace {
+  readonly level: 'structured'
+  readonly spans: readonly StructuredSpan[]
+}
+
+/** The text of OTLP/JSON that decodes to the same spans. Only what is still held at full level. */
+export function otlpOf(read: HotTraceRead): string {
+  return tracesToJson(wholeTrace(read))
+}
+
+/** Slices in their order, a span that a client sent twice only where it came first. */
+function wholeTrace(read: HotTraceRead): TracesData {
+  const order = new Map(read.decision.slices.map((slice, at) => [refKey(slice.ref), at]))
+  const place = (ref: string): number => order.get(ref) ?? order.size
+  const bodies = read.bodies.toSorted((a, b) => place(a.ref) - place(b.ref))
+  const seen = new Set<string>()
+  const first = (span: Span): boolean => {
+    if (seen.has(span.spanId)) return false
+    seen.add(span.spanId)
+    return true
+  }
+  const resourceSpans: ResourceSpans[] = []
+  for (const body of bodies) {
+    for (const from of decodeTraces(body.bytes).resourceSpans) {
+      const scopeSpans: ScopeSpans[] = []
+      for (const group of from.scopeSpans) {
+        const spans = group.spans.filter(first)
+        if (spans.length > 0) scopeSpans.push({ ...group, spans })
+      }
+      if (scopeSpans.length > 0) resourceSpans.push({ ...from, scopeSpans })
+    }
+  }
+  return { resourceSpans }
+}
+
+function structured(row: SpanRow): StructuredSpan {
+  return {
+    traceId: row.trace_id,
+    spanId: row.span_id,
+    parentSpanId: row.parent_span_id ?? '',
+    name: row.name,
+    kind: row.kind,
+    startTimeUnixNano: row.start_time_unix_nano.toString(),
+    endTimeUnixNano: row.end_time_unix_nano.toString(),
+    status: { code: row.status_code },
+    attributes: keyValues(row.attributes),
+    resource: { attributes: keyValues(row.resource_attributes) },
+    scope: { name: row.scope_name, version: row.scope_version },
+    events: JSON.parse(row.events),
+    links: JSON.parse(row.links),
+    genAi:
+      row.gen_ai_operation === null && row.gen_ai_model === null && row.gen_ai_tool === null
+        ? null
+        : {
+            operation: row.gen_ai_operation,
+            provider: row.gen_ai_provider,
+            model: row.gen_ai_model,
+            toolName: row.gen_ai_tool,
+            inputTokens: row.input_tokens,
+            outputTokens: row.output_tokens,
+            costUsd: row.cost_usd,
+          },
+  }
+}
+
+function keyValues(json: string): { key: string; value: unknown }[] {
+  return Object.entries(JSON.parse(json) as object).map(([key, value]) => ({ key, value }))
+}
+
+function byStart(
+  a: { readonly startTimeUnixNano: string; readonly spanId: string },
+  b: { readonly startTimeUnixNano: string; readonly spanId: string },
+): number {
+  const difference = BigInt(a.startTimeUnixNano) - BigInt(b.startTimeUnixNano)
+  if (difference !== 0n) return difference < 0n ? -1 : 1
+  return a.spanId < b.spanId ? -1 : 1
+}
+
+/** A row of a search: enough to choose a trace by. */
+export interface TraceListItem {
+  readonly traceId: string
+  readonly state: 'kept' | 'dropped' | 'expired' | 'awaiting'
+  readonly primary: string
+  readonly rules: readonly string[]
+  readonly service: string | null
+  readonly operation: string | null
+  readonly variant: string | null
+  readonly durationMs: number | null
+  readonly spanCount: number | null
+  readonly costUsd: number | null
+  readonly adjustedCount: number | null
+  readonly firstSpanAt: string | null
+  readonly decidedAt: string
+}
+
+export function listItem(decision: Decision): TraceListItem {
+  return {
+    traceId: decision.traceId,
+    state: 'kept',
+    primary: decision.primary,
+    rules: decision.rules.filter(rule => rule.matched).map(rule => rule.name),
+    service: decision.service,
+    operation: decision.operation,
+    variant: decision.variant,
+    durationMs: decision.durationMs,
+    spanCount: decision.spanCount,
+    costUsd: decision.costUsd,
+    adjustedCount: decision.adjustedCount,
+    firstSpanAt:
+      decision.firstSpanAtMs === null ? null : new Date(decision.firstSpanAtMs).toISOString(),
+    decidedAt: new Date(decision.decidedAtMs).toISOString(),
+  }
+}

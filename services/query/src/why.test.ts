@@ -1,0 +1,65 @@
+import type { Decision, Slice } from '@winnow/model'
+import { expect, test } from 'vitest'
+import { explain } from './why.ts'
+
+const hourMs = 3_600_000
+const waits = { spansRetentionMs: 24 * hourMs, awaitingMaxMs: 24 * hourMs }
+const traceId = 'a'.repeat(32)
+
+function decided(over: Partial<Decision>): Decision {
+  return {
+    verdict: 'drop',
+    rules: [],
+    slices: [{ appendedAtMs: 0 }, { appendedAtMs: hourMs }] as unknown as Slice[],
+    evaluations: [],
+    requests: [],
+    firstSpanAtMs: 0,
+    closedAtMs: 0,
+    decidedAtMs: 0,
+    seriesAtMs: 0,
+    ...over,
+  } as unknown as Decision
+}
+
+const at = (decision: Decision | undefined, logTimeMs: number) =>
+  explain(traceId, decision, undefined, logTimeMs, waits)
+
+test('a keep is kept, and one whose bytes had all gone is expired', () => {
+  expect(at(decided({ verdict: 'keep' }), 0).state).toBe('kept')
+  expect(at(decided({ verdict: 'keep', gone: true }), 0)).toMatchObject({
+    state: 'expired',
+    verdict: 'keep',
+  })
+})
+
+test('a drop can be rescued until the last of its bytes have left the bus, by log time', () => {
+  const drop = decided({})
+  expect(at(drop, 25 * hourMs).state).toBe('dropped')
+  expect(at(drop, 25 * hourMs + 1).state).toBe('expired')
+})
+
+test('the time until which its bytes can be read counts from the oldest of them', () => {
+  expect(at(decided({}), 0).bytesReadableUntil).toBe('1970-01-02T00:00:00.000Z')
+})
+
+test('without spans it awaits them, is pending where an assembler holds it, else unknown', () => {
+  const without = decided({ slices: [] })
+  const open = { spanCount: 3, firstAppendedAtMs: 0 }
+  expect(at(without, 0).state).toBe('awaiting')
+  expect(explain(traceId, without, open, 0, waits).state).toBe('pending')
+  expect(explain(traceId, undefined, open, 0, waits)).toMatchObject({
+    state: 'pending',
+    spanCount: 3,
+    verdict: null,
+  })
+  expect(at(undefined, 0)).toMatchObject({ state: 'unknown', spanCount: null })
+})
+
+test('an evaluation that awaits its trace for longer than a day has missed it', () => {
+  const waiting = decided({
+    slices: [],
+    evaluations: [{ id: `${traceId}.1`, name: 'csat', effect: 'awaiting' }],
+  })
+  expect(at(waiting, 24 * hourMs).evaluations[0]?.state).toBe('awaiting')
+  expect(at(waiting, 24 * hourMs + 1).evaluations[0]?.state).toBe('missed')
+})

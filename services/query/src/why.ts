@@ -1,0 +1,154 @@
+import type { DecidedEvaluation, Decision, RuleAnswer } from '@winnow/model'
+
+/** Six different answers. `dropped`: its bytes can still be read, so it can be rescued; `expired`: they cannot. */
+export type TraceState = 'kept' | 'dropped' | 'expired' | 'pending' | 'awaiting' | 'unknown'
+
+/** The answer to "why?". What is not yet known is null. Times are RFC 3339 UTC, log time. */
+export interface Why {
+  readonly traceId: string
+  readonly state: TraceState
+  readonly revision: number | null
+  readonly verdict: 'keep' | 'drop' | null
+  readonly primary: string | null
+  readonly rules: readonly RuleAnswer[]
+  readonly probability: number | null
+  readonly adjustedCount: number | null
+  readonly th: string | null
+  readonly stratum: string | null
+  readonly policyVersion: string | null
+  readonly closeReason: string | null
+  readonly complete: boolean | null
+  readonly missingParents: number | null
+  readonly spanCount: number | null
+  readonly service: string | null
+  readonly operation: string | null
+  readonly variant: string | null
+  readonly durationMs: number | null
+  readonly firstSpanAt: string | null
+  readonly closedAt: string | null
+  readonly decidedAt: string | null
+  readonly cause: string | null
+  readonly evaluations: readonly WhyEvaluation[]
+  readonly requests: readonly { readonly id: string; readonly reason: string }[]
+  /** A lower bound: the oldest of its bytes leave the bus no earlier. Null where there are none. */
+  readonly bytesReadableUntil: string | null
+}
+
+export type WhyEvaluation = Omit<DecidedEvaluation, 'effect' | 'atMs'> & {
+  readonly state: DecidedEvaluation['effect']
+  readonly at?: string
+}
+
+/** What is known of a trace that has not been decided: it is still open in an assembler. */
+export interface PendingFacts {
+  readonly spanCount: number
+  readonly firstAppendedAtMs: number
+}
+
+export interface Waits {
+  readonly spansRetentionMs: number
+  readonly awaitingMaxMs: number
+}
+
+/** Pure: log time against retention decides, never an attempt to read. */
+export function explain(
+  traceId: string,
+  decision: Decision | undefined,
+  pending: PendingFacts | undefined,
+  logTimeMs: number,
+  waits: Waits,
+): Why {
+  if (decision === undefined) return undecided(traceId, pending, waits)
+  const appended = decision.slices.map(slice => slice.appendedAtMs)
+  return {
+    traceId,
+    state: stateOf(decision, pending !== undefined, logTimeMs, waits.spansRetentionMs),
+    revision: decision.revision,
+    verdict: decision.verdict,
+    primary: decision.primary,
+    rules: decision.rules,
+    probability: decision.probability,
+    adjustedCount: decision.adjustedCount,
+    th: decision.th,
+    stratum: decision.stratum,
+    policyVersion: decision.policyVersion,
+    closeReason: decision.closeReason,
+    complete: decision.complete,
+    missingParents: decision.missingParents,
+    spanCount: decision.spanCount,
+    service: decision.service,
+    operation: decision.operation,
+    variant: decision.variant,
+    durationMs: decision.durationMs,
+    firstSpanAt: iso(decision.firstSpanAtMs),
+    closedAt: iso(decision.closedAtMs),
+    decidedAt: iso(decision.decidedAtMs),
+    cause: decision.cause,
+    evaluations: decision.evaluations.map(one => shown(one, decision, logTimeMs, waits)),
+    requests: decision.requests,
+    bytesReadableUntil:
+      appended.length === 0 ? null : iso(Math.min(...appended) + waits.spansRetentionMs),
+  }
+}
+
+function stateOf(
+  decision: Decision,
+  open: boolean,
+  logTimeMs: number,
+  retentionMs: number,
+): TraceState {
+  if (decision.slices.length === 0) return open ? 'pending' : 'awaiting'
+  if (decision.gone === true) return 'expired'
+  if (decision.verdict === 'keep') return 'kept'
+  const lastAtMs = Math.max(...decision.slices.map(slice => slice.appendedAtMs))
+  return lastAtMs + retentionMs < logTimeMs ? 'expired' : 'dropped'
+}
+
+/** An evaluation as the API shows it; one that has awaited its trace for too long has missed it. */
+export function shown(
+  evaluation: DecidedEvaluation,
+  decision: Decision,
+  logTimeMs: number,
+  waits: Waits,
+): WhyEvaluation {
+  const { effect, atMs, ...rest } = evaluation
+  const late = decision.seriesAtMs + waits.awaitingMaxMs < logTimeMs
+  const state = effect === 'awaiting' && late ? 'missed' : effect
+  return { ...rest, state, ...(atMs !== undefined && { at: new Date(atMs).toISOString() }) }
+}
+
+function undecided(traceId: string, pending: PendingFacts | undefined, waits: Waits): Why {
+  return {
+    traceId,
+    state: pending === undefined ? 'unknown' : 'pending',
+    revision: null,
+    verdict: null,
+    primary: null,
+    rules: [],
+    probability: null,
+    adjustedCount: null,
+    th: null,
+    stratum: null,
+    policyVersion: null,
+    closeReason: null,
+    complete: null,
+    missingParents: null,
+    spanCount: pending?.spanCount ?? null,
+    service: null,
+    operation: null,
+    variant: null,
+    durationMs: null,
+    firstSpanAt: null,
+    closedAt: null,
+    decidedAt: null,
+    cause: null,
+    evaluations: [],
+    requests: [],
+    bytesReadableUntil:
+      pending === undefined ? null : iso(pending.firstAppendedAtMs + waits.spansRetentionMs),
+  }
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString()
+}
