@@ -75,12 +75,14 @@ export class FileBus implements Bus {
     await mkdir(folder, { recursive: true })
     const lock = FolderLock.take(folder)
     const logs = new Map<string, FileLog>()
+    let positions: PositionStore | undefined
     try {
       const limits = { ...fileBusLimits, ...options.limits }
       const io = options.io ?? diskIo
-      const positions = await PositionStore.open(folder, io, limits.positionsBytesMax)
+      const store = await PositionStore.open(folder, io, limits.positionsBytesMax)
+      positions = store
       const specs = new Map(options.specs.map(spec => [spec.name, spec]))
-      const groups = new Groups(groupSource(specs, logs, positions))
+      const groups = new Groups(groupSource(specs, logs, store))
       const guard = new DiskGuard(folder, limits.freeBytesMin, options.clock, io.freeBytes)
       for (const spec of options.specs) {
         const log = await FileLog.open({
@@ -94,13 +96,14 @@ export class FileBus implements Bus {
           newLogId: options.newLogId ?? randomUUID,
           onEvent: options.onEvent ?? (() => undefined),
           onFailure: error => groups.giveUp(error),
-          lowestPositions: logId => lowestOf(spec, groups, positions.durableOf(logId)),
+          lowestPositions: logId => lowestOf(spec, groups, store.durableOf(logId)),
         })
         logs.set(spec.name, log)
       }
-      return new FileBus({ lock, specs, logs, groups }, positions, limits.sweepMs)
+      return new FileBus({ lock, specs, logs, groups }, store, limits.sweepMs)
     } catch (error) {
       for (const log of logs.values()) await log.close()
+      await positions?.close()
       lock.release()
       throw error
     }
