@@ -1,5 +1,22 @@
 export type { Bench } from './bench.ts'
+export { type EvaluationTarget, postEvaluations } from './evaluation-client.ts'
+export { type OracleInput, type OracleVerdict, oracle, type TraceKey, traceKey } from './oracle.ts'
+export {
+  defaultOraclePolicy,
+  type OracleEvaluation,
+  type OraclePolicy,
+  type OracleRuleName,
+} from './oracle-policy.ts'
+export {
+  OtlpClient,
+  type OtlpClientOptions,
+  type OtlpTransport,
+  requestBytes,
+} from './otlp-client.ts'
+export type { OtlpAnswer } from './otlp-wire.ts'
+export { checkP99, percentile } from './percentiles.ts'
 export { Random } from './random.ts'
+export { type SentSpan, sameSpans, sentSpans } from './sent-span.ts'
 export {
   type Trace48fChanges,
   type Trace48fSpan,
