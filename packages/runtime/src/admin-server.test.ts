@@ -11,7 +11,7 @@ test('/readyz turns 503 with the part that is not ready, /healthz stays 200', as
   )
   const server = new AdminServer({
     listen: { host: '127.0.0.1', port: 0 },
-    metrics: new Metrics(),
+    metricsText: () => new Metrics().text(),
     health,
   })
   await server.start()

@@ -1,25 +1,26 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Address } from './config.ts'
 import type { Health } from './health.ts'
 import type { Component } from './lifecycle.ts'
-import type { Metrics } from './metrics.ts'
+
+export interface AdminServerOptions {
+  readonly listen: Address
+  readonly health: Health
+  /** Prometheus text, made at every request. */
+  readonly metricsText: () => Promise<string>
+}
 
 /**
  * `/metrics` (Prometheus text), `/healthz` (200 while the process runs its event loop) and `/readyz`
  * (200, or 503 with the parts that are not ready).
  */
 export class AdminServer implements Component {
-  readonly #listen: { readonly host: string; readonly port: number }
+  readonly #listen: Address
   readonly #server: Server
 
-  constructor(options: {
-    readonly listen: { readonly host: string; readonly port: number }
-    readonly metrics: Metrics
-    readonly health: Health
-    /** Called before `/metrics` is rendered: gauges that are read rather than counted. */
-    readonly collect?: () => Promise<void>
-  }) {
+  constructor(options: AdminServerOptions) {
     this.#listen = options.listen
     this.#server = createServer((request, response) => {
       answer(options, request.url ?? '/').then(
@@ -48,22 +49,17 @@ export class AdminServer implements Component {
 }
 
 async function answer(
-  parts: {
-    readonly metrics: Metrics
-    readonly health: Health
-    readonly collect?: () => Promise<void>
-  },
+  parts: AdminServerOptions,
   url: string,
 ): Promise<[status: number, type: string, body: string]> {
   const json = 'application/json'
   switch (url.split('?')[0]) {
     case '/metrics':
-      await parts.collect?.()
-      return [200, parts.metrics.registry.contentType, await parts.metrics.text()]
+      return [200, 'text/plain; version=0.0.4; charset=utf-8', await parts.metricsText()]
     case '/healthz':
       return [200, json, '{"alive":true}\n']
     case '/readyz': {
-      const health = parts.health.read()
+      const health = await parts.health.read()
       return [health.ready ? 200 : 503, json, `${JSON.stringify(health)}\n`]
     }
     default:

@@ -5,17 +5,25 @@ export interface HealthPart {
   readonly detail?: string
 }
 
+export interface HealthReport {
+  readonly ready: boolean
+  readonly parts: Readonly<Record<string, HealthPart>>
+}
+
+type Check = () => HealthPart | Promise<HealthPart>
+
 /** What `/readyz` answers: ready when every part that registered says so. */
 export class Health {
-  readonly #parts = new Map<string, () => HealthPart>()
+  readonly #checks = new Map<string, Check>()
 
   /** `check` is asked at every request, so that it tells the truth of that moment. */
-  register(name: string, check: () => HealthPart): void {
-    this.#parts.set(name, check)
+  register(name: string, check: Check): void {
+    this.#checks.set(name, check)
   }
 
-  read(): { readonly ready: boolean; readonly parts: Readonly<Record<string, HealthPart>> } {
-    const parts = Object.fromEntries([...this.#parts].map(([name, check]) => [name, check()]))
+  async read(): Promise<HealthReport> {
+    const parts: Record<string, HealthPart> = {}
+    for (const [name, check] of this.#checks) parts[name] = await check()
     return { ready: Object.values(parts).every(part => part.ready), parts }
   }
 }
