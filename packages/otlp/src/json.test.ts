@@ -138,6 +138,17 @@ test('attributes as an object are refused with the remedy, wherever they are', (
   ])
 })
 
+test('entity references are kept, and checked as all else', () => {
+  const group = (entityRefs: unknown) => ({
+    resourceSpans: [{ resource: { entityRefs }, scopeSpans: [{ spans: [ids] }] }],
+  })
+  const good = { schemaUrl: 'u', type: 'service', idKeys: ['service.name'], descriptionKeys: [] }
+  const { data } = tracesFromJson(group([good]))
+  expect(data.resourceSpans[0]?.resource.entityRefs).toStrictEqual([good])
+  expect(spansOf(group([{ idKeys: [7] }])).rejected[0]?.message).toContain('idKeys')
+  expect(spansOf(group({})).rejected[0]?.message).toContain('entityRefs')
+})
+
 test('snake_case names and unknown fields are not looked at', () => {
   const span = accepted({
     start_time_unix_nano: '5',
