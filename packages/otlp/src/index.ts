@@ -1,3 +1,5 @@
+export { AttributeHits, valueType } from './attribute-hits.ts'
+export { ByteSink } from './byte-sink.ts'
 export { decodeTraces } from './decode.ts'
 export { decodeLogs } from './decode-logs.ts'
 export { encodeLogs, encodeTraces } from './encode.ts'
@@ -9,6 +11,17 @@ export {
   redactedPlaceholder,
 } from './genai/names.ts'
 export { type Facets, facetsOf, type GenAiView, genAiView } from './genai/view.ts'
+export { HeadTable, PieceList } from './head-table.ts'
+export {
+  type AttributeLevel,
+  attributeLevel,
+  compileInterest,
+  type Interest,
+  type InterestKey,
+  interestKeyBytesMax,
+  interestKeysMax,
+  noInterest,
+} from './interest.ts'
 export { logsFromJson, tracesFromJson } from './json.ts'
 export { type Rejection, rejectionsDescribedMax } from './json-envelope.ts'
 export { jsonContainersMax, jsonDepthMax, parseJsonText } from './json-text.ts'
@@ -32,6 +45,10 @@ export {
   type SpanStatus,
   type TracesData,
 } from './otlp.ts'
+export { Composer, type ComposerOptions, type RegroupLimits, regroupLimits } from './regroup.ts'
+export { scanTraces } from './scan.ts'
+export { SliceLayout, tenantRunsOf } from './slice-layout.ts'
+export { type SpanProblem, SpanTable, scanRowsMax, spanProblem } from './span-table.ts'
 export {
   decodeExportResponse,
   decodeStatus,
@@ -61,3 +78,4 @@ export {
   tracesToJson,
 } from './to-json.ts'
 export { groupDepthMax, messagesMax } from './wire.ts'
+export { scanBytesMax } from './wire-scan.ts'
