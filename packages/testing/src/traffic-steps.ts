@@ -78,8 +78,8 @@ export function addRetrieval(draft: TraceDraft, parentId: string): void {
     ]
     draft.add(45, { ...own, name: 'rerank.cross_encoder', kind: spanKind.internal, attributes })
   }
-  // An entry span must not look like a root while its own parent takes minutes to end.
-  const near = story.shape === 'long'
+  // An entry span must not look like a root while its own parent takes long to end.
+  const near = story.shape === 'long' || story.class === 'slow'
   draft.around(fromUs, {
     id,
     service: 'retriever',
@@ -102,7 +102,7 @@ export function addTools(draft: TraceDraft, parentId: string, calls: number): bo
   const attempts = failure === 'storm' ? draft.random.int(4, 12) : draft.random.int(1, 3)
   for (let attempt = 0; attempt < attempts; attempt++) {
     addTool(draft, parentId, 'issue_refund', 'upstream answered 503: try again')
-    draft.passUs(2 ** attempt * 1_000 * draft.plan.latencyScale)
+    draft.passUs(2 ** Math.min(attempt, 7) * 1_000 * draft.plan.latencyScale)
   }
   if (failure !== 'fatal') addTool(draft, parentId, 'issue_refund', null)
   return failure === 'fatal'
