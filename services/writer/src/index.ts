@@ -1,0 +1,2 @@
+export { type WriterConfig, writerConfigSchema } from './config.ts'
+export { Writer, type WriterOptions } from './writer.ts'
