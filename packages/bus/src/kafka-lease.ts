@@ -9,6 +9,11 @@ export interface GroupMembership {
   readonly generation: number
 }
 
+/** What a lease needs of the topic: its records, and the broker that keeps its group's positions. */
+export interface LeaseReader extends Pick<KafkaReader, 'read'> {
+  readonly link: Pick<KafkaReader['link'], 'onCoordinator'>
+}
+
 const retryMs = 200
 
 /** One partition in the hands of one member, from an assignment until it is lost. */
@@ -19,7 +24,7 @@ export class KafkaLease implements Lease {
   /** Moves on with the group for as long as the partition stays here without a generation missed. */
   readonly #member: () => GroupMembership
   readonly #groupId: string
-  readonly #reader: KafkaReader
+  readonly #reader: LeaseReader
   readonly #topic: string
   /** Resolves at once, or when the rebalance under way has said who owns the partition. */
   readonly #settled: () => Promise<void>
@@ -32,7 +37,7 @@ export class KafkaLease implements Lease {
     readonly committed: Position | undefined
     readonly start: number
     readonly lost: AbortSignal
-    readonly reader: KafkaReader
+    readonly reader: LeaseReader
     readonly member: () => GroupMembership
     readonly settled: () => Promise<void>
   }) {

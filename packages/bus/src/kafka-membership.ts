@@ -7,7 +7,7 @@ import {
   memberMetadata,
 } from './kafka-assigner.ts'
 import { fromKafka, kafkaType } from './kafka-errors.ts'
-import { type GroupMembership, KafkaLease } from './kafka-lease.ts'
+import { type GroupMembership, KafkaLease, type LeaseReader } from './kafka-lease.ts'
 import type { KafkaLink } from './kafka-link.ts'
 import type { KafkaBusEvent, KafkaLimits } from './kafka-options.ts'
 import type { KafkaReader } from './kafka-reader.ts'
@@ -21,8 +21,8 @@ export interface KafkaMembershipOptions {
   readonly instance: string
   readonly fold: (lease: Lease) => Promise<void>
   /** For the group alone: a broker holds the answer to a join back until everybody has joined. */
-  readonly link: KafkaLink
-  readonly reader: KafkaReader
+  readonly link: Pick<KafkaLink, 'onCoordinator' | 'close'>
+  readonly reader: LeaseReader & Pick<KafkaReader, 'bounds'>
   readonly limits: KafkaLimits
   readonly clock: Clock
   readonly committed: (partition: number) => Promise<Position | undefined>

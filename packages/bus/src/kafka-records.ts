@@ -38,7 +38,11 @@ export function splitBatches(records: Buffer): StoredBatch[] {
   const batches: StoredBatch[] = []
   let start = 0
   while (start + recordsAt <= records.length) {
-    const end = start + 12 + records.readInt32BE(start + at.length)
+    const length = records.readInt32BE(start + at.length)
+    if (length < recordsAt - 12) {
+      throw new PipelineError('DATA_CORRUPT', `a record batch of ${length} bytes`)
+    }
+    const end = start + 12 + length
     if (end > records.length) break
     const magic = records.readInt8(start + at.magic)
     if (magic !== 2) {
@@ -46,6 +50,11 @@ export function splitBatches(records: Buffer): StoredBatch[] {
     }
     const first = Number(records.readBigInt64BE(start))
     const last = first + records.readInt32BE(start + at.lastDelta)
+    const count = records.readInt32BE(start + countAt)
+    // Compaction may have taken records out; nothing puts more in than there are offsets.
+    if (last < first || count < 0 || count > last - first + 1) {
+      throw new PipelineError('DATA_CORRUPT', `${count} records at offsets ${first} to ${last}`)
+    }
     batches.push({ first, last, bytes: records.subarray(start, end) })
     start = end
   }
