@@ -87,6 +87,19 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
     await store.close()
   })
 
+  test(`${name}: of a decision it keeps the facts, since its text would outlive the day`, async () => {
+    const store = await makeStore()
+    const trace = sampleTrace(1, 1, 1, {
+      requests: [{ id: 'r1', reason: 'priya is angry' }],
+      evaluations: [{ id: 'e1', name: 'csat', score: 2, effect: 'applied' }],
+    })
+    await store.put([trace])
+    const kept = { ...trace.decision, requests: [{ id: 'r1', reason: '' }] }
+    expect((await store.get('default', trace.decision.traceId))?.decision).toEqual(kept)
+    expect((await store.search({ tenant: 'default', limit: 1 })).decisions).toEqual([kept])
+    await store.close()
+  })
+
   test(`${name}: keeps bodies apart and gives them in the order of their slices`, async () => {
     const store = await makeStore()
     const trace = sampleTrace(1)

@@ -20,7 +20,7 @@ export interface HotBody {
 }
 
 export interface HotTraceRead {
-  /** The one of the greatest offset. */
+  /** The one of the greatest offset, without free text: see `factsOnly`. */
   readonly decision: Decision
   readonly partition: number
   readonly offset: number
@@ -77,7 +77,7 @@ export const searchLimitMax = 1_000
  * answer or is full, with DATA_CORRUPT where it is damaged.
  */
 export interface HotStore {
-  /** Idempotent, durable when it resolves. */
+  /** Idempotent, durable when it resolves. Of decisions it keeps `factsOnly`, of text the bodies. */
   put(traces: readonly HotTrace[]): Promise<void>
   get(tenant: string, traceId: string): Promise<HotTraceRead | undefined>
   search(filter: TraceFilter): Promise<TracePage>

@@ -1,4 +1,5 @@
 import type { Decision } from '@winnow/model'
+import { factsOnly } from './facts-only.ts'
 import { dayOf, endOf, hourOf } from './hot-period.ts'
 import { checkSearch, compareDecided, compareRefKeys, matchingRules, pageOf } from './hot-search.ts'
 import {
@@ -37,7 +38,8 @@ export class MemoryHotStore implements HotStore {
       const id = idOf(decision.tenant, decision.traceId)
       const day = dayOf(decision.seriesAtMs).startMs
       const held = within(this.#traces, id)
-      if ((held.get(day)?.offset ?? -1) <= offset) held.set(day, { decision, partition, offset })
+      if ((held.get(day)?.offset ?? -1) <= offset)
+        held.set(day, { decision: factsOnly(decision), partition, offset })
       const spans = within(this.#spans, id)
       for (const row of trace.spans) {
         const before = spans.get(row.span_id)?.row.sampling_offset ?? -1n

@@ -1,0 +1,106 @@
+// Hot: the writer goes through here for every decision, dropped ones too.
+import type { Decision } from '@winnow/model'
+import { factsOnly } from '../facts-only.ts'
+import { matchingRules } from '../hot-search.ts'
+import type { LedgerRow } from './ledger-row.ts'
+
+/** The row of a counting decision at (partition, offset). */
+export function ledgerRow(decision: Decision, partition: number, offset: number): LedgerRow {
+  const facts = factsOnly(decision)
+  return {
+    tenant: decision.tenant,
+    trace_id: decision.traceId,
+    revision: decision.revision,
+    verdict: decision.verdict,
+    primary_rule: decision.primary,
+    rules: JSON.stringify(matchingRules(decision)),
+    probability: decision.probability,
+    th: decision.th,
+    adjusted_count: decision.adjustedCount,
+    stratum: decision.stratum,
+    policy_version: decision.policyVersion,
+    cause: decision.cause,
+    close_reason: decision.closeReason,
+    complete: decision.complete,
+    missing_parents: decision.missingParents,
+    span_count: decision.spanCount,
+    duplicate_spans: decision.duplicateSpans,
+    slice_count: decision.slices.length,
+    slices_written: decision.write.length,
+    gone: decision.gone === true,
+    root_span_id: decision.rootSpanId,
+    service_name: decision.service,
+    root_name: decision.operation,
+    experiment_id: decision.experiment,
+    experiment_variant: decision.variant,
+    duration_ms: decision.durationMs,
+    input_tokens: decision.inputTokens,
+    output_tokens: decision.outputTokens,
+    cost_usd: decision.costUsd,
+    ...outcomes(decision),
+    first_span_at: decision.firstSpanAtMs,
+    closed_at: decision.closedAtMs,
+    decided_at: decision.decidedAtMs,
+    series_at: decision.seriesAtMs,
+    sampling_partition: partition,
+    sampling_offset: offset,
+    evaluations: facts.evaluations.length === 0 ? '[]' : JSON.stringify(facts.evaluations),
+    decision: JSON.stringify(facts),
+  }
+}
+
+/** The decision of a ledger row. */
+export function decisionOf(row: Pick<LedgerRow, 'decision'>): Decision {
+  return JSON.parse(row.decision) as Decision
+}
+
+type Outcomes = Pick<
+  LedgerRow,
+  | 'judge_passed'
+  | 'judge_score'
+  | 'citation_extracted'
+  | 'citation_supported'
+  | 'citation_unsupported'
+  | 'csat'
+>
+
+function outcomes(decision: Decision): Outcomes {
+  let judgePassed: boolean | null = null
+  let judgeScore: number | null = null
+  let csat: number | null = null
+  const citation = { extracted: null, supported: null, unsupported: null } as {
+    extracted: number | null
+    supported: number | null
+    unsupported: number | null
+  }
+  const see = (name: string, score?: number, passed?: boolean): void => {
+    if (name === 'csat') csat = lower(csat, score)
+    if (name !== 'judge') return
+    judgeScore = lower(judgeScore, score)
+    if (passed !== undefined) judgePassed = judgePassed !== false && passed
+  }
+  for (const { facts } of decision.slices) {
+    for (const outcome of facts.outcomes ?? []) {
+      see(outcome.name, outcome.score, outcome.passed)
+      if (outcome.name !== 'citation') continue
+      if ((outcome.unsupported ?? 0) < (citation.unsupported ?? 0)) continue
+      citation.extracted = outcome.extracted ?? null
+      citation.supported = outcome.supported ?? null
+      citation.unsupported = outcome.unsupported ?? null
+    }
+  }
+  for (const { name, score, passed } of decision.evaluations) see(name, score, passed)
+  return {
+    judge_passed: judgePassed,
+    judge_score: judgeScore,
+    citation_extracted: citation.extracted,
+    citation_supported: citation.supported,
+    citation_unsupported: citation.unsupported,
+    csat,
+  }
+}
+
+function lower(held: number | null, score: number | undefined): number | null {
+  if (score === undefined) return held
+  return held === null ? score : Math.min(held, score)
+}

@@ -1,0 +1,145 @@
+import { zstdDecompressSync } from 'node:zlib'
+import { PipelineError } from '@winnow/runtime'
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  rowIndex,
+} from 'hyparquet'
+import type { BlobStore } from '../blob-store.ts'
+import type { Column } from '../column.ts'
+import type { TraceKeyed } from './parquet-write.ts'
+
+/** First read from an object's end: the footer of most segments whole. */
+const footerBytes = 32 * 1024
+
+/** A page that unfolds to more is refused: ours have 128 KiB and at most one row beyond. */
+const pageBytesMax = 64 * 1024 * 1024
+
+const options = {
+  compressors: {
+    ZSTD: (page: Uint8Array, length: number): Uint8Array =>
+      zstdDecompressSync(page, { maxOutputLength: Math.min(pageBytesMax, Math.max(1, length)) }),
+  },
+  parsers: { timestampFromMilliseconds: (time: bigint): number => Number(time) },
+  geoparquet: false,
+}
+
+/** An object that has been looked at: its size and its footer. */
+export interface ParquetObject {
+  readonly key: string
+  readonly file: AsyncBuffer
+  readonly footer: FileMetaData
+}
+
+/** Two ranged reads. Undefined: no such key. Throws DATA_CORRUPT for what is no Parquet. */
+export async function openParquet(
+  store: BlobStore,
+  key: string,
+): Promise<ParquetObject | undefined> {
+  const info = await store.head(key)
+  if (info === undefined) return undefined
+  const file: AsyncBuffer = {
+    byteLength: info.bytes,
+    slice: async (start, end = info.bytes) => {
+      const bytes = await store.read(key, start, end - start)
+      if (bytes?.length === end - start) return exactBuffer(bytes)
+      throw new PipelineError('STORE_UNAVAILABLE', `${key} was deleted as it was read`)
+    },
+  }
+  return await guard(key, async () => ({
+    key,
+    file,
+    footer: await parquetMetadataAsync(file, { ...options, initialFetchSize: footerBytes }),
+  }))
+}
+
+/** All rows, or the named columns of them. */
+export async function readRows<Row>(
+  object: ParquetObject,
+  columns: readonly Column<Row>[],
+): Promise<Row[]> {
+  const { key, file, footer } = object
+  const held = columns.filter(({ name }) => hasColumn(footer, name))
+  const rows = await guard(key, () =>
+    parquetReadObjects({
+      ...options,
+      file,
+      metadata: footer,
+      columns: held.map(({ name }) => name),
+    }),
+  )
+  return rows.map(row => toRow(columns, row))
+}
+
+/**
+ * The rows of one trace. First where they lie, by statistics, bloom filter and page index of
+ * `trace_id` alone, then the other columns of just these rows: some tens of kilobytes of a segment.
+ */
+export async function readTrace<Row extends TraceKeyed>(
+  object: ParquetObject,
+  columns: readonly Column<Row>[],
+  tenant: string,
+  traceId: string,
+): Promise<Row[]> {
+  const { key, file, footer } = object
+  return await guard(key, async () => {
+    const found = await parquetReadObjects({
+      ...options,
+      file,
+      metadata: footer,
+      columns: ['trace_id'],
+      filter: { trace_id: { $eq: traceId } },
+      includeRowIndex: true,
+      useBloomFilters: true,
+      usePageIndex: true,
+      useOffsetIndex: true,
+    })
+    const numbers = found.map(row => row[rowIndex] ?? 0)
+    if (numbers.length === 0) return []
+    const rows = await parquetReadObjects({
+      ...options,
+      file,
+      metadata: footer,
+      columns: columns.map(({ name }) => name).filter(name => hasColumn(footer, name)),
+      rowStart: Math.min(...numbers),
+      rowEnd: Math.max(...numbers) + 1,
+      useOffsetIndex: true,
+    })
+    return rows
+      .map(row => toRow(columns, row))
+      .filter(row => row.trace_id === traceId && row.tenant === tenant)
+  })
+}
+
+/** A column that a later release added is null in what an earlier one wrote. */
+function hasColumn(footer: FileMetaData, name: string): boolean {
+  return footer.schema.some(element => element.name === name)
+}
+
+function toRow<Row>(columns: readonly Column<Row>[], stored: Record<string, unknown>): Row {
+  const row: Record<string, unknown> = {}
+  for (const { name, type } of columns) {
+    const value = stored[name] ?? null
+    row[name] = typeof value === 'bigint' && type !== 'int64' ? Number(value) : value
+  }
+  return row as Row
+}
+
+/** hyparquet throws plain errors for bytes that are no Parquet. */
+async function guard<T>(key: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof PipelineError) throw error
+    throw new PipelineError('DATA_CORRUPT', `${key} cannot be read as Parquet`, { cause: error })
+  }
+}
+
+function exactBuffer(bytes: Uint8Array): ArrayBuffer {
+  const { buffer, byteOffset, byteLength } = bytes
+  return buffer instanceof ArrayBuffer && byteLength === buffer.byteLength
+    ? buffer
+    : (buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer)
+}

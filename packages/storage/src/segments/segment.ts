@@ -1,0 +1,229 @@
+import { PipelineError } from '@winnow/runtime'
+import { compareUtf8 } from '../blob-key.ts'
+import type { BlobInfo, BlobStore } from '../blob-store.ts'
+import { compareSpans } from '../memory-hot-store.ts'
+import { spanColumns } from '../span-columns.ts'
+import type { SpanRow } from '../span-row.ts'
+import { ledgerColumns } from './ledger-columns.ts'
+import type { LedgerRow } from './ledger-row.ts'
+import { openParquet, readRows, readTrace } from './parquet-read.ts'
+import { parquetBytes, type TraceKeyed } from './parquet-write.ts'
+import { dateOf, parseSegmentKey, type SegmentName, segmentKey, type Tier } from './segment-key.ts'
+import {
+  metadataFromKeyValues,
+  metadataToKeyValues,
+  type SegmentMetadata,
+} from './segment-metadata.ts'
+
+/** Rows of a tier. Warm and cold hold the same columns, at different levels. */
+export type SegmentRows =
+  | { readonly tier: 'ledger'; readonly rows: readonly LedgerRow[] }
+  | { readonly tier: 'warm' | 'cold'; readonly rows: readonly SpanRow[] }
+
+export interface WrittenSegment {
+  readonly key: string
+  /** False: it was there, or has no rows and is not written. */
+  readonly created: boolean
+  /** Of what was created, else of what was there. A ledger's `b` may differ from the one given. */
+  readonly metadata: SegmentMetadata
+  /** Bytes of what was created, else 0. */
+  readonly bytes: number
+}
+
+export interface ListedSegment extends SegmentName, BlobInfo {}
+
+/**
+ * Creates the segment of one tier for [a, b], or finds it there and believes it: who has lost the
+ * partition can overwrite nothing, and whoever reads a lost reply's object finds their own.
+ * Throws DATA_CORRUPT where what is there is another log's (its record a has another digest) or, in
+ * warm and cold, another range. `dateMs` is the append time of record a.
+ *
+ * A tier without rows has no object; but the ledger always has one, since it fixes b.
+ */
+export async function writeSegment(
+  store: BlobStore,
+  dateMs: number,
+  metadata: SegmentMetadata,
+  content: SegmentRows,
+): Promise<WrittenSegment> {
+  const { tier, partition, logId, a } = metadata
+  if (tier !== content.tier) throw new TypeError(`${content.tier} rows for a ${tier} segment`)
+  const key = segmentKey(tier, dateMs, partition, logId, a)
+  const there = await readSegmentMetadata(store, key)
+  if (there !== undefined) return adopt(key, metadata, there)
+  if (content.rows.length === 0 && tier !== 'ledger') {
+    return { key, created: false, metadata, bytes: 0 }
+  }
+  const bytes = segmentBytes(metadata, content)
+  if (await store.create(key, bytes)) return { key, created: true, metadata, bytes: bytes.length }
+  const winner = await readSegmentMetadata(store, key)
+  if (winner === undefined) {
+    throw new PipelineError('STORE_UNAVAILABLE', `${key} was deleted as it was written`)
+  }
+  return adopt(key, metadata, winner)
+}
+
+/** Undefined: no such segment. Some kilobytes of ranged reads. */
+export async function readSegmentMetadata(
+  store: BlobStore,
+  key: string,
+): Promise<SegmentMetadata | undefined> {
+  const object = await openParquet(store, key)
+  return object && metadataFromKeyValues(key, object.footer.key_value_metadata ?? [])
+}
+
+/** Rows of one trace in a segment of warm or cold; none where the segment is gone. */
+export async function readTraceSpans(
+  store: BlobStore,
+  key: string,
+  tenant: string,
+  traceId: string,
+): Promise<SpanRow[]> {
+  const object = await openParquet(store, key)
+  return object === undefined ? [] : await readTrace(object, spanColumns, tenant, traceId)
+}
+
+/** Decisions of one trace in a segment of the ledger, by offset. */
+export async function readTraceLedger(
+  store: BlobStore,
+  key: string,
+  tenant: string,
+  traceId: string,
+): Promise<LedgerRow[]> {
+  const object = await openParquet(store, key)
+  return object === undefined ? [] : await readTrace(object, ledgerColumns, tenant, traceId)
+}
+
+/** Every span row of a segment of warm or cold. */
+export async function readAllSpans(store: BlobStore, key: string): Promise<SpanRow[]> {
+  const object = await openParquet(store, key)
+  return object === undefined ? [] : await readRows(object, spanColumns)
+}
+
+/** Every decision of a segment of the ledger; with `names` those columns alone. */
+export async function readAllLedger<Name extends keyof LedgerRow>(
+  store: BlobStore,
+  key: string,
+  names?: readonly Name[],
+): Promise<Pick<LedgerRow, Name>[]> {
+  const object = await openParquet(store, key)
+  if (object === undefined) return []
+  const wanted = names as readonly string[] | undefined
+  const columns = ledgerColumns.filter(({ name }) => wanted === undefined || wanted.includes(name))
+  const rows: LedgerRow[] = await readRows(object, columns)
+  return rows
+}
+
+/**
+ * The segments of a tier by date, partition, log and offset, of the UTC dates that [sinceMs, untilMs)
+ * touches. The date is that of record a, so a range that began the day before lies there. Objects
+ * of other names are passed over.
+ */
+export async function* listSegments(
+  store: BlobStore,
+  tier: Tier,
+  filter: {
+    readonly sinceMs?: number
+    readonly untilMs?: number
+    readonly partition?: number
+    readonly logId?: string
+  } = {},
+): AsyncIterable<ListedSegment> {
+  const since = filter.sinceMs === undefined ? '' : dateOf(Math.max(0, filter.sinceMs))
+  const until = filter.untilMs === undefined ? '~' : dateOf(Math.max(0, filter.untilMs - 1))
+  for await (const info of store.list(
+    commonPrefix(`${tier}/date=${since}`, `${tier}/date=${until}`),
+  )) {
+    const name = parseSegmentKey(info.key)
+    if (name === undefined || name.date < since || name.date > until) continue
+    if (filter.partition !== undefined && name.partition !== filter.partition) continue
+    if (filter.logId !== undefined && name.logId !== filter.logId) continue
+    yield { ...name, ...info }
+  }
+}
+
+/** The segment of the greatest offset of one log's partition: where a writer without a note goes on. */
+export async function lastSegment(
+  store: BlobStore,
+  tier: Tier,
+  partition: number,
+  logId: string,
+): Promise<ListedSegment | undefined> {
+  let last: ListedSegment | undefined
+  for await (const segment of listSegments(store, tier, { partition, logId })) {
+    if (last === undefined || segment.offset > last.offset) last = segment
+  }
+  return last
+}
+
+/**
+ * Span rows in the order of their segment, one a span id: of two revisions that brought the same
+ * span the earlier one's row stays. Give the count of these as `rows` before the ledger is written.
+ */
+export function segmentSpanRows(rows: readonly SpanRow[]): SpanRow[] {
+  const traces = byTrace(rows)
+  return traces.flatMap(spans => {
+    const distinct = new Map<string, SpanRow>()
+    for (const row of spans) {
+      const before = distinct.get(row.span_id)
+      if (before === undefined || row.sampling_offset < before.sampling_offset) {
+        distinct.set(row.span_id, row)
+      }
+    }
+    return [...distinct.values()].sort(compareSpans)
+  })
+}
+
+function segmentBytes(metadata: SegmentMetadata, content: SegmentRows): Uint8Array {
+  const pairs = metadataToKeyValues(metadata)
+  const rows =
+    content.tier === 'ledger'
+      ? byTrace(content.rows).flatMap(all =>
+          all.sort((x, y) => x.sampling_offset - y.sampling_offset),
+        )
+      : segmentSpanRows(content.rows)
+  if (rows.length !== metadata.rows[content.tier]) {
+    throw new TypeError(
+      `${content.tier} of ${metadata.a} has ${rows.length} rows, its metadata says ${metadata.rows[content.tier]}`,
+    )
+  }
+  return content.tier === 'ledger'
+    ? parquetBytes(ledgerColumns, rows as readonly LedgerRow[], pairs)
+    : parquetBytes(spanColumns, rows as readonly SpanRow[], pairs)
+}
+
+/** Sorted by heads, not rows: a trace's rows come together and there are eight times fewer heads. */
+function byTrace<Row extends TraceKeyed>(rows: readonly Row[]): Row[][] {
+  const traces = new Map<string, Row[]>()
+  for (const row of rows) {
+    // A trace id has no slash, so no two traces share a head, whatever a tenant is called.
+    const head = `${row.trace_id}/${row.tenant}`
+    const trace = traces.get(head)
+    if (trace === undefined) traces.set(head, [row])
+    else trace.push(row)
+  }
+  return [...traces].sort(([a], [b]) => compareUtf8(a, b)).map(([, trace]) => trace)
+}
+
+function adopt(key: string, ours: SegmentMetadata, there: SegmentMetadata): WrittenSegment {
+  const { tier, digest, a, b } = ours
+  if (there.digest !== digest || there.a !== a || there.tier !== tier) {
+    throw new PipelineError(
+      'DATA_CORRUPT',
+      `${key} is another log's: its record ${there.a} has digest ${there.digest}, ours ${digest}; give this log its own data folder or bucket, or move the object away`,
+    )
+  }
+  if (tier !== 'ledger' && there.b !== b) {
+    throw new PipelineError(
+      'DATA_CORRUPT',
+      `${key} holds [${a}, ${there.b}], the ledger says [${a}, ${b}]; move the object away`,
+    )
+  }
+  return { key, created: false, metadata: there, bytes: 0 }
+}
+
+function commonPrefix(a: string, b: string): string {
+  let length = 0
+  while (length < a.length && a[length] === b[length]) length++
+  return a.slice(0, length)
+}
