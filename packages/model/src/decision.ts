@@ -97,6 +97,8 @@ export interface Decision {
   readonly requests: readonly DecidedRequest[]
   /** A keep whose slices had all left the bus by log time: nothing to write, in no kept ratio. */
   readonly gone?: true
+  /** The rules alone would drop it now: verdict, primary rule and weight are the earlier revision's. */
+  readonly inherited?: true
   /** Over `seriesRefsMax` slices: the verdict is inherited and no further slice is looked at. */
   readonly ended?: true
   /** Offset of the record that has the slices this one leaves out; null when it has them all. */

@@ -61,6 +61,11 @@ export class Metrics {
     'Evaluations by what they did.',
     ['name', 'result'],
   )
+  readonly evidenceMalformed = this.#counter(
+    'winnow_evidence_malformed_total',
+    'Records of evidence that no sampler can read; each is left out alone.',
+    [],
+  )
   readonly ruleErrors = this.#counter(
     'winnow_rule_errors_total',
     'Rules that threw; the trace is kept.',

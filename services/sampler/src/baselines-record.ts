@@ -1,0 +1,112 @@
+import type { Bus } from '@winnow/bus'
+import { PipelineError } from '@winnow/runtime'
+import type { BaselineEntry, Baselines } from './baselines.ts'
+import { DDSketch } from './ddsketch.ts'
+
+/** A partition's sketches as one record of the compacted `baselines` topic, under the partition's key. */
+interface BaselinesRecord {
+  readonly v: 1
+  readonly kind: 'baselines'
+  readonly partition: number
+  readonly keys: readonly {
+    readonly tenant: string
+    readonly service: string
+    readonly operation: string
+    readonly variant?: string
+    /** `[pane number, first bucket, counts…]` */
+    readonly panes: readonly (readonly number[])[]
+  }[]
+}
+
+/** The rarest keys are left out of a record that would be larger. */
+export const baselinesBytesMax = 4 * 1024 * 1024
+
+export function encodeBaselines(partition: number, entries: readonly BaselineEntry[]): Uint8Array {
+  const rows: string[] = []
+  let bytes = 64
+  for (const { panes, ...key } of entries) {
+    const row = JSON.stringify({
+      ...key,
+      panes: panes.map(([pane, sketch]) => [pane, ...sketch.toJSON()]),
+    })
+    bytes += Buffer.byteLength(row) + 1
+    if (bytes > baselinesBytesMax) break
+    rows.push(row)
+  }
+  return Buffer.from(
+    `{"v":1,"kind":"baselines","partition":${partition},"keys":[${rows.join(',')}]}`,
+  )
+}
+
+/** Writes a partition's share under the partition's key; nothing where there is nothing. */
+export async function writeBaselines(
+  bus: Bus,
+  topic: string,
+  partition: number,
+  baselines: Baselines,
+): Promise<void> {
+  const entries = baselines.share(partition)
+  if (entries.length === 0) return
+  const record = { key: Buffer.from(`${partition}`), value: encodeBaselines(partition, entries) }
+  await bus.append(topic, partition, [record])
+}
+
+/** How long a read may take before what was found so far has to do. */
+const readWaitMs = 2_000
+
+/** Takes over what the partition's former owner wrote last. */
+export async function loadBaselines(
+  bus: Bus,
+  topic: string,
+  partition: number,
+  baselines: Baselines,
+): Promise<void> {
+  let found: readonly BaselineEntry[] | undefined
+  const { first, end } = await bus.bounds(topic, partition)
+  for (let next = first; next < end; ) {
+    const { records, gap } = await bus.read(
+      topic,
+      partition,
+      next,
+      2 * baselinesBytesMax,
+      readWaitMs,
+    )
+    for (const { value } of records) found = decodeBaselines(value) ?? found
+    const last = records.at(-1)
+    if (last === undefined && gap === undefined) break
+    next = last === undefined ? (gap?.to ?? end) : last.offset + 1
+  }
+  if (found !== undefined) baselines.load(partition, found)
+}
+
+/**
+ * Undefined for bytes that are no such record: a window without past costs an hour of warming up, and
+ * nothing else. DATA_CORRUPT for a newer format, by name.
+ */
+export function decodeBaselines(value: Uint8Array): readonly BaselineEntry[] | undefined {
+  let record: Partial<BaselinesRecord> | null
+  try {
+    record = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
+  } catch {
+    return undefined
+  }
+  const format = Number(record?.v)
+  if (format > 1) {
+    throw new PipelineError(
+      'DATA_CORRUPT',
+      `baselines have format ${format}; this release reads format 1: upgrade it`,
+    )
+  }
+  if (format !== 1 || !Array.isArray(record?.keys)) return undefined
+  const entries: BaselineEntry[] = []
+  for (const { panes, ...key } of (record as BaselinesRecord).keys) {
+    const sketches: [number, DDSketch][] = []
+    for (const [pane, ...row] of panes) {
+      const sketch = DDSketch.fromJSON(row)
+      if (sketch === undefined || !Number.isSafeInteger(pane)) return undefined
+      sketches.push([pane as number, sketch])
+    }
+    entries.push({ ...key, panes: sketches })
+  }
+  return entries
+}

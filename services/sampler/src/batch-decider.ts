@@ -1,0 +1,186 @@
+import type { BusRecord } from '@winnow/bus'
+import { type Decision, type Evidence, refKey } from '@winnow/model'
+import { type Outcome, outcomeOf } from './decision-metrics.ts'
+import { encodeDecision } from './decision-record.ts'
+import { parseEvidence } from './evidence-record.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import type { IndexEntry } from './index-table.ts'
+import type { PartitionState } from './partition-state.ts'
+import { type Input, type Revision, revise } from './revise.ts'
+import type { CompiledPolicy } from './rules.ts'
+import type { Shared } from './shared.ts'
+import type { VariantSpend } from './variant-spend.ts'
+
+/** Traces whose last decisions are fetched at once. */
+const chunkMax = 64
+
+/** All of a batch that concerns one trace; it becomes one revision, or none. */
+export interface Group {
+  readonly tenant: string
+  readonly traceId: string
+  readonly inputs: Input[]
+  /** Log time at the last of the inputs. */
+  nowMs: number
+}
+
+/** A decision that waits to be appended and read back. */
+export interface Pending {
+  readonly decision: Decision
+  readonly value: Uint8Array
+  readonly outcome: Outcome
+}
+
+/** Turns a batch of evidence into decisions, trace by trace in the order in which they first appear. */
+export class BatchDecider {
+  /** Running maximum of append times. */
+  logTimeMs = 0
+  readonly #shared: Shared
+  readonly #state: PartitionState
+  readonly #partition: number
+  readonly #policy: CompiledPolicy
+  readonly #inFlight: VariantSpend
+  #groups: Iterator<Group> = [].values()
+
+  /** `inFlight` takes the variants decided here, until the fold of `decisions` has them. */
+  constructor(shared: Shared, state: PartitionState, partition: number, inFlight: VariantSpend) {
+    this.#shared = shared
+    this.#state = state
+    this.#partition = partition
+    this.#inFlight = inFlight
+    this.#policy = shared.policy
+  }
+
+  take(records: readonly BusRecord[], logTimeMs: number): void {
+    this.logTimeMs = logTimeMs
+    this.#groups = this.#group(records).values()
+  }
+
+  /** The next traces to decide on; empty when all are. */
+  nextChunk(): Group[] {
+    const chunk: Group[] = []
+    while (chunk.length < chunkMax) {
+      const { value, done } = this.#groups.next()
+      if (done === true) break
+      chunk.push(value)
+    }
+    return chunk
+  }
+
+  /** The index entry whose decision has to be read; undefined where none is needed. */
+  needs(group: Group): IndexEntry | undefined {
+    const entry = this.#state.find(group.tenant, group.traceId)
+    if (entry === undefined || this.#isOutlived(entry, group)) return undefined
+    return isReplay(entry, group) ? undefined : entry
+  }
+
+  /**
+   * Undefined when the evidence says nothing new. `last` is what {@link needs} asked for; where it is
+   * missing all the same, retention has passed it and a later series begins.
+   */
+  decide(
+    group: Group,
+    last: Decision | undefined,
+    claim: number,
+    seq: number,
+  ): Pending | undefined {
+    const entry = this.#state.find(group.tenant, group.traceId)
+    const isOutlived = entry !== undefined && this.#isOutlived(entry, group)
+    if (entry !== undefined && !isOutlived && isReplay(entry, group)) return undefined
+    if (entry === undefined && this.#isRefused(group)) return undefined
+    const revision = revise(last, group.inputs, {
+      policy: this.#policy,
+      nowMs: group.nowMs,
+      spansRetentionMs: this.#shared.config.spansRetention,
+      isLaterSeries: entry !== undefined,
+      slowBar: (tenant, facts, quantile) =>
+        facts.root === null
+          ? { count: 0, key: '' }
+          : this.#shared.baselines.bar(baselineKey(tenant, facts.root, facts.variant), quantile),
+      variantUsed: (experiment, variant) => this.#variantUsed(experiment, variant, group.nowMs),
+    })
+    if (revision === undefined) return undefined
+    const decision: Decision = { ...revision.decision, claim, seq }
+    this.#learn(last, revision)
+    this.#inFlight.add(decision)
+    this.#state.awaiting.note(decision)
+    return {
+      decision,
+      value: encodeDecision(decision),
+      outcome: outcomeOf(last, revision, this.#policy.policy),
+    }
+  }
+
+  #group(records: readonly BusRecord[]): Map<string, Group> {
+    const groups = new Map<string, Group>()
+    for (const { offset, appendedAtMs, value } of records) {
+      this.logTimeMs = Math.max(this.logTimeMs, appendedAtMs)
+      const evidence = this.#parse(value, offset)
+      if (evidence === undefined) continue
+      const { tenant, traceId } = evidence
+      const key = traceId + tenant
+      const group = groups.get(key) ?? { tenant, traceId, inputs: [], nowMs: 0 }
+      group.inputs.push({ evidence, appendedAtMs })
+      group.nowMs = this.logTimeMs
+      groups.set(key, group)
+    }
+    return groups
+  }
+
+  #parse(value: Uint8Array, offset: number): Evidence | undefined {
+    const where = `${this.#shared.topics.evidence}/${this.#partition}@${offset}`
+    const parsed = parseEvidence(value, where)
+    if (parsed.ok) return parsed.evidence
+    this.#shared.metrics.evidenceMalformed.inc()
+    this.#shared.log.warn('sampler.evidence_malformed', { where, field: parsed.mistake })
+    return undefined
+  }
+
+  #isOutlived(entry: IndexEntry, group: Group): boolean {
+    return group.nowMs - entry.decidedAtMs > this.#shared.config.indexLife
+  }
+
+  /** A trace without spans that finds no room among those of its tenant that wait already. */
+  #isRefused({ tenant, inputs, nowMs }: Group): boolean {
+    if (inputs.some(({ evidence }) => evidence.kind === 'summary')) return false
+    if (this.#state.awaiting.hasRoom(tenant, nowMs)) return false
+    for (const { evidence } of inputs) {
+      if (evidence.kind === 'evaluation') this.#shared.figures.refused(evidence.name)
+    }
+    this.#shared.log.warn('sampler.awaiting_full', { tenant, max: this.#shared.config.awaitingMax })
+    return true
+  }
+
+  /** A trace enters its baseline once, after it was judged: with the first revision that has a root. */
+  #learn(last: Decision | undefined, { decision, facts, refusedNames }: Revision): void {
+    for (const name of refusedNames) this.#shared.figures.refused(name)
+    if (refusedNames.length > 0) {
+      this.#shared.log.warn('sampler.evaluations_refused', { traceId: decision.traceId })
+    }
+    const { root, variant } = facts
+    if (root === null || (last !== undefined && last.rootSpanId !== null)) return
+    const key = baselineKey(decision.tenant, root, variant)
+    this.#shared.baselines.add(this.#partition, key, root.durationMs, decision.decidedAtMs)
+  }
+
+  #variantUsed(experiment: string, variant: string, nowMs: number): number {
+    let used = 0
+    for (const spend of this.#shared.spends) used += spend.used(experiment, variant, nowMs)
+    return used
+  }
+}
+
+function baselineKey(
+  tenant: string,
+  { service, name }: { readonly service: string; readonly name: string },
+  variant: string | null,
+) {
+  return { tenant, service, operation: name, ...(variant !== null && { variant }) }
+}
+
+/** The one summary there is says exactly what the last decision knows: no need to read that. */
+function isReplay(entry: IndexEntry, { inputs }: Group): boolean {
+  const [only] = inputs
+  if (inputs.length !== 1 || only?.evidence.kind !== 'summary') return false
+  const refs = new Map(only.evidence.slices.map(({ ref }) => [refKey(ref), ref]))
+  return fingerprintOf(refs.values(), [], []) === entry.fingerprint
+}

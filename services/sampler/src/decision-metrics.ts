@@ -1,0 +1,100 @@
+import type { Decision } from '@winnow/model'
+import type { Clock, Metrics } from '@winnow/runtime'
+import { KeptRatios } from './kept-ratios.ts'
+import type { Policy, RuleKind } from './policy-file.ts'
+import { ruleName } from './policy-file.ts'
+import type { Revision } from './revise.ts'
+
+/** What a decision changes in the figures, known when it is made and told when it counts. */
+export interface Outcome {
+  readonly decision: Revision['decision']
+  readonly evaluations: Revision['evaluations']
+  readonly isRescue: boolean
+  /** It has slices, and is the first that has. */
+  readonly isFirst: boolean
+  /** It shows a failure that the trace's last decision did not show. */
+  readonly isNewFailure: boolean
+  /** Append time of the last slice where the revision brought one. */
+  readonly lastSpanAtMs: number | null
+}
+
+/** The part of a decision's life that operators see. Told of counting decisions alone. */
+export class DecisionMetrics {
+  readonly #metrics: Metrics
+  readonly #clock: Clock
+  readonly #ratios = new KeptRatios()
+
+  constructor(metrics: Metrics, clock: Clock) {
+    this.#metrics = metrics
+    this.#clock = clock
+  }
+
+  counted(outcome: Outcome): void {
+    const { decision, isFirst, isNewFailure, isRescue, lastSpanAtMs } = outcome
+    const metrics = this.#metrics
+    const nowMs = this.#clock.nowMs()
+    const tenant = metrics.capped('tenant', decision.tenant)
+    for (const { name, effect } of outcome.evaluations) this.#evaluation(name, effect)
+    // Awaiting, or kept too late to be written: in no ratio.
+    if (decision.slices.length === 0) return
+    metrics.decisions.inc({ verdict: decision.verdict, rule: decision.primary, tenant })
+    if (lastSpanAtMs !== null) {
+      metrics.decisionDelay.observe(Math.max(0, nowMs - lastSpanAtMs) / 1000)
+    }
+    if (isRescue) metrics.rescued.inc({ cause: decision.cause })
+    const isKept = decision.verdict === 'keep' && decision.gone !== true
+    this.#ratios.add(tenant, nowMs, {
+      decided: isFirst ? 1 : 0,
+      kept: isKept && (isFirst || isRescue) ? 1 : 0,
+      failing: isNewFailure ? 1 : 0,
+      failingKept: isNewFailure && isKept ? 1 : 0,
+    })
+    const { kept, failingKept } = this.#ratios.read(tenant, nowMs)
+    if (kept !== undefined) metrics.keptRatio.set({ tenant }, kept)
+    if (failingKept !== undefined) metrics.fullResolutionPerError.set({ tenant }, failingKept)
+  }
+
+  /** An evaluation that was not taken: too many of its trace, or too many without one. */
+  refused(name: string): void {
+    this.#evaluation(name, 'missed')
+  }
+
+  #evaluation(name: string, result: string): void {
+    this.#metrics.evaluations.inc({ name: this.#metrics.capped('name', name), result })
+  }
+}
+
+export function outcomeOf(
+  last: Decision | undefined,
+  { decision, evaluations, facts, isRescue }: Revision,
+  policy: Policy,
+): Outcome {
+  const isNewFailure = hasFailure(decision, policy) && !(last && hasFailure(last, policy))
+  const isNew = decision.slices.length > (last?.slices.length ?? 0)
+  return {
+    decision,
+    evaluations,
+    isRescue,
+    isFirst: decision.slices.length > 0 && (last === undefined || last.slices.length === 0),
+    isNewFailure: isNewFailure && decision.slices.length > 0,
+    lastSpanAtMs: isNew ? facts.lastAppendedAtMs : null,
+  }
+}
+
+const failures: ReadonlySet<RuleKind> = new Set<RuleKind>([
+  'span-error',
+  'judge-failed',
+  'citation-failed',
+  'low-csat',
+  'outcome-failed',
+])
+
+/** Shows a failure on spans that are there: an evaluation that awaits its trace shows none yet. */
+function hasFailure(
+  { slices, rules }: Pick<Decision, 'slices' | 'rules'>,
+  policy: Policy,
+): boolean {
+  if (slices.length === 0) return false
+  const names = policy.rules.filter(rule => failures.has(rule.kind)).map(ruleName)
+  return rules.some(({ name, matched }) => matched && names.includes(name))
+}

@@ -1,0 +1,56 @@
+import {
+  type Claim,
+  type Decision,
+  type DecisionRecord,
+  decisionBytesMax,
+  type Slice,
+} from '@winnow/model'
+import { PipelineError } from '@winnow/runtime'
+import { checkFormat } from './evidence-record.ts'
+
+/** Slices of one decision, in UTF-8 JSON. */
+export const slicesBytesMax = 128 * 1024
+
+export function encodeClaim(by: string): Uint8Array {
+  return Buffer.from(JSON.stringify({ v: 1, kind: 'claim', by } satisfies Claim))
+}
+
+/** Small fields first, the slices last, so that whoever looks into a record sees the verdict first. */
+export function encodeDecision(decision: Decision): Uint8Array {
+  const { slices, ...head } = decision
+  const value = Buffer.from(JSON.stringify({ ...head, slices }))
+  // Slices, evaluations, requests and rules are all bounded, so that size never refuses a record.
+  if (value.length <= decisionBytesMax) return value
+  throw new PipelineError(
+    'PAYLOAD_TOO_LARGE',
+    `decision on ${decision.traceId} has ${value.length} bytes, more than ${decisionBytesMax}`,
+  )
+}
+
+export function sliceBytes(slice: Slice): number {
+  return Buffer.byteLength(JSON.stringify(slice)) + 1
+}
+
+/**
+ * Reads a record of `decisions`. Undefined for bytes that are none: such a record counts for no reader.
+ * A newer format is DATA_CORRUPT: to skip it would part the readers.
+ */
+export function parseDecision(value: Uint8Array, where: string): DecisionRecord | undefined {
+  let parsed: { readonly [K in keyof Decision]?: unknown } | null
+  try {
+    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
+  } catch {
+    return undefined
+  }
+  checkFormat(parsed?.v, `${where}: a decision`)
+  if (parsed?.v !== 1) return undefined
+  if ((parsed.kind as string) === 'claim') return parsed as unknown as Claim
+  const isDecision =
+    parsed.kind === 'decision' &&
+    typeof parsed.tenant === 'string' &&
+    typeof parsed.traceId === 'string' &&
+    Number.isSafeInteger(parsed.claim) &&
+    Number.isSafeInteger(parsed.seq) &&
+    Array.isArray(parsed.slices)
+  return isDecision ? (parsed as unknown as Decision) : undefined
+}

@@ -1,0 +1,148 @@
+import type {
+  CloseReason,
+  Evaluation,
+  EvaluationRecord,
+  Evidence,
+  RescueRequest,
+  Slice,
+  SliceFacts,
+  Summary,
+} from '@winnow/model'
+import { requestReasonBytesMax } from '@winnow/model'
+import { PipelineError } from '@winnow/runtime'
+
+/** An evaluation as a decision carries it, in UTF-8 JSON; a larger one is not taken. */
+export const evaluationBytesMax = 1_024
+/** Ids and tenants, in UTF-8. */
+export const idBytesMax = 256
+
+export type ParsedEvidence =
+  | { readonly ok: true; readonly evidence: Evidence }
+  | { readonly ok: false; readonly mistake: string }
+
+/**
+ * Reads a record of `evidence`. What is malformed is refused alone, with a reason that names a field
+ * and never a value. A newer format is DATA_CORRUPT: to skip it would lose evidence.
+ */
+export function parseEvidence(value: Uint8Array, where: string): ParsedEvidence {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
+  } catch {
+    return { ok: false, mistake: 'not JSON' }
+  }
+  if (!isObject(parsed)) return { ok: false, mistake: 'not an object' }
+  checkFormat(parsed.v, `${where}: evidence`)
+  const mistake = mistakeIn(parsed)
+  if (mistake !== undefined) return { ok: false, mistake }
+  return { ok: true, evidence: parsed as unknown as Evidence }
+}
+
+/** Refuses formats newer than 1 by name. */
+export function checkFormat(format: unknown, what: string): void {
+  if (typeof format !== 'number' || format <= 1) return
+  throw new PipelineError(
+    'DATA_CORRUPT',
+    `${what} has format ${format}; this release reads format 1: upgrade the samplers first`,
+  )
+}
+
+/** What of an evaluation record a decision keeps: all but the comment, which is content. */
+export function evaluationOf(record: EvaluationRecord): Evaluation {
+  const { id, name, spanId, score, label, passed, source, atMs } = record
+  return {
+    id,
+    name,
+    ...(spanId !== undefined && { spanId }),
+    ...(score !== undefined && { score }),
+    ...(label !== undefined && { label }),
+    ...(passed !== undefined && { passed }),
+    ...(source !== undefined && { source }),
+    ...(atMs !== undefined && { atMs }),
+  }
+}
+
+type Loose<T> = { readonly [K in keyof T]?: unknown }
+
+function mistakeIn(record: Loose<Summary & EvaluationRecord & RescueRequest>): string | undefined {
+  if (record.v !== 1) return 'v'
+  if (!isId(record.tenant)) return 'tenant'
+  if (typeof record.traceId !== 'string' || !/^[0-9a-f]{32}$/.test(record.traceId)) return 'traceId'
+  switch (record.kind) {
+    case 'summary':
+      return mistakeInSummary(record)
+    case 'evaluation':
+      return mistakeInEvaluation(record)
+    case 'request':
+      if (!isId(record.id)) return 'id'
+      return isText(record.reason, requestReasonBytesMax) ? undefined : 'reason'
+    default:
+      return 'kind'
+  }
+}
+
+function mistakeInSummary(record: Loose<Summary>): string | undefined {
+  if (!Array.isArray(record.slices) || record.slices.length === 0) return 'slices'
+  if (!reasons.has(record.reason)) return 'reason'
+  if (!isCount(record.missingParents)) return 'missingParents'
+  if (!isNumber(record.closedAtMs)) return 'closedAtMs'
+  for (const slice of record.slices as readonly (Loose<Slice> | null)[]) {
+    const { ref, facts } = (slice ?? {}) as Loose<Slice>
+    if (!isObject(ref) || ![ref.partition, ref.offset, ref.start, ref.length].every(isCount)) {
+      return 'slices.ref'
+    }
+    if (!isNumber(slice?.appendedAtMs)) return 'slices.appendedAtMs'
+    if (!isObject(facts) || typeof facts.spans !== 'string') return 'slices.facts.spans'
+    if (!isDecimal(facts.startNs) || !isDecimal(facts.endNs)) return 'slices.facts.startNs'
+    if (!areFacts(facts)) return 'slices.facts'
+  }
+  return undefined
+}
+
+function areFacts(facts: Loose<SliceFacts>): boolean {
+  const { roots = [], outcomes = [], services = [] } = facts
+  if (!Array.isArray(roots) || !Array.isArray(outcomes) || !Array.isArray(services)) return false
+  const texts = [facts.experiment, facts.variant, facts.rv, facts.th, ...services]
+  return (
+    texts.every(text => text === undefined || typeof text === 'string') &&
+    roots.every(
+      root =>
+        isObject(root) && isId(root.spanId) && isNumber(root.durationMs) && isDecimal(root.startNs),
+    ) &&
+    outcomes.every(outcome => isObject(outcome) && isId(outcome.name))
+  )
+}
+
+function mistakeInEvaluation(record: Loose<EvaluationRecord>): string | undefined {
+  if (!isId(record.id)) return 'id'
+  if (!isId(record.name)) return 'name'
+  if (record.score !== undefined && !isNumber(record.score)) return 'score'
+  if (record.passed !== undefined && typeof record.passed !== 'boolean') return 'passed'
+  if (record.atMs !== undefined && !isNumber(record.atMs)) return 'atMs'
+  for (const name of ['label', 'source', 'spanId'] as const) {
+    if (record[name] !== undefined && typeof record[name] !== 'string') return name
+  }
+  const kept = JSON.stringify(evaluationOf(record as EvaluationRecord))
+  return Buffer.byteLength(kept) > evaluationBytesMax ? 'its size' : undefined
+}
+
+const reasons: ReadonlySet<unknown> = new Set<CloseReason>([
+  'root',
+  'rootless',
+  'long',
+  'spans',
+  'bytes',
+  'refs',
+  'drain',
+])
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isNumber = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isFinite(value)
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+const isDecimal = (value: unknown): boolean =>
+  typeof value === 'string' && /^(0|[1-9]\d{0,19})$/.test(value)
+const isText = (value: unknown, bytesMax: number): value is string =>
+  typeof value === 'string' && Buffer.byteLength(value) <= bytesMax
+const isId = (value: unknown): boolean => isText(value, idBytesMax) && value.length > 0

@@ -1,0 +1,164 @@
+import {
+  compareRefs,
+  type Evaluation,
+  type RootFact,
+  refKey,
+  type Slice,
+  type SpanOutcome,
+} from '@winnow/model'
+import { SpanTable } from './span-table.ts'
+
+/** What rules look at: the fold of a trace's slices and evaluations (protocol F). */
+export interface TraceFacts {
+  /** Distinct spans, and repeats of them. */
+  readonly spanCount: number
+  readonly duplicateSpans: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costUsd: number
+  /** Distinct spans with status ERROR: on the root or the last attempt of their operation, or not. */
+  readonly fatalErrors: number
+  readonly recoveredErrors: number
+  /** The failed span to show: a fatal one where there is one. */
+  readonly errorSpanId: string | null
+  readonly root: RootFact | null
+  /** Append times of the first and the last slice, log time; null without slices. */
+  readonly firstAppendedAtMs: number | null
+  readonly lastAppendedAtMs: number | null
+  readonly services: readonly string[]
+  readonly experiment: string | null
+  readonly variant: string | null
+  /** As the first slice that has one states it. */
+  readonly rv: string | undefined
+  /** The strictest upstream threshold, 14 hex digits. */
+  readonly upstream: string | undefined
+  /** What the spans state, in the order of the fold, then what was sent beside them. */
+  readonly outcomes: readonly Outcome[]
+  /** Values of span attributes that were no number where one was wanted. */
+  readonly ignored: number
+}
+
+/** An outcome with where it comes from: a span, or an evaluation that may name one. */
+export type Outcome = Omit<SpanOutcome, 'spanId'> & { readonly spanId?: string }
+
+const table = new SpanTable()
+const nothing: readonly never[] = []
+
+/** A function of sets: the order of `slices` and repeats among them change nothing. Hot, once a trace. */
+export function foldTrace(
+  slices: readonly Slice[],
+  evaluations: readonly Evaluation[] = nothing,
+): TraceFacts {
+  const folded = isInOrder(slices) ? slices : inOrder(slices)
+  table.load(folded)
+  const root = rootOf(folded)
+  const fatal = table.errors > 0 ? table.fatal(root) : noError
+  let services: string[] | undefined
+  let outcomes: Outcome[] | undefined
+  let experiment: string | null = null
+  let variant: string | null = null
+  let rv: string | undefined
+  let upstream: string | undefined
+  let firstAppendedAtMs: number | null = null
+  let lastAppendedAtMs: number | null = null
+  let ignored = 0
+  for (let i = 0; i < folded.length; i++) {
+    const { facts, appendedAtMs } = folded[i] as Slice
+    firstAppendedAtMs = Math.min(firstAppendedAtMs ?? appendedAtMs, appendedAtMs)
+    lastAppendedAtMs = Math.max(lastAppendedAtMs ?? appendedAtMs, appendedAtMs)
+    services = union(services, facts.services)
+    if (facts.outcomes !== undefined) outcomes = [...(outcomes ?? nothing), ...facts.outcomes]
+    experiment ??= facts.experiment ?? null
+    variant ??= facts.variant ?? null
+    rv ??= facts.rv
+    if (facts.th !== undefined) upstream = stricter(upstream, facts.th)
+    ignored += facts.ignored ?? 0
+  }
+  if (evaluations.length > 0) outcomes = [...(outcomes ?? nothing), ...evaluations]
+  return {
+    spanCount: table.count - table.duplicates,
+    duplicateSpans: table.duplicates,
+    inputTokens: table.inputTokens,
+    outputTokens: table.outputTokens,
+    costUsd: table.costUsd,
+    fatalErrors: fatal.count,
+    recoveredErrors: table.errors - fatal.count,
+    errorSpanId: fatal.spanId,
+    root,
+    firstAppendedAtMs,
+    lastAppendedAtMs,
+    services: services ?? nothing,
+    experiment,
+    variant,
+    rv,
+    upstream,
+    outcomes: outcomes ?? nothing,
+    ignored,
+  }
+}
+
+/** Distinct slices by (offset, start), as decisions carry them. */
+export function inOrder(slices: readonly Slice[]): Slice[] {
+  const byRef = new Map<string, Slice>()
+  for (const slice of slices) {
+    const key = refKey(slice.ref)
+    if (!byRef.has(key)) byRef.set(key, slice)
+  }
+  return [...byRef.values()].sort((a, b) => compareRefs(a.ref, b.ref))
+}
+
+const noError = { count: 0, spanId: null } as const
+
+function isInOrder(slices: readonly Slice[]): boolean {
+  for (let i = 1; i < slices.length; i++) {
+    if (compareRefs((slices[i - 1] as Slice).ref, (slices[i] as Slice).ref) >= 0) return false
+  }
+  return true
+}
+
+/**
+ * The span without parent that started first (then the smallest id), else such an entry span whose
+ * parent is not among the trace's spans.
+ */
+function rootOf(slices: readonly Slice[]): RootFact | null {
+  let root: RootFact | null = null
+  let entry: RootFact | null = null
+  for (let i = 0; i < slices.length; i++) {
+    const roots = (slices[i] as Slice).facts.roots ?? nothing
+    for (let j = 0; j < roots.length; j++) {
+      const candidate = roots[j] as RootFact
+      if (candidate.parentId === undefined) {
+        if (root === null || isEarlier(candidate, root)) root = candidate
+      } else if (root === null && (entry === null || isEarlier(candidate, entry))) {
+        if (!table.has(candidate.parentId)) entry = candidate
+      }
+    }
+  }
+  return root ?? entry
+}
+
+function isEarlier(a: RootFact, b: RootFact): boolean {
+  const order = compareDecimal(a.startNs, b.startNs)
+  return order < 0 || (order === 0 && a.spanId < b.spanId)
+}
+
+/** Compares decimal texts without leading zeros as numbers; nanoseconds exceed a double. */
+function compareDecimal(a: string, b: string): number {
+  if (a.length !== b.length) return a.length - b.length
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function union(known: string[] | undefined, more: readonly string[] | undefined) {
+  if (more === undefined || known === undefined) return known ?? more?.slice()
+  for (let i = 0; i < more.length; i++) {
+    if (!known.includes(more[i] as string)) known.push(more[i] as string)
+  }
+  return known
+}
+
+/** Thresholds of equal length compare as text. One that is not hex is ignored. */
+function stricter(known: string | undefined, text: string): string | undefined {
+  if (!/^[0-9a-f]{1,14}$/.test(text)) return known
+  const padded = text.padEnd(14, '0')
+  return known === undefined || padded > known ? padded : known
+}

@@ -1,0 +1,20 @@
+export { decodeBaselines } from './baselines-record.ts'
+export {
+  defaultSamplerConfig,
+  type SamplerConfig,
+  samplerConfigKeys,
+  samplerConfigSchema,
+} from './config.ts'
+export {
+  checkPolicy,
+  defaultPolicy,
+  type Policy,
+  type PolicyCheck,
+  parsePolicy,
+  type RuleKind,
+  type RuleSpec,
+} from './policy-file.ts'
+export { type Rederived, rederive } from './rederive.ts'
+export { type CompiledPolicy, compilePolicy } from './rules.ts'
+export { createSampler, type Sampler, type SamplerOptions } from './sampler.ts'
+export type { SamplerTopics } from './shared.ts'

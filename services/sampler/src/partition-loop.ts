@@ -1,0 +1,296 @@
+import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
+import type { Decision } from '@winnow/model'
+import { isRetryable, PipelineError } from '@winnow/runtime'
+import { loadBaselines, writeBaselines } from './baselines-record.ts'
+import { BatchDecider, type Pending } from './batch-decider.ts'
+import { encodeClaim, parseDecision } from './decision-record.ts'
+import { EvidenceReader } from './evidence-reader.ts'
+import { PartitionState } from './partition-state.ts'
+import type { PartitionStatus, Shared } from './shared.ts'
+import { VariantSpend } from './variant-spend.ts'
+
+/** Bytes of one read, and about as many of decisions go into one append. */
+export const readBytesMax = 1024 * 1024
+export const appendBytesMax = 2 * 1024 * 1024
+
+/**
+ * The sampler's loop on one partition, step by step as protocol.md section 2 has it. Its memory is a
+ * fold of `decisions`; evidence is done once the decisions on it were read back and count. Methods that
+ * resolve with a boolean say whether the claim is still ours.
+ *
+ *   claim ─▶ fold decisions up to it ─▶ ┌▶ evidence ─▶ decide ─▶ append ─▶ read back ─▶ commit ─┐
+ *     ▲                                 └────────────────────────┬──────────────────────────────┘
+ *     └── accepted ◀── repeat the last commit ◀── another claim ─┘      (refused: leave)
+ */
+export class PartitionLoop {
+  readonly #shared: Shared
+  readonly #bus: Bus
+  readonly #lease: Lease
+  readonly #partition: number
+  /** Own decisions not yet read back, by sequence number, and the variants among them. */
+  readonly #unread = new Map<number, Pending>()
+  readonly #inFlight = new VariantSpend()
+  #state: PartitionState
+  #position: Position = { offset: 0, note: '' }
+  #claim = -1
+  #seq = 0
+  #logTimeMs = 0
+  #answeredAtMs: number
+  #committedAtMs: number
+  #baselinesAtMs: number
+
+  constructor(shared: Shared, lease: Lease) {
+    this.#shared = shared
+    this.#bus = shared.bus
+    this.#lease = lease
+    this.#partition = lease.partition
+    this.#state = this.#newState()
+    this.#answeredAtMs = shared.clock.nowMs()
+    this.#committedAtMs = this.#answeredAtMs
+    this.#baselinesAtMs = this.#answeredAtMs
+  }
+
+  /** Resolves once the partition is given back or lost. Rejects when the process has to end. */
+  async run(): Promise<void> {
+    try {
+      await this.#run()
+    } catch (error) {
+      // Somebody else's now: what is in memory says nothing any more.
+      if (!(error instanceof PipelineError && error.code === 'STALE_OWNER')) throw error
+      this.#shared.log.info('sampler.partition_lost', { partition: this.#partition })
+    } finally {
+      this.#forget()
+      this.#shared.statuses.delete(this.#partition)
+      this.#shared.baselines.forget(this.#partition)
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { evidence } = this.#shared.topics
+    this.#is('claiming')
+    const { first } = await this.#ask(() => this.#bus.bounds(evidence, this.#partition))
+    this.#position = this.#lease.committed ?? { offset: first, note: '' }
+    const reader = new EvidenceReader(this.#bus, evidence, this.#lease, this.#position.offset)
+    while (!(await this.#own(reader))) {
+      this.#shared.log.warn('sampler.fenced', { partition: this.#partition })
+      this.#is('claiming')
+      // Unchanged: the question is who owns the partition, not how far it is done.
+      await this.#ask(() => this.#lease.commit(this.#position))
+      reader.next = this.#position.offset
+    }
+  }
+
+  /** All that happens under one claim. True when the partition was given back, false when fenced. */
+  async #own(reader: EvidenceReader): Promise<boolean> {
+    this.#forget()
+    const claim = await this.#append([{ value: encodeClaim(this.#shared.by) }])
+    if (claim === undefined) return false
+    this.#claim = claim
+    this.#is('folding')
+    if (!(await this.#foldThrough(claim))) return false
+    const { baselines, topics } = this.#shared
+    await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))
+    this.#shared.spends.add(this.#state.spend).add(this.#inFlight)
+    this.#logTimeMs = this.#state.decidedAtMs
+    this.#is('running')
+    while (!this.#shared.isStopping) {
+      if (!(await this.#tail(0)) || !(await this.#turn(reader))) return false
+    }
+    await this.#commit(reader.next)
+    await this.#writeBaselines()
+    return true
+  }
+
+  /** One batch of evidence, from read to done. */
+  async #turn(reader: EvidenceReader): Promise<boolean> {
+    const { idleWait, commitEvery, baselinesEvery } = this.#shared.config
+    const { records, gap } = await this.#ask(() => reader.read(readBytesMax, idleWait))
+    if (this.#lease.lost.aborted) throw this.#lost()
+    if (gap !== undefined) this.#report(gap)
+    if (!(await this.#decide(records))) return false
+    const nowMs = this.#shared.clock.nowMs()
+    if (records.length === 0 || nowMs >= this.#committedAtMs + commitEvery) {
+      await this.#commit(reader.next)
+    }
+    if (nowMs >= this.#baselinesAtMs + baselinesEvery) await this.#writeBaselines()
+    return true
+  }
+
+  /** Appends in groups of a bounded size; a group is read back before more is appended. */
+  async #decide(records: readonly BusRecord[]): Promise<boolean> {
+    const decider = new BatchDecider(this.#shared, this.#state, this.#partition, this.#inFlight)
+    decider.take(records, this.#logTimeMs)
+    this.#logTimeMs = decider.logTimeMs
+    let bytes = 0
+    for (let chunk = decider.nextChunk(); chunk.length > 0; chunk = decider.nextChunk()) {
+      const lasts = await this.#ask(() =>
+        Promise.all(chunk.map(group => this.#fetch(decider.needs(group)?.offset))),
+      )
+      for (const [at, group] of chunk.entries()) {
+        const pending = decider.decide(group, lasts[at], this.#claim, this.#seq + 1)
+        if (pending === undefined) continue
+        this.#seq++
+        this.#unread.set(this.#seq, pending)
+        bytes += pending.value.length
+        if (bytes < appendBytesMax) continue
+        if (!(await this.#flush())) return false
+        bytes = 0
+      }
+    }
+    return this.#flush()
+  }
+
+  /** Appends what was decided and reads it back: only then it is known to count. */
+  async #flush(): Promise<boolean> {
+    if (this.#unread.size === 0) return true
+    const count = this.#unread.size
+    const first = await this.#append([...this.#unread.values()])
+    if (first === undefined || !(await this.#foldThrough(first + count - 1))) return false
+    this.#inFlight.clear()
+    if (this.#unread.size === 0) return true
+    const where = `${this.#shared.topics.decisions}/${this.#partition}@${first}`
+    throw new PipelineError(
+      'DATA_CORRUPT',
+      `${where}: own decisions do not count although no other claim came; the log lost a record`,
+    )
+  }
+
+  async #foldThrough(offset: number): Promise<boolean> {
+    while (this.#state.nextOffset <= offset) {
+      if (!(await this.#tail(this.#shared.config.idleWait))) return false
+      if (this.#lease.lost.aborted) throw this.#lost()
+    }
+    return true
+  }
+
+  /** Folds what `decisions` has beyond the fold. False once a claim came that is not ours. */
+  async #tail(waitMs: number): Promise<boolean> {
+    const { decisions } = this.#shared.topics
+    const { nextOffset } = this.#state
+    const { records, gap } = await this.#ask(() =>
+      this.#bus.read(decisions, this.#partition, nextOffset, readBytesMax, waitMs),
+    )
+    if (gap !== undefined) this.#state.nextOffset = gap.to
+    for (const { offset, value } of records) {
+      const own = this.#ownAt(value)
+      const where = `${decisions}/${this.#partition}@${offset}`
+      const record = own?.decision ?? parseDecision(value, where)
+      if (this.#claim >= 0 && offset > this.#claim && record?.kind === 'claim') return false
+      const counts = this.#state.apply(offset, record)
+      if (!counts || own === undefined) continue
+      this.#unread.delete(own.decision.seq)
+      this.#shared.figures.counted(own.outcome)
+    }
+    return true
+  }
+
+  /** The own decision that is due to be read next, if these are its bytes; saves parsing them. */
+  #ownAt(value: Uint8Array): Pending | undefined {
+    const [next] = this.#unread.values()
+    return next !== undefined && Buffer.compare(next.value, value) === 0 ? next : undefined
+  }
+
+  /** Undefined where nothing is to be read, or where retention has passed it. */
+  async #fetch(offset: number | undefined): Promise<Decision | undefined> {
+    if (offset === undefined) return undefined
+    const { decisions } = this.#shared.topics
+    try {
+      const { value } = await this.#bus.fetch(decisions, this.#partition, offset)
+      const where = `${decisions}/${this.#partition}@${offset}`
+      const record = parseDecision(value, where)
+      if (record?.kind === 'decision') return record
+      throw new PipelineError('DATA_CORRUPT', `${where}: no decision where the index has one`)
+    } catch (error) {
+      if (!(error instanceof PipelineError && error.code === 'OFFSET_GONE')) throw error
+      this.#shared.log.warn('sampler.decision_gone', { partition: this.#partition, offset })
+      return undefined
+    }
+  }
+
+  /**
+   * Repeats the same records until they are acknowledged. Undefined after `maxStall` without an answer
+   * from the bus: who slept so long has to ask first whether the partition is still its own.
+   */
+  async #append(records: readonly NewRecord[]): Promise<number | undefined> {
+    const { topics, config, clock } = this.#shared
+    let isStalled = false
+    const first = await this.#ask(async () => {
+      isStalled = clock.nowMs() - this.#answeredAtMs > config.maxStall
+      return isStalled ? -1 : this.#bus.append(topics.decisions, this.#partition, records)
+    })
+    return isStalled ? undefined : first
+  }
+
+  async #commit(offset: number): Promise<void> {
+    this.#committedAtMs = this.#shared.clock.nowMs()
+    if (offset === this.#position.offset) return
+    const position = { offset, note: '' }
+    await this.#ask(() => this.#lease.commit(position))
+    this.#position = position
+  }
+
+  async #writeBaselines(): Promise<void> {
+    const { topics, baselines, log, clock } = this.#shared
+    this.#baselinesAtMs = clock.nowMs()
+    try {
+      await writeBaselines(this.#bus, topics.baselines, this.#partition, baselines)
+    } catch (error) {
+      if (!isRetryable(error)) throw error
+      log.error('sampler.baselines_not_written', error, { partition: this.#partition })
+    }
+  }
+
+  /** Asks until the bus answers. STALE_OWNER once the lease is lost, or stopping has no answer. */
+  async #ask<T>(call: () => Promise<T>): Promise<T> {
+    const { shared, status } = { shared: this.#shared, status: this.#status }
+    for (;;) {
+      if (this.#lease.lost.aborted) throw this.#lost()
+      try {
+        const answer = await call()
+        this.#answeredAtMs = shared.clock.nowMs()
+        if (this.#status !== status) this.#is(status)
+        return answer
+      } catch (error) {
+        if (!isRetryable(error)) throw error
+        shared.log.error('sampler.bus_unavailable', error, { partition: this.#partition })
+        if (shared.isStopping) throw this.#lost()
+        this.#is('waiting for the bus')
+        await shared.sleep(shared.config.retryAfter)
+      }
+    }
+  }
+
+  #report({ from, to }: Gap): void {
+    this.#shared.metrics.lostToRetention.inc(to - from)
+    this.#shared.log.error('sampler.evidence_lost', 'retention passed evidence unread', {
+      partition: this.#partition,
+      from,
+      to,
+    })
+  }
+
+  #status: PartitionStatus = 'claiming'
+
+  #is(status: PartitionStatus): void {
+    this.#status = status
+    this.#shared.statuses.set(this.#partition, status)
+  }
+
+  #forget(): void {
+    this.#shared.spends.delete(this.#state.spend)
+    this.#shared.spends.delete(this.#inFlight)
+    this.#state = this.#newState()
+    this.#unread.clear()
+    this.#inFlight.clear()
+    this.#seq = 0
+    this.#claim = -1
+  }
+
+  #newState(): PartitionState {
+    return new PartitionState(this.#shared.config, this.#shared.seed)
+  }
+
+  #lost(): PipelineError {
+    return new PipelineError('STALE_OWNER', `partition ${this.#partition} was given back`)
+  }
+}

@@ -1,0 +1,137 @@
+import { type Decision, type RuleAnswer, randomnessOf } from '@winnow/model'
+import { PipelineError } from '@winnow/runtime'
+import { foldTrace, type TraceFacts } from './fold.ts'
+import type { RuleSpec } from './policy-file.ts'
+import { factFields, withRequests } from './revise.ts'
+import type { CompiledPolicy, Rule, RuleEnvironment } from './rules.ts'
+import { type EarlierVerdict, judge } from './verdict.ts'
+
+export interface Rederived {
+  /** The decision says what its own facts, recorded thresholds and policy say. */
+  readonly agrees: boolean
+  /** One line each: the field, what is recorded, what is derived. */
+  readonly differences: readonly string[]
+}
+
+/**
+ * Takes a decision again from its own record alone (invariant 5): facts from its slices and evaluations,
+ * the bar and the cap from its rules' answers. What an earlier revision handed down - an inherited keep,
+ * the answer on a root that another has replaced - is checked as far as the record goes. CONFIG_INVALID
+ * when `policy` is not the version that the decision names.
+ */
+export function rederive(decision: Decision, policy: CompiledPolicy): Rederived {
+  const { version } = policy.policy
+  if (version !== decision.policyVersion) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `decision on ${decision.traceId} names policy ${decision.policyVersion}, not ${version}; give that one`,
+    )
+  }
+  const facts = foldTrace(decision.slices, decision.evaluations)
+  const randomness = randomnessOf(decision.traceId, facts.rv).toString(16).padStart(14, '0')
+  const answers = policy.rules.map((rule, at) => {
+    const recorded = decision.rules.find(({ name }) => name === policy.names[at])
+    return answerAgain(policy.policy.rules[at] as RuleSpec, rule, recorded, {
+      decision,
+      facts,
+      randomness,
+    })
+  })
+  const rules = withRequests(answers, decision.requests)
+  const differences = compare(
+    { rules: decision.rules, ...pick(decision, factFields(facts)) },
+    {
+      rules,
+      ...factFields(facts),
+    },
+  )
+  differences.push(...verdictDifferences(decision, rules, randomness, facts.upstream))
+  return { agrees: differences.length === 0, differences }
+}
+
+interface Ground {
+  readonly decision: Decision
+  readonly facts: TraceFacts
+  readonly randomness: string
+}
+
+function answerAgain(
+  spec: RuleSpec,
+  rule: Rule,
+  recorded: RuleAnswer | undefined,
+  { decision, facts, randomness }: Ground,
+): RuleAnswer {
+  if (recorded?.detail?.threw === true) return recorded
+  if (recorded !== undefined && isHandedDown(spec, recorded, decision, facts)) return recorded
+  const { threshold, detail } = recorded ?? {}
+  const environment: RuleEnvironment = {
+    nowMs: typeof detail?.atMs === 'number' ? detail.atMs : decision.decidedAtMs,
+    randomness,
+    earlier: () => undefined,
+    slowBar: () => ({
+      ...(typeof threshold === 'number' && { thresholdMs: threshold }),
+      count: Number(detail?.count ?? 0),
+      key: String(detail?.key ?? ''),
+    }),
+    variantUsed: () => Number(detail?.used ?? 0),
+  }
+  return rule(facts, environment)
+}
+
+/** A match of an earlier revision that this one only repeats, and that its own figures bear out. */
+function isHandedDown(
+  spec: RuleSpec,
+  { matched, value, threshold, spanId, detail }: RuleAnswer,
+  decision: Decision,
+  facts: TraceFacts,
+): boolean {
+  if (!matched || decision.revision === 1) return false
+  if (spec.kind === 'slow') {
+    const isAbove = typeof threshold === 'number' && Number(value) > threshold
+    return isAbove && spanId !== facts.root?.spanId
+  }
+  if (spec.kind !== 'active-variant') return false
+  const { atMs, until, used, cap } = detail ?? {}
+  const isEarlier = Number(atMs) <= decision.decidedAtMs && Number(atMs) < Date.parse(String(until))
+  return isEarlier && Number(used) < Number(cap)
+}
+
+function verdictDifferences(
+  decision: Decision,
+  rules: readonly RuleAnswer[],
+  randomness: string,
+  upstream: string | undefined,
+): string[] {
+  const own = judge(rules, randomness, upstream, undefined)
+  if (decision.inherited === true) {
+    return compare(
+      { verdict: 'keep', rules: 'drop' },
+      {
+        verdict: decision.verdict,
+        rules: own.verdict,
+      },
+    )
+  }
+  const wasDropped: EarlierVerdict = { ...decision, verdict: 'drop', isAwaiting: false }
+  const isRescued = decision.stratum === 'rescued'
+  const judged = isRescued ? judge(rules, randomness, upstream, wasDropped) : own
+  const { verdict, primary, probability, th, stratum } = judged
+  const adjustedCount = decision.gone === true ? 0 : judged.adjustedCount
+  const derived = { verdict, primary, probability, th, stratum, adjustedCount }
+  return compare(pick(decision, derived), derived)
+}
+
+function pick(from: Decision, like: object): Record<string, unknown> {
+  const keys = Object.keys(like) as (keyof Decision)[]
+  return Object.fromEntries(keys.map(key => [key, from[key]]))
+}
+
+function compare(
+  recorded: Readonly<Record<string, unknown>>,
+  derived: Readonly<Record<string, unknown>>,
+): string[] {
+  return Object.keys(derived).flatMap(key => {
+    const [a, b] = [JSON.stringify(recorded[key]), JSON.stringify(derived[key])]
+    return a === b ? [] : [`${key}: ${a} recorded, ${b} derived`]
+  })
+}

@@ -1,0 +1,327 @@
+import { assertNever, type RuleAnswer, thresholdOf } from '@winnow/model'
+import type { Outcome, TraceFacts } from './fold.ts'
+import { type Policy, type RuleSpec, ruleName, type VariantSpec } from './policy-file.ts'
+
+/** Where a trace's duration stands against the past of its kind, when it was judged. */
+export interface SlowBar {
+  /** Upper bound of the quantile's bucket; absent while too few durations are known. */
+  readonly thresholdMs?: number
+  /** Durations the bar was taken from, and whose: `<service> <operation>[ <variant>]`. */
+  readonly count: number
+  readonly key: string
+}
+
+/** All that a rule may look at beside the facts. Everything of it that matters is in its answer. */
+export interface RuleEnvironment {
+  /** Log time, Unix milliseconds. */
+  readonly nowMs: number
+  /** R and the rules' own thresholds are compared as text of 14 hex digits. */
+  readonly randomness: string
+  /** What a rule of this name answered in the revision before. */
+  earlier(name: string): RuleAnswer | undefined
+  slowBar(facts: TraceFacts, quantile: number): SlowBar
+  /** Traces kept for a variant in the UTC day of `nowMs` so far. */
+  variantUsed(experiment: string, variant: string): number
+}
+
+/** One rule as a closure. Its answer is complete whether or not it matched. */
+export type Rule = (facts: TraceFacts, environment: RuleEnvironment) => RuleAnswer
+
+export interface CompiledPolicy {
+  readonly policy: Policy
+  readonly names: readonly string[]
+  readonly rules: readonly Rule[]
+  /**
+   * Every rule's answer in policy order; every rule is always asked. A rule that throws matches with
+   * probability 1, says `threw`, and is handed to `onThrow`: a bug must not drop what it cannot judge.
+   */
+  readonly answer: (facts: TraceFacts, environment: RuleEnvironment) => RuleAnswer[]
+}
+
+/** Hot when called: branches on no configuration. */
+export function compilePolicy(
+  policy: Policy,
+  onThrow: (name: string, error: unknown) => void = () => {},
+  compile: (spec: RuleSpec) => Rule = compileRule,
+): CompiledPolicy {
+  const names = policy.rules.map(ruleName)
+  const rules = policy.rules.map(compile)
+  return {
+    policy,
+    names,
+    rules,
+    answer: (facts, environment) => {
+      const answers = new Array<RuleAnswer>(rules.length)
+      for (let i = 0; i < rules.length; i++) {
+        try {
+          answers[i] = (rules[i] as Rule)(facts, environment)
+        } catch (error) {
+          const name = names[i] as string
+          onThrow(name, error)
+          answers[i] = { name, matched: true, probability: 1, detail: { threw: true } }
+        }
+      }
+      return answers
+    },
+  }
+}
+
+export function compileRule(spec: RuleSpec): Rule {
+  const name = ruleName(spec)
+  const { probability } = spec
+  switch (spec.kind) {
+    case 'span-error':
+      return facts => spanError(name, probability, facts)
+    case 'judge-failed':
+      return judgeFailed(name, probability, failure(spec.labels, spec.scoreBelow), spec.scoreBelow)
+    case 'citation-failed':
+      return citationFailed(name, probability, failure(spec.labels, spec.scoreBelow))
+    case 'low-csat':
+      return facts => lowCsat(name, probability, spec.atMost, facts)
+    case 'outcome-failed':
+      return facts => outcomeFailed(name, probability, facts)
+    case 'slow':
+      return (facts, environment) => slow(name, probability, spec.quantile, facts, environment)
+    case 'active-variant':
+      return activeVariant(name, probability, spec.variants)
+    case 'ordinary': {
+      const threshold = thresholdHex(probability)
+      return (_facts, { randomness }) => ({
+        name,
+        matched: true,
+        probability,
+        value: randomness,
+        threshold,
+      })
+    }
+    default:
+      return assertNever(spec)
+  }
+}
+
+/**
+ * T in 14 hex digits, so that it compares with R as text. Probability 0 has no threshold of its own in
+ * 14 digits and gets the strictest that has, 2^-56.
+ */
+export function thresholdHex(probability: number): string {
+  const threshold = thresholdOf(probability)
+  return (threshold > strictest ? strictest : threshold).toString(16).padStart(14, '0')
+}
+
+const strictest = (1n << 56n) - 1n
+
+function spanError(name: string, probability: number, facts: TraceFacts): RuleAnswer {
+  const errors = facts.fatalErrors + facts.recoveredErrors
+  if (errors === 0) return { name, matched: false, probability, value: 0, threshold: 0 }
+  return {
+    name,
+    matched: true,
+    probability,
+    value: errors,
+    threshold: 0,
+    ...(facts.errorSpanId !== null && { spanId: facts.errorSpanId }),
+    detail: { fatal: facts.fatalErrors, recovered: facts.recoveredErrors },
+  }
+}
+
+type Failure = (outcome: Outcome) => boolean | number | string | undefined
+
+/** What of an outcome says that it failed: its flag, its label or its score; undefined when nothing does. */
+function failure(labels: readonly string[], scoreBelow: number): Failure {
+  const failing = new Set(labels)
+  return ({ passed, label, score }) => {
+    if (passed === false) return false
+    if (label !== undefined && failing.has(label.trim().toLowerCase())) return label
+    if (score !== undefined && score >= 0 && score < scoreBelow) return score
+    return undefined
+  }
+}
+
+function judgeFailed(name: string, probability: number, fails: Failure, scoreBelow: number): Rule {
+  return facts => {
+    let judged = 0
+    let failed = 0
+    let shown: Outcome | undefined
+    let sign: boolean | number | string | undefined
+    for (const outcome of facts.outcomes) {
+      if (outcome.name !== 'judge') continue
+      judged++
+      const found = fails(outcome)
+      if (found !== undefined) failed++
+      if (shown === undefined || (found !== undefined && sign === undefined)) {
+        shown = outcome
+        sign = found
+      }
+    }
+    if (shown === undefined) return { name, matched: false, probability }
+    const value = sign ?? shown.score ?? shown.label ?? shown.passed
+    return {
+      name,
+      matched: failed > 0,
+      probability,
+      ...(value !== undefined && { value }),
+      ...(typeof value === 'number' && { threshold: scoreBelow }),
+      ...spanOf(shown),
+      detail: { judged, passed: judged - failed },
+    }
+  }
+}
+
+/** Counts alone: the text of a claim is content and never in a decision. */
+function citationFailed(name: string, probability: number, fails: Failure): Rule {
+  return facts => {
+    let shown: Outcome | undefined
+    let matched = false
+    for (const outcome of facts.outcomes) {
+      if (outcome.name !== 'citation') continue
+      const isFailure = (missingClaims(outcome) ?? 0) > 0 || fails(outcome) !== undefined
+      if (shown === undefined || (isFailure && !matched)) shown = outcome
+      matched ||= isFailure
+    }
+    if (shown === undefined) return { name, matched, probability }
+    const missing = missingClaims(shown)
+    const sign = missing !== undefined && missing > 0 ? missing : (fails(shown) ?? missing)
+    const value = sign ?? shown.score ?? shown.label ?? shown.passed
+    return {
+      name,
+      matched,
+      probability,
+      ...(value !== undefined && { value }),
+      ...(value === missing && missing !== undefined && { threshold: 0 }),
+      ...spanOf(shown),
+      ...(missing !== undefined && { detail: claimsOf(shown) }),
+    }
+  }
+}
+
+/** Claims without support, by either sign; undefined where nothing was counted. */
+function missingClaims({ extracted, supported, unsupported }: Outcome): number | undefined {
+  if (extracted === undefined || supported === undefined) return unsupported
+  return Math.max(unsupported ?? 0, extracted - supported)
+}
+
+function claimsOf({ extracted, supported, unsupported }: Outcome): Record<string, number> {
+  return {
+    ...(extracted !== undefined && { extracted }),
+    ...(supported !== undefined && { supported }),
+    ...(unsupported !== undefined && { unsupported }),
+  }
+}
+
+function lowCsat(name: string, probability: number, atMost: number, facts: TraceFacts): RuleAnswer {
+  let value: number | undefined
+  let shown: Outcome | undefined
+  let ignored = 0
+  for (const outcome of facts.outcomes) {
+    if (outcome.name !== 'csat') continue
+    const csat = csatOf(outcome)
+    if (csat === undefined) ignored++
+    else if (value === undefined || csat < value) {
+      value = csat
+      shown = outcome
+    }
+  }
+  if (value === undefined || shown === undefined) {
+    return { name, matched: false, probability, ...(ignored > 0 && { detail: { ignored } }) }
+  }
+  return {
+    name,
+    matched: value <= atMost,
+    probability,
+    value,
+    threshold: atMost,
+    ...spanOf(shown),
+    ...(ignored > 0 && { detail: { ignored } }),
+  }
+}
+
+/** On 1 to 5, as a number or a text that is one; anything else is no CSAT. */
+function csatOf({ score, label }: Outcome): number | undefined {
+  const csat = score ?? (label === undefined || label.trim() === '' ? Number.NaN : Number(label))
+  return csat >= 1 && csat <= 5 ? csat : undefined
+}
+
+function outcomeFailed(name: string, probability: number, facts: TraceFacts): RuleAnswer {
+  let failed = 0
+  let stated = 0
+  let shown: Outcome | undefined
+  for (const outcome of facts.outcomes) {
+    if (outcome.name === 'judge' || outcome.name === 'citation') continue
+    if (outcome.passed === undefined) continue
+    stated++
+    if (outcome.passed) continue
+    failed++
+    shown ??= outcome
+  }
+  if (stated === 0) return { name, matched: false, probability }
+  if (shown === undefined) return { name, matched: false, probability, value: true }
+  return {
+    name,
+    matched: true,
+    probability,
+    value: false,
+    ...spanOf(shown),
+    detail: { outcome: shown.name, failed },
+  }
+}
+
+/**
+ * A trace is judged once: later revisions repeat the answer, because the past they would be compared
+ * with has moved on, and because a match must never turn off. Only a new root is judged anew.
+ */
+function slow(
+  name: string,
+  probability: number,
+  quantile: number,
+  facts: TraceFacts,
+  environment: RuleEnvironment,
+): RuleAnswer {
+  const earlier = environment.earlier(name)
+  if (earlier?.matched === true) return { ...earlier, probability }
+  const { root } = facts
+  if (root === null) return { name, matched: false, probability }
+  if (earlier?.spanId === root.spanId && earlier.value === root.durationMs) {
+    return { ...earlier, probability }
+  }
+  const { thresholdMs, count, key } = environment.slowBar(facts, quantile)
+  return {
+    name,
+    matched: thresholdMs !== undefined && root.durationMs > thresholdMs,
+    probability,
+    value: root.durationMs,
+    ...(thresholdMs !== undefined && { threshold: thresholdMs }),
+    spanId: root.spanId,
+    detail: { key, count },
+  }
+}
+
+/** A match is repeated by later revisions, as in {@link slow}: it has taken its place under the cap. */
+function activeVariant(name: string, probability: number, variants: readonly VariantSpec[]): Rule {
+  const byArm = new Map<string, VariantSpec & { readonly untilMs: number }>()
+  for (const spec of variants) {
+    byArm.set(armKey(spec.experiment, spec.variant), { ...spec, untilMs: Date.parse(spec.until) })
+  }
+  return ({ experiment, variant }, environment) => {
+    const earlier = environment.earlier(name)
+    if (earlier?.matched === true) return { ...earlier, probability }
+    if (experiment === null || variant === null) return { name, matched: false, probability }
+    const spec = byArm.get(armKey(experiment, variant))
+    if (spec?.experiment !== experiment || spec.variant !== variant) {
+      return { name, matched: false, probability, value: variant }
+    }
+    const used = environment.variantUsed(experiment, variant)
+    return {
+      name,
+      matched: environment.nowMs < spec.untilMs && used < spec.dailyCap,
+      probability,
+      value: variant,
+      detail: { experiment, used, cap: spec.dailyCap, until: spec.until, atMs: environment.nowMs },
+    }
+  }
+}
+
+export const armKey = (experiment: string, variant: string): string => `${experiment}\n${variant}`
+
+function spanOf({ spanId }: Outcome): { readonly spanId?: string } {
+  return spanId === undefined ? {} : { spanId }
+}

@@ -1,0 +1,564 @@
+import { type Bus, MemoryBus, type NewRecord, topicSpecs } from '@winnow/bus'
+import type { Decision, DecisionRecord, Evidence } from '@winnow/model'
+import { Health, ManualClock, Metrics, silentLog } from '@winnow/runtime'
+import { afterEach, expect, test } from 'vitest'
+import { defaultSamplerConfig, type SamplerConfig } from './config.ts'
+import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
+import { defaultPolicy, type Policy, parsePolicy } from './policy-file.ts'
+import { createSampler, type Sampler } from './sampler.ts'
+
+const specs = topicSpecs({ prefix: 'test', generation: 1, partitions: 1 })
+const topics = {
+  evidence: specs.evidence.name,
+  decisions: specs.decisions.name,
+  baselines: specs.baselines.name,
+  control: specs.control.name,
+}
+const hour = 3_600_000
+
+/** A world of one partition: a bus, a clock and the samplers that a test starts. */
+class World {
+  readonly clock = new ManualClock()
+  readonly bus = new MemoryBus(Object.values(specs), this.clock)
+  readonly samplers: Sampler[] = []
+  metrics = new Metrics()
+
+  constructor() {
+    this.clock.advanceMs(1_000_000)
+  }
+
+  async start(
+    options: {
+      readonly bus?: Bus
+      readonly group?: string
+      readonly policy?: Policy
+      readonly config?: Partial<SamplerConfig>
+      readonly health?: Health
+    } = {},
+  ): Promise<Sampler> {
+    const sampler = createSampler({
+      bus: options.bus ?? this.bus,
+      topics,
+      group: options.group ?? 'sampler',
+      policy: options.policy ?? defaultPolicy,
+      clock: this.clock,
+      log: silentLog,
+      metrics: this.metrics,
+      health: options.health ?? new Health(),
+      config: { ...defaultSamplerConfig, idleWait: 5, retryAfter: 1, ...options.config },
+    })
+    sampler.failed.catch(error => this.failures.push(error))
+    this.samplers.push(sampler)
+    await sampler.start()
+    return sampler
+  }
+
+  readonly failures: unknown[] = []
+
+  async write(...evidence: (Evidence | object)[]): Promise<void> {
+    const records: NewRecord[] = evidence.map(record => ({
+      value: Buffer.from(JSON.stringify(record)),
+    }))
+    await this.bus.append(topics.evidence, 0, records)
+  }
+
+  /** A slice of a `spans` record appended now. */
+  slice(offset: number, ids: readonly number[], facts = {}) {
+    const spans = ids.map(id => ({ id, inputTokens: 10 }))
+    return slice(offset, spans, facts, this.clock.nowMs())
+  }
+
+  async decisions(): Promise<readonly (DecisionRecord & { readonly offset: number })[]> {
+    const { records } = await this.bus.read(topics.decisions, 0, 0, 1e9, 0)
+    return records.map(({ offset, value }) => ({
+      offset,
+      ...(JSON.parse(Buffer.from(value).toString()) as DecisionRecord),
+    }))
+  }
+
+  /** Decisions on a trace, in log order. */
+  async of(traceId: string): Promise<Decision[]> {
+    const all = await this.decisions()
+    return all.filter(
+      (r): r is Decision & { offset: number } => r.kind === 'decision' && r.traceId === traceId,
+    )
+  }
+
+  async isSettled(group = 'sampler'): Promise<boolean> {
+    const { end } = await this.bus.bounds(topics.evidence, 0)
+    const committed = await this.bus.committed(topics.evidence, group, 0)
+    return end === (committed?.offset ?? 0)
+  }
+
+  /** Waits until all evidence is committed. */
+  async settled(group = 'sampler'): Promise<void> {
+    await until(() => this.isSettled(group))
+  }
+
+  async metric(line: string): Promise<string | undefined> {
+    const text = await this.metrics.text()
+    return text
+      .split('\n')
+      .find(row => row.startsWith(line))
+      ?.split(' ')
+      .at(-1)
+  }
+}
+
+async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
+  for (let turns = 0; turns < 5_000; turns++) {
+    if (await isTrue()) return
+    await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  throw new Error('never came true')
+}
+
+let world: World
+function newWorld(): World {
+  world = new World()
+  return world
+}
+afterEach(async () => {
+  await Promise.all(world.samplers.map(sampler => sampler.stop()))
+})
+
+const dropped = traceIdOf(1)
+const kept = traceIdOf(2, 'ffffffffffffff')
+
+test('an ordinary trace is kept or dropped by its randomness, with the weight of what it stands for', async () => {
+  const { bus, clock } = newWorld()
+  await world.start()
+  await world.write(
+    summary(dropped, [world.slice(1, [1, 2], root(100))]),
+    summary(kept, [world.slice(2, [1, 2], root(100))]),
+  )
+  await world.settled()
+  const [no] = await world.of(dropped)
+  expect(no).toMatchObject({
+    revision: 1,
+    verdict: 'drop',
+    primary: 'ordinary',
+    probability: 0.1,
+    th: 'e6666666666666',
+    adjustedCount: 0,
+    write: [],
+    cause: 'completed',
+    closeReason: 'root',
+    complete: true,
+    spanCount: 2,
+    inputTokens: 20,
+    service: 'refund-bot',
+    operation: 'refund_chat.turn',
+    durationMs: 100,
+    seriesAtMs: clock.nowMs(),
+    decidedAtMs: clock.nowMs(),
+    prev: null,
+  })
+  expect(no?.rules.map(rule => rule.name)).toEqual(defaultPolicy.rules.map(rule => rule.kind))
+  const [yes] = await world.of(kept)
+  expect(yes).toMatchObject({
+    verdict: 'keep',
+    primary: 'ordinary',
+    stratum: 'ordinary',
+    write: [0],
+  })
+  expect(yes?.adjustedCount).toBeCloseTo(10, 9)
+  expect(await bus.bounds(topics.decisions, 0)).toMatchObject({ end: 3 })
+})
+
+test('a late evaluation turns a drop into a keep that writes everything', async () => {
+  newWorld()
+  await world.start()
+  const slices = [world.slice(1, [1, 2], root(100)), world.slice(2, [3])]
+  await world.write(summary(dropped, slices))
+  await world.settled()
+  await world.write(evaluation(dropped, { name: 'csat', score: 2 }))
+  await world.settled()
+  expect(await world.of(dropped)).toMatchObject([
+    { revision: 1, verdict: 'drop' },
+    {
+      revision: 2,
+      verdict: 'keep',
+      primary: 'low-csat',
+      stratum: 'rescued',
+      adjustedCount: 1,
+      cause: 'evaluation',
+      slices,
+      write: [0, 1],
+      evaluations: [{ name: 'csat', score: 2, effect: 'rescued' }],
+    },
+  ])
+  expect(await world.metric('winnow_rescued_total{cause="evaluation"}')).toBe('1')
+  expect(await world.metric('winnow_evaluations_total{name="csat",result="rescued"}')).toBe('1')
+})
+
+test('an evaluation that fails nothing is applied and the drop stays', async () => {
+  newWorld()
+  await world.start()
+  await world.write(summary(dropped, [world.slice(1, [1], root(9))]))
+  await world.write(evaluation(dropped, { name: 'csat', score: 3 }))
+  await world.settled()
+  expect((await world.of(dropped)).at(-1)).toMatchObject({
+    verdict: 'drop',
+    evaluations: [{ effect: 'applied' }],
+  })
+})
+
+test('a fragment of a kept trace writes the new slices alone, and keep never becomes drop', async () => {
+  newWorld()
+  const sampler = await world.start()
+  const [a, b, c] = [world.slice(5, [1], root(9)), world.slice(3, [2]), world.slice(4, [3])]
+  await world.write(summary(kept, [a, b]))
+  await world.settled()
+  sampler.usePolicy(parsePolicy('version: none\nrules: [{ kind: ordinary, probability: 0 }]'))
+  await world.write(
+    summary(kept, [c], { reason: 'rootless', missingParents: 1, closedAtMs: 9_000 }),
+  )
+  await world.settled()
+  const [first, second] = await world.of(kept)
+  expect(first).toMatchObject({ slices: [b, a], write: [0, 1] })
+  expect(second).toMatchObject({
+    revision: 2,
+    verdict: 'keep',
+    primary: 'ordinary',
+    inherited: true,
+    probability: 0.1,
+    cause: 'fragment',
+    slices: [b, c, a],
+    write: [1],
+    closeReason: 'root',
+    complete: true,
+  })
+  expect(second?.adjustedCount).toBeCloseTo(10, 9)
+})
+
+test('summaries that overlap or repeat say nothing twice', async () => {
+  newWorld()
+  await world.start()
+  const [a, b] = [world.slice(1, [1], root(9)), world.slice(2, [2, 1])]
+  await world.write(summary(kept, [a]))
+  await world.settled()
+  await world.write(summary(kept, [a]))
+  await world.settled()
+  await world.write(summary(kept, [a, b]), summary(kept, [b]), summary(kept, [b, a]))
+  await world.settled()
+  const decisions = await world.of(kept)
+  expect(decisions).toHaveLength(2)
+  expect(decisions[1]).toMatchObject({
+    spanCount: 2,
+    duplicateSpans: 1,
+    inputTokens: 20,
+    write: [1],
+  })
+})
+
+test('an evaluation before its trace awaits it, and is applied when it comes', async () => {
+  newWorld()
+  await world.start()
+  await world.write(evaluation(dropped, { name: 'csat', score: 1, comment: 'a secret' }))
+  await world.settled()
+  await world.write(summary(dropped, [world.slice(1, [1], root(9))]))
+  await world.settled()
+  expect(await world.of(dropped)).toMatchObject([
+    {
+      slices: [],
+      write: [],
+      cause: 'evaluation',
+      evaluations: [{ effect: 'awaiting' }],
+      closeReason: null,
+      complete: null,
+    },
+    {
+      revision: 2,
+      verdict: 'keep',
+      primary: 'low-csat',
+      stratum: 'low-csat',
+      write: [0],
+      cause: 'completed',
+      evaluations: [{ effect: 'applied' }],
+    },
+  ])
+  expect(JSON.stringify(await world.decisions())).not.toContain('a secret')
+  expect(await world.metric('winnow_evaluations_total{name="csat",result="awaiting"}')).toBe('1')
+  expect(await world.metric('winnow_evaluations_total{name="csat",result="applied"}')).toBe('1')
+  expect(await world.metric('winnow_rescued_total')).toBeUndefined()
+})
+
+test('traces that wait for their spans are bounded by tenant, at the limit and one past it', async () => {
+  newWorld()
+  await world.start({ config: { awaitingMax: 3 } })
+  const ids = [1, 2, 3, 4].map(id => traceIdOf(id))
+  await world.write(...ids.map(id => evaluation(id, { name: 'csat', score: 1 })))
+  await world.write(evaluation(ids[3] as string, { name: 'csat', score: 1, tenant: 'other' }))
+  await world.settled()
+  const written = (await world.decisions()).filter(r => r.kind === 'decision')
+  expect(written.map(d => (d.kind === 'decision' ? [d.tenant, d.traceId] : []))).toEqual([
+    ['default', ids[0]],
+    ['default', ids[1]],
+    ['default', ids[2]],
+    ['other', ids[3]],
+  ])
+  expect(await world.metric('winnow_evaluations_total{name="csat",result="missed"}')).toBe('1')
+  // A day later their places are free.
+  world.clock.advanceMs(24 * hour)
+  await world.write(evaluation(traceIdOf(5), { name: 'csat', score: 1 }))
+  await world.settled()
+  expect(await world.of(traceIdOf(5))).toHaveLength(1)
+})
+
+test('an evaluation acts within its own tenant only', async () => {
+  newWorld()
+  await world.start()
+  await world.write(summary(dropped, [world.slice(1, [1], root(9))]))
+  await world.write(evaluation(dropped, { name: 'csat', score: 1, tenant: 'other' }))
+  await world.settled()
+  expect(await world.of(dropped)).toMatchObject([
+    { tenant: 'default', verdict: 'drop', evaluations: [] },
+    { tenant: 'other', slices: [] },
+  ])
+})
+
+test('a rescue that somebody asks for keeps the trace', async () => {
+  newWorld()
+  await world.start()
+  await world.write(summary(dropped, [world.slice(1, [1], root(9))]))
+  await world.settled()
+  await world.write(request(dropped), request(dropped))
+  await world.settled()
+  const decisions = await world.of(dropped)
+  expect(decisions).toHaveLength(2)
+  expect(decisions[1]).toMatchObject({
+    verdict: 'keep',
+    primary: 'requested',
+    stratum: 'rescued',
+    cause: 'request',
+    write: [0],
+    requests: [{ id: `${dropped}.r`, reason: 'why?' }],
+  })
+})
+
+test('a keep that comes when every slice has left the bus is gone: at the limit it is not yet', async () => {
+  for (const [late, isGone] of [
+    [0, false],
+    [1, true],
+  ] as const) {
+    newWorld()
+    await world.start()
+    await world.write(summary(dropped, [world.slice(1, [1], root(9))]))
+    await world.settled()
+    world.clock.advanceMs(24 * hour + late)
+    await world.write(evaluation(dropped, { name: 'csat', score: 1 }))
+    await world.settled()
+    const last = (await world.of(dropped)).at(-1)
+    expect(last).toMatchObject({
+      verdict: 'keep',
+      primary: 'low-csat',
+      write: isGone ? [] : [0],
+      adjustedCount: isGone ? 0 : 1,
+      evaluations: [{ effect: isGone ? 'missed' : 'rescued' }],
+    })
+    expect(last?.gone).toBe(isGone ? true : undefined)
+    expect(await world.metric('winnow_rescued_total')).toBe(isGone ? undefined : '1')
+    await world.samplers[0]?.stop()
+  }
+})
+
+test('a trace that outlived the index is a new series, at the limit it is not', async () => {
+  for (const late of [0, 1]) {
+    newWorld()
+    await world.start()
+    await world.write(summary(kept, [world.slice(1, [1], root(9))]))
+    await world.settled()
+    world.clock.advanceMs(72 * hour + late)
+    await world.write(summary(kept, [world.slice(2, [2])]))
+    await world.settled()
+    const last = (await world.of(kept)).at(-1)
+    expect(last).toMatchObject({
+      revision: late === 0 ? 2 : 1,
+      seriesAtMs: late === 0 ? 1_000_000 : world.clock.nowMs(),
+    })
+    expect(last?.series).toBe(late === 0 ? undefined : true)
+    await world.samplers[0]?.stop()
+  }
+})
+
+test('a restart goes on where the last one committed, from the log alone', async () => {
+  newWorld()
+  const first = await world.start()
+  await world.write(summary(dropped, [world.slice(1, [1], root(9))]))
+  await world.settled()
+  await first.stop()
+  await world.write(evaluation(dropped, { name: 'judge', label: 'FAIL' }))
+  await world.start()
+  await world.settled()
+  expect(await world.of(dropped)).toMatchObject([
+    { revision: 1, claim: 0, seq: 1 },
+    { revision: 2, claim: 2, seq: 1, primary: 'judge-failed' },
+  ])
+})
+
+test('evidence that nobody can read is left out alone', async () => {
+  newWorld()
+  await world.start()
+  await world.bus.append(topics.evidence, 0, [{ value: Buffer.from('{{{') }])
+  await world.write(
+    { v: 1, kind: 'summary', tenant: 'default', traceId: 'xyz', slices: [] },
+    { v: 1, kind: 'nonsense', tenant: 'default', traceId: kept },
+    { ...evaluation(kept, { name: 'csat' }), score: 'two' },
+    { ...summary(kept, [world.slice(1, [1])]), slices: [{ ref: {}, facts: null }] },
+    summary(kept, [world.slice(1, [1], root(9))]),
+  )
+  await world.settled()
+  expect(await world.of(kept)).toHaveLength(1)
+  expect(await world.metric('winnow_evidence_malformed_total')).toBe('5')
+})
+
+test('evidence of a newer format ends the process, by name', async () => {
+  newWorld()
+  const sampler = await world.start()
+  await world.write({ ...summary(kept, [world.slice(1, [1])]), v: 2 })
+  await expect(sampler.failed).rejects.toMatchObject({
+    code: 'DATA_CORRUPT',
+    message: expect.stringContaining('format 2'),
+  })
+})
+
+test('evidence that retention passed unread is counted and the rest is decided', async () => {
+  newWorld()
+  const first = await world.start()
+  await world.write(summary(dropped, [world.slice(1, [1], root(9))]))
+  await world.settled()
+  await first.stop()
+  await world.write(...[3, 4, 5].map(id => summary(traceIdOf(id), [world.slice(id, [1])])))
+  world.bus.expire(topics.evidence, 0, 3)
+  await world.start()
+  await world.settled()
+  expect(await world.metric('winnow_lost_to_retention_spans_total')).toBe('2')
+  expect(await world.of(traceIdOf(5))).toHaveLength(1)
+})
+
+test('a rule that throws keeps the trace', async () => {
+  newWorld()
+  await world.start()
+  const broken = root(9, {
+    outcomes: [{ name: 'judge', spanId: '1', label: 5 as unknown as string }],
+  })
+  await world.write(summary(dropped, [world.slice(1, [1], broken)]))
+  await world.settled()
+  expect(await world.of(dropped)).toMatchObject([{ verdict: 'keep', primary: 'judge-failed' }])
+  expect(await world.metric('winnow_rule_errors_total{rule="judge-failed"}')).toBe('1')
+})
+
+test('a watched variant is kept up to its daily cap, over restarts, and again the next day', async () => {
+  newWorld()
+  const policy = parsePolicy(`
+version: ab
+rules:
+  - kind: active-variant
+    variants: [{ experiment: e, variant: B, until: 1970-01-09T00:00:00Z, dailyCap: 3 }]
+  - { kind: ordinary, probability: 0 }
+`)
+  const of = (id: number) =>
+    summary(traceIdOf(id), [world.slice(id, [1], root(9, { experiment: 'e', variant: 'B' }))])
+  const verdicts = async () =>
+    (await world.decisions()).flatMap(r => (r.kind === 'decision' ? [r.verdict] : []))
+  const first = await world.start({ policy })
+  await world.write(of(1), of(2))
+  await world.settled()
+  await first.stop()
+  const second = await world.start({ policy })
+  await world.write(of(3), of(4))
+  await world.write(of(1))
+  await world.settled()
+  expect(await verdicts()).toEqual(['keep', 'keep', 'keep', 'drop'])
+  world.clock.advanceMs(24 * hour)
+  await world.write(of(5))
+  await world.settled()
+  expect((await verdicts()).at(-1)).toBe('keep')
+  world.clock.advanceMs(14 * 24 * hour)
+  await world.write(of(6))
+  await world.settled()
+  expect((await verdicts()).at(-1)).toBe('drop')
+  await second.stop()
+})
+
+test('a slow trace is kept once its key is warm, and the bar is in the decision', async () => {
+  newWorld()
+  await world.start({ config: { slowCountMin: 20, baselinesEvery: 1 } })
+  const of = (id: number, ms: number) => summary(traceIdOf(id), [world.slice(id, [1], root(ms))])
+  await world.write(of(1, 90_000))
+  await world.write(...Array.from({ length: 100 }, (_, i) => of(i + 2, 1_000 + i)))
+  await world.settled()
+  await world.write(of(200, 5_000))
+  await world.settled()
+  const [cold] = await world.of(traceIdOf(1))
+  expect(cold?.verdict).toBe('drop')
+  expect(cold?.rules.find(rule => rule.name === 'slow')).toMatchObject({
+    matched: false,
+    value: 90_000,
+    detail: { count: 0 },
+  })
+  const [slow] = await world.of(traceIdOf(200))
+  expect(slow).toMatchObject({ verdict: 'keep', primary: 'slow' })
+  const answer = slow?.rules.find(rule => rule.name === 'slow')
+  expect(answer).toMatchObject({
+    value: 5_000,
+    detail: { key: 'refund-bot refund_chat.turn', count: 101 },
+  })
+  expect(answer?.threshold).toBeGreaterThan(1_090)
+  expect(answer?.threshold).toBeLessThan(1_120)
+  // Its own duration joins the past only after it was judged, and a restart finds the past again.
+  world.clock.advanceMs(10)
+  await world.samplers[0]?.stop()
+  await world.start({ config: { slowCountMin: 20 } })
+  await world.write(of(201, 80_000), evaluation(traceIdOf(200), { name: 'csat', score: 5 }))
+  await world.settled()
+  expect((await world.of(traceIdOf(201)))[0]).toMatchObject({ verdict: 'keep', primary: 'slow' })
+  const again = (await world.of(traceIdOf(200))).at(-1)
+  expect(again?.rules.find(rule => rule.name === 'slow')).toEqual(answer)
+})
+
+test('the rules behind a version are on the control topic', async () => {
+  newWorld()
+  const sampler = await world.start()
+  const policy = parsePolicy('version: next\nrules: [{ kind: ordinary }]')
+  sampler.usePolicy(policy)
+  const read = async () =>
+    (await world.bus.read(topics.control, 0, 0, 1e9, 0)).records.map(({ value }) =>
+      JSON.parse(Buffer.from(value).toString()),
+    )
+  await until(async () => (await read()).length === 3)
+  expect(await read()).toMatchObject([
+    { kind: 'policy', version: defaultPolicy.version },
+    { kind: 'policy', version: policy.version, rules: policy.rules },
+    { kind: 'policy-in-force', version: policy.version },
+  ])
+})
+
+test('readiness follows the partitions', async () => {
+  newWorld()
+  const health = new Health()
+  const sampler = createSamplerUnstarted(health)
+  expect(await health.read()).toMatchObject({ ready: false })
+  await sampler.start()
+  await until(async () => (await health.read()).ready)
+  await sampler.stop()
+  expect(await health.read()).toMatchObject({ ready: false })
+})
+
+function createSamplerUnstarted(health: Health): Sampler {
+  const { bus, clock, metrics } = world
+  const config = { ...defaultSamplerConfig, idleWait: 5 }
+  const log = silentLog
+  return createSampler({
+    bus,
+    topics,
+    group: 'sampler',
+    policy: defaultPolicy,
+    clock,
+    log,
+    metrics,
+    health,
+    config,
+  })
+}

@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleepFor } from 'node:timers/promises'
+import type { Bus, Membership } from '@winnow/bus'
+import { fnv1a } from '@winnow/model'
+import {
+  type Clock,
+  type Component,
+  type Health,
+  isRetryable,
+  type Log,
+  type Metrics,
+} from '@winnow/runtime'
+import { Baselines } from './baselines.ts'
+import type { SamplerConfig } from './config.ts'
+import { DecisionMetrics } from './decision-metrics.ts'
+import { PartitionLoop } from './partition-loop.ts'
+import type { Policy } from './policy-file.ts'
+import { policyRecords } from './policy-record.ts'
+import { type CompiledPolicy, compilePolicy } from './rules.ts'
+import type { PartitionStatus, SamplerTopics, Shared } from './shared.ts'
+import type { VariantSpend } from './variant-spend.ts'
+
+export interface SamplerOptions {
+  readonly bus: Bus
+  /** Full names. All have the same number of partitions. */
+  readonly topics: SamplerTopics
+  /** The group that leases `evidence`; every sampler of a pipeline has the same. */
+  readonly group: string
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly health: Health
+  readonly config: SamplerConfig
+  /** Names this process in its claims, for people. */
+  readonly by?: string
+}
+
+export interface Sampler extends Component {
+  /** Rejects when the process has to end. */
+  readonly failed: Promise<never>
+  /** Puts other rules in force, from the next batch on. Decisions taken before stay as they are. */
+  usePolicy(policy: Policy): void
+}
+
+/** Folds `evidence` into `decisions`. Started before whoever writes evidence, stopped after it. */
+export function createSampler(options: SamplerOptions): Sampler {
+  return new PipelineSampler(options)
+}
+
+class PipelineSampler implements Sampler {
+  readonly failed: Promise<never>
+  readonly #fail: (error: unknown) => void
+  readonly #options: SamplerOptions
+  readonly #statuses = new Map<number, PartitionStatus>()
+  readonly #loops = new Set<Promise<void>>()
+  readonly #shared: Shared
+  #membership: Membership | undefined
+  #policy: CompiledPolicy
+  #isStopping = false
+  #announced: Promise<void> = Promise.resolve()
+
+  constructor(options: SamplerOptions) {
+    this.#options = options
+    const failed = Promise.withResolvers<never>()
+    this.failed = failed.promise
+    this.failed.catch(() => {})
+    this.#fail = failed.reject
+    this.#policy = this.#compile(options.policy)
+    this.#shared = this.#share()
+    options.health.register('sampler', () => this.#health())
+  }
+
+  async start(): Promise<void> {
+    const { bus, topics, group } = this.#options
+    this.#isStopping = false
+    this.#membership = bus.join(topics.evidence, group, async lease => {
+      if (this.#isStopping) return
+      const loop = new PartitionLoop(this.#shared, lease).run()
+      this.#loops.add(loop)
+      await loop.finally(() => this.#loops.delete(loop))
+    })
+    this.#membership.failed.catch(this.#fail)
+    this.#announced = this.#announce(this.#policy.policy)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    // Loops end by themselves, with their last commit, while the leases are still theirs.
+    await Promise.allSettled(this.#loops)
+    await this.#membership?.close()
+    this.#membership = undefined
+    await this.#announced
+  }
+
+  usePolicy(policy: Policy): void {
+    this.#policy = this.#compile(policy)
+    this.#options.log.info('sampler.policy', { version: policy.version })
+    this.#announced = this.#announced.then(() => this.#announce(policy))
+  }
+
+  #compile(policy: Policy): CompiledPolicy {
+    const { metrics, log } = this.#options
+    return compilePolicy(policy, (rule, error) => {
+      metrics.ruleErrors.inc({ rule })
+      log.error('sampler.rule_threw', error, { rule })
+    })
+  }
+
+  #share(): Shared {
+    const { bus, topics, config, clock, log, metrics } = this.#options
+    const by = this.#options.by ?? `sampler-${randomUUID()}`
+    const id = Buffer.from(by)
+    const sampler = this
+    return {
+      bus,
+      topics,
+      config,
+      clock,
+      log,
+      metrics,
+      by,
+      figures: new DecisionMetrics(metrics, clock),
+      baselines: new Baselines({
+        windowMs: config.slowWindow,
+        countMin: config.slowCountMin,
+        keysMax: config.slowKeysMax,
+      }),
+      get policy() {
+        return sampler.#policy
+      },
+      seed: fnv1a(id, 0, id.length),
+      get isStopping() {
+        return sampler.#isStopping
+      },
+      spends: new Set<VariantSpend>(),
+      statuses: this.#statuses,
+      sleep: ms => sleepFor(ms),
+    }
+  }
+
+  /** Says on `control` which rules a version stands for. Nothing waits for it. */
+  async #announce(policy: Policy): Promise<void> {
+    const { bus, topics, clock, log, config } = this.#options
+    while (!this.#isStopping) {
+      try {
+        await bus.append(topics.control, 0, policyRecords(policy, clock.nowMs()))
+        return
+      } catch (error) {
+        log.error('sampler.policy_not_announced', error)
+        if (!isRetryable(error)) return this.#fail(error)
+        await sleepFor(config.retryAfter)
+      }
+    }
+  }
+
+  #health(): { readonly ready: boolean; readonly detail?: string } {
+    if (this.#membership === undefined) return { ready: false, detail: 'not started' }
+    const waiting = [...this.#statuses].filter(([, status]) => status !== 'running')
+    const [first] = waiting
+    if (first === undefined) return { ready: true }
+    const detail = `partition ${first[0]} is ${first[1]}; ${waiting.length} are not running`
+    return { ready: false, detail }
+  }
+}

@@ -1,0 +1,42 @@
+import type { Bus } from '@winnow/bus'
+import type { Clock, Log, Metrics } from '@winnow/runtime'
+import type { Baselines } from './baselines.ts'
+import type { SamplerConfig } from './config.ts'
+import type { DecisionMetrics } from './decision-metrics.ts'
+import type { CompiledPolicy } from './rules.ts'
+import type { VariantSpend } from './variant-spend.ts'
+
+/** Full names, as the bus knows them. */
+export interface SamplerTopics {
+  readonly evidence: string
+  readonly decisions: string
+  readonly baselines: string
+  readonly control: string
+}
+
+/** `claiming` and `folding` are the way to `running`; a partition that waits for the bus says so. */
+export type PartitionStatus = 'claiming' | 'folding' | 'running' | 'waiting for the bus'
+
+/** What the partitions of one process have in common. */
+export interface Shared {
+  readonly bus: Bus
+  readonly topics: SamplerTopics
+  readonly config: SamplerConfig
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly figures: DecisionMetrics
+  readonly baselines: Baselines
+  /** Replaced whole by a reload; a batch uses the one it began with. */
+  readonly policy: CompiledPolicy
+  /** Names this process in its claims. */
+  readonly by: string
+  /** Random, so that clients cannot choose slots of the index. */
+  readonly seed: number
+  /** `stop()` was called: finish what is at hand, take nothing new. */
+  readonly isStopping: boolean
+  /** Variants kept under their cap by every partition here, read back or still in flight. */
+  readonly spends: Set<VariantSpend>
+  readonly statuses: Map<number, PartitionStatus>
+  sleep(ms: number): Promise<void>
+}

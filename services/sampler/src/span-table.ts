@@ -1,0 +1,202 @@
+import { blockAt, blockFlag, type RootFact, type Slice, spanBlockBytes } from '@winnow/model'
+
+/**
+ * Hot: the spans of one trace, decoded into one reused buffer. No object, closure or expression per
+ * span; a table is loaded, read and loaded again, and is nobody's to keep.
+ *
+ *   slices   │ a: 3 spans │ b: 2 spans │          repeats   0 0 0 1 0
+ *   bytes    │ 36 │ 36 │ 36 │ 36 │ 36 │          (the first span of b came in a already)
+ */
+export class SpanTable {
+  /** All blocks, repeats included. */
+  count = 0
+  duplicates = 0
+  inputTokens = 0
+  outputTokens = 0
+  costUsd = 0
+  errors = 0
+  #bytes = Buffer.alloc(4_096)
+  #view = new DataView(this.#bytes.buffer)
+  #repeats = new Uint8Array(128)
+  /** Start of each span in milliseconds, good for comparing alone. */
+  #startMs = new Float64Array(128)
+  #buckets = new Int32Array(64)
+
+  /** `slices` in the order of the fold (protocol F): a span whose id came before is a repeat. */
+  load(slices: readonly Slice[]): void {
+    this.#decode(slices)
+    this.#markRepeats()
+    this.#add()
+  }
+
+  has(spanId: string): boolean {
+    const high = Number.parseInt(spanId.slice(0, 8), 16)
+    const low = Number.parseInt(spanId.slice(8), 16)
+    for (let at = 0; at < this.count; at++) if (this.#is(at, high, low)) return true
+    return false
+  }
+
+  /**
+   * How many failed spans were the last attempt of their operation or are `root`, and which span shows
+   * it best: the first of those, else the first that failed.
+   */
+  fatal(root: RootFact | null): { readonly count: number; readonly spanId: string | null } {
+    let count = 0
+    let shown = -1
+    let isShownFatal = false
+    const last = this.#lastAttempts()
+    for (let at = 0; at < this.count; at++) {
+      if (!this.#isError(at)) continue
+      const isFatal =
+        last.get(this.#opHash(at)) === at || (root !== null && this.#spanId(at) === root.spanId)
+      if (isFatal) count++
+      if (shown === -1 || (isFatal && !isShownFatal)) {
+        shown = at
+        isShownFatal = isFatal
+      }
+    }
+    return { count, spanId: shown === -1 ? null : this.#spanId(shown) }
+  }
+
+  #decode(slices: readonly Slice[]): void {
+    let end = 0
+    this.count = 0
+    for (let i = 0; i < slices.length; i++) {
+      const { facts } = slices[i] as Slice
+      this.#reserve(end + ((facts.spans.length * 3) >>> 2) + 3)
+      const written = this.#bytes.write(facts.spans, end, 'base64')
+      const count = Math.floor(written / spanBlockBytes)
+      const baseMs = Number(facts.startNs) / 1e6
+      for (let at = this.count; at < this.count + count; at++) {
+        const offset = at * spanBlockBytes + blockAt.startOffsetMs
+        this.#startMs[at] = baseMs + this.#view.getUint32(offset, true)
+      }
+      this.count += count
+      end = this.count * spanBlockBytes
+    }
+  }
+
+  #markRepeats(): void {
+    this.#repeats.fill(0, 0, this.count)
+    if (this.count > pairwiseMax) this.#markRepeatsHashed()
+    else this.#markRepeatsPairwise()
+  }
+
+  #markRepeatsPairwise(): void {
+    for (let at = 1; at < this.count; at++) {
+      const high = this.#high(at)
+      const low = this.#low(at)
+      for (let before = 0; before < at; before++) {
+        if (this.#is(before, high, low)) {
+          this.#repeats[at] = 1
+          break
+        }
+      }
+    }
+  }
+
+  /** Open addressing; a bucket holds the index of a span plus one. */
+  #markRepeatsHashed(): void {
+    let size = 64
+    while (size < this.count * 2) size *= 2
+    if (this.#buckets.length < size) this.#buckets = new Int32Array(size)
+    this.#buckets.fill(0, 0, size)
+    for (let at = 0; at < this.count; at++) {
+      const high = this.#high(at)
+      const low = this.#low(at)
+      let bucket = (Math.imul(high ^ Math.imul(low, 0x9e3779b1), 0x85ebca6b) >>> 7) & (size - 1)
+      for (;;) {
+        const held = (this.#buckets[bucket] as number) - 1
+        if (held === -1) {
+          this.#buckets[bucket] = at + 1
+          break
+        }
+        if (this.#is(held, high, low)) {
+          this.#repeats[at] = 1
+          break
+        }
+        bucket = (bucket + 1) & (size - 1)
+      }
+    }
+  }
+
+  #add(): void {
+    const view = this.#view
+    this.duplicates = 0
+    this.inputTokens = 0
+    this.outputTokens = 0
+    this.costUsd = 0
+    this.errors = 0
+    for (let at = 0; at < this.count; at++) {
+      if (this.#repeats[at] === 1) {
+        this.duplicates++
+        continue
+      }
+      const start = at * spanBlockBytes
+      this.inputTokens += view.getUint32(start + blockAt.inputTokens, true)
+      this.outputTokens += view.getUint32(start + blockAt.outputTokens, true)
+      this.costUsd += view.getFloat64(start + blockAt.costUsd, true)
+      if ((view.getUint32(start + blockAt.flags, true) & blockFlag.error) !== 0) this.errors++
+    }
+  }
+
+  /** By operation, the attempt that started last; of two at once, the one that is folded later. */
+  #lastAttempts(): Map<number, number> {
+    const last = new Map<number, number>()
+    for (let at = 0; at < this.count; at++) {
+      if (this.#repeats[at] === 1) continue
+      const operation = this.#opHash(at)
+      const held = last.get(operation)
+      const isLater = held === undefined || this.#start(at) >= this.#start(held)
+      if (isLater) last.set(operation, at)
+    }
+    return last
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes > this.#bytes.length) {
+      const grown = Buffer.alloc(2 ** Math.ceil(Math.log2(bytes)))
+      this.#bytes.copy(grown)
+      this.#bytes = grown
+      this.#view = new DataView(grown.buffer)
+    }
+    const spans = Math.ceil(bytes / spanBlockBytes)
+    if (spans <= this.#repeats.length) return
+    const startMs = new Float64Array(spans * 2)
+    startMs.set(this.#startMs)
+    this.#startMs = startMs
+    this.#repeats = new Uint8Array(spans * 2)
+  }
+
+  #isError(at: number): boolean {
+    const flags = this.#view.getUint32(at * spanBlockBytes + blockAt.flags, true)
+    return (flags & blockFlag.error) !== 0 && this.#repeats[at] === 0
+  }
+
+  #is(at: number, high: number, low: number): boolean {
+    return this.#low(at) === low && this.#high(at) === high
+  }
+
+  #high(at: number): number {
+    return this.#view.getUint32(at * spanBlockBytes)
+  }
+
+  #low(at: number): number {
+    return this.#view.getUint32(at * spanBlockBytes + 4)
+  }
+
+  #opHash(at: number): number {
+    return this.#view.getUint32(at * spanBlockBytes + blockAt.opHash, true)
+  }
+
+  #start(at: number): number {
+    return this.#startMs[at] as number
+  }
+
+  #spanId(at: number): string {
+    return this.#bytes.toString('hex', at * spanBlockBytes, at * spanBlockBytes + 8)
+  }
+}
+
+/** Up to here comparing every pair of spans is cheaper than a table. */
+const pairwiseMax = 16
