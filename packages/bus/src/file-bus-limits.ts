@@ -6,7 +6,7 @@ export interface FileLogLimits {
   readonly ringBytes: number
   /** Frames of one commit, hence of one append: as much as a Kafka producer's batch may have. */
   readonly commitBytesMax: number
-  /** Appends that wait for the commit in flight. Beyond it: QUOTA_EXCEEDED. */
+  /** Frames of appends that are not yet answered. Beyond it: QUOTA_EXCEEDED. */
   readonly waitingBytesMax: number
   /** A file is closed at this size: the grain of retention. */
   readonly segmentBytes: number

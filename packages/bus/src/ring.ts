@@ -34,6 +34,13 @@ export class Ring {
     return place
   }
 
+  /** Whether the next `bytes` leave what begins at `place` untouched. */
+  sparesFrom(place: number, bytes: number): boolean {
+    const rest = this.#size - (this.#end % this.#size)
+    const next = bytes <= rest ? this.#end : this.#end + rest
+    return next + bytes <= place + this.#size
+  }
+
   indexOf(place: number): number {
     return this.#base + (place % this.#size)
   }
