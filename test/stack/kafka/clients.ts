@@ -3,6 +3,8 @@ import { KafkaBus, type KafkaBusOptions, type TopicSpec } from '@winnow/bus'
 // biome-ignore lint/correctness/noUnresolvedImports: CommonJS, whose exports Node gives as the default.
 import kafkajs, { type Admin } from 'kafkajs'
 
+export { kafkajs }
+
 /** A bus as a service opens it, with what a test changes. */
 export function openBus(
   broker: string,

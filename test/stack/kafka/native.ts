@@ -239,3 +239,26 @@ function fetchJars(): void {
   execFileSync('mvn', [...goal, ...where], { stdio: ['ignore', 'inherit', 'inherit'] })
   renameSync(target, jars)
 }
+
+/** Kafka's own hash of keys, by a JVM on its jars; undefined where there are no jars or no compiler. */
+export function javaMurmur2(keys: readonly Uint8Array[]): number[] | undefined {
+  if (!hasJars() || spawnSync('javac', ['-version']).status !== 0) return undefined
+  const folder = mkdtempSync(join(tmpdir(), 'winnow-murmur2-'))
+  try {
+    const source = join(folder, 'Murmur2.java')
+    writeFileSync(
+      source,
+      `public class Murmur2 {
+        public static void main(String[] keys) {
+          for (String key : keys) System.out.println(
+            org.apache.kafka.common.utils.Utils.murmur2(java.util.HexFormat.of().parseHex(key)));
+        }
+      }`,
+    )
+    const hex = keys.map(key => Buffer.from(key).toString('hex'))
+    const output = execFileSync('java', ['-cp', join(jars, '*'), source, ...hex]).toString()
+    return output.trim().split('\n').map(Number)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
