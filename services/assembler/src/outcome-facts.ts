@@ -1,0 +1,209 @@
+// Hot where spans state outcomes: one text an outcome, no object.
+import { factListMax, factTextBytesMax } from '@winnow/model'
+import { type AttributeHits, valueType } from '@winnow/otlp'
+import { evaluationEvent, factRole } from './fact-interest.ts'
+import { countOf, entriesOf, numberOf } from './fact-numbers.ts'
+import { cutAt, isText, jsonText } from './fact-text.ts'
+
+/** Labels that say "failed" (design, section 7). Here they only decide what a full list keeps. */
+const failureLabels = ['"fail"', '"failed"', '"incorrect"', '"policy_incorrect"']
+
+/**
+ * The outcomes that the spans of one slice state, as JSON texts. A list of {@link factListMax} is
+ * full; then an outcome that looks failed takes the place of the last one that does not, for what
+ * a rule would match must not be cut off by what it would not.
+ */
+export class OutcomeFacts {
+  readonly texts: string[] = []
+  isTruncated = false
+  /** Values that were no number where one was wanted. */
+  ignored = 0
+  readonly #looksFailed: boolean[] = []
+  /** The outcomes of the span being read; NaN, '' and -1: not stated. */
+  #score = Number.NaN
+  #label = ''
+  #passed = -1
+  #isJudged = false
+  #extracted = Number.NaN
+  #supported = Number.NaN
+  #unsupported = Number.NaN
+  /** The evaluation event being read; 0: none. */
+  #event = 0
+  #eventName = ''
+  #eventScore = Number.NaN
+  #eventLabel = ''
+
+  clear(): void {
+    this.texts.length = 0
+    this.#looksFailed.length = 0
+    this.isTruncated = false
+    this.ignored = 0
+  }
+
+  /** Takes one hit of a span or of its events. `spanId` is the JSON of the span's id. */
+  take(source: Buffer, hits: AttributeHits, hit: number, role: number, spanId: string): void {
+    switch (role) {
+      case factRole.judgeScore:
+        this.#isJudged = true
+        this.#score = this.#number(numberOf(source, hits, hit))
+        break
+      case factRole.judgeLabel:
+        this.#isJudged = true
+        this.#label = labelOf(source, hits, hit)
+        break
+      case factRole.judgePassed:
+        if (hits.type[hit] !== valueType.bool) break
+        this.#isJudged = true
+        this.#passed = hits.number[hit] as number
+        break
+      case factRole.claimsExtracted:
+        this.#extracted = this.#number(countOf(source, hits, hit))
+        break
+      case factRole.claimsSupported:
+        this.#supported = this.#number(countOf(source, hits, hit))
+        break
+      case factRole.claimsUnsupported:
+        this.#unsupported = this.#number(entriesOf(source, hits, hit))
+        break
+      case factRole.csat:
+        this.#addScore('"csat"', spanId, this.#number(numberOf(source, hits, hit)))
+        break
+      case factRole.outcome:
+        if (hits.type[hit] === valueType.bool) this.#addFlag(source, hits, hit, spanId)
+        break
+      default:
+        this.#takeEvaluation(source, hits, hit, role, spanId)
+    }
+  }
+
+  /** Ends a span of which something was taken. */
+  endSpan(spanId: string): void {
+    this.#endEvaluation(spanId)
+    if (this.#isJudged) {
+      const failed = this.#passed === 0 || this.#score < 0.5 || failureLabels.includes(this.#label)
+      this.#add(
+        head('"judge"', spanId) +
+          scoreMember(this.#score) +
+          (this.#label === '' ? '' : `,"label":${this.#label}`) +
+          (this.#passed < 0 ? '' : `,"passed":${this.#passed === 1}`),
+        failed,
+      )
+    }
+    const { extracted, supported, unsupported } = this.#claims()
+    if (extracted + supported + unsupported !== '') {
+      const isMissing = this.#unsupported > 0 || this.#supported < this.#extracted
+      this.#add(head('"citation"', spanId) + extracted + supported + unsupported, isMissing)
+    }
+    this.#score = Number.NaN
+    this.#label = ''
+    this.#passed = -1
+    this.#isJudged = false
+    this.#extracted = Number.NaN
+    this.#supported = Number.NaN
+    this.#unsupported = Number.NaN
+  }
+
+  #claims() {
+    return {
+      extracted: numberMember('extracted', this.#extracted),
+      supported: numberMember('supported', this.#supported),
+      unsupported: numberMember('unsupported', this.#unsupported),
+    }
+  }
+
+  #addFlag(source: Buffer, hits: AttributeHits, hit: number, spanId: string): void {
+    const start = hits.keyStart[hit] as number
+    const end = cutAt(source, start, hits.keyEnd[hit] as number)
+    const passed = hits.number[hit] === 1
+    this.#add(`${head(jsonText(source, start, end), spanId)},"passed":${passed}`, !passed)
+  }
+
+  #addScore(name: string, spanId: string, score: number): void {
+    if (!Number.isNaN(score)) this.#add(head(name, spanId) + scoreMember(score), score <= 2)
+  }
+
+  /** Hits of one event follow one another; its name stands at each of them. */
+  #takeEvaluation(
+    source: Buffer,
+    hits: AttributeHits,
+    hit: number,
+    role: number,
+    spanId: string,
+  ): void {
+    const nameStart = hits.eventNameStart[hit] as number
+    if (!isText(source, nameStart, hits.eventNameEnd[hit] as number, evaluationEvent)) return
+    const event = hits.event[hit] as number
+    if (event !== this.#event) this.#endEvaluation(spanId)
+    this.#event = event
+    if (role === factRole.evaluationName) this.#eventName = nameOf(source, hits, hit)
+    else if (role === factRole.evaluationLabel) this.#eventLabel = labelOf(source, hits, hit)
+    else this.#eventScore = this.#number(numberOf(source, hits, hit))
+  }
+
+  /** An evaluation without a name is none: the convention requires it, and no rule could ask for it. */
+  #endEvaluation(spanId: string): void {
+    if (this.#event !== 0 && this.#eventName !== '') {
+      const failed =
+        failureLabels.includes(this.#eventLabel) ||
+        this.#eventScore <= (this.#eventName === '"csat"' ? 2 : 0.5)
+      this.#add(
+        head(this.#eventName, spanId) +
+          scoreMember(this.#eventScore) +
+          (this.#eventLabel === '' ? '' : `,"label":${this.#eventLabel}`),
+        failed,
+      )
+    }
+    this.#event = 0
+    this.#eventName = ''
+    this.#eventScore = Number.NaN
+    this.#eventLabel = ''
+  }
+
+  #number(value: number): number {
+    if (Number.isNaN(value)) this.ignored++
+    return value
+  }
+
+  /** `text` lacks its closing brace. */
+  #add(text: string, looksFailed: boolean): void {
+    let at = this.texts.length
+    if (at === factListMax) {
+      this.isTruncated = true
+      at = looksFailed ? this.#looksFailed.lastIndexOf(false) : -1
+      if (at < 0) return
+    }
+    this.texts[at] = `${text}}`
+    this.#looksFailed[at] = looksFailed
+  }
+}
+
+function head(name: string, spanId: string): string {
+  return `{"name":${name},"spanId":${spanId}`
+}
+
+function scoreMember(score: number): string {
+  return numberMember('score', score)
+}
+
+function numberMember(name: string, value: number): string {
+  return Number.isNaN(value) ? '' : `,"${name}":${value}`
+}
+
+/** As JSON; longer than a fact's text it is content, and left out. */
+function labelOf(source: Buffer, hits: AttributeHits, hit: number): string {
+  const start = hits.start[hit] as number
+  const end = hits.end[hit] as number
+  if (hits.type[hit] !== valueType.string || start === end) return ''
+  return end - start > factTextBytesMax ? '' : jsonText(source, start, end)
+}
+
+/** The three outcomes with rules of their own keep their names; any other goes below `outcome.`. */
+function nameOf(source: Buffer, hits: AttributeHits, hit: number): string {
+  const start = hits.start[hit] as number
+  const end = hits.end[hit] as number
+  if (hits.type[hit] !== valueType.string || start === end) return ''
+  const name = jsonText(source, start, cutAt(source, start, end))
+  return ownRule.includes(name) ? name : `"outcome.${name.slice(1)}`
+}
+
+const ownRule = ['"judge"', '"citation"', '"csat"']

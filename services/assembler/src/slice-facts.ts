@@ -1,0 +1,319 @@
+// Hot: every span of the pipeline passes here once. Texts a slice, nothing a span.
+import { blockAt, blockFlag, factListMax, fnv1a, spanBlockBytes } from '@winnow/model'
+import { type SpanTable, valueType } from '@winnow/otlp'
+import { factRole, rankOfKey, roleOfKey } from './fact-interest.ts'
+import { costOfDetails, countOf, numberOf } from './fact-numbers.ts'
+import { idText, jsonName, nanosText } from './fact-text.ts'
+import { OutcomeFacts } from './outcome-facts.ts'
+import { samplingStateOf } from './sampling-state.ts'
+import { VariantFacts } from './variant-facts.ts'
+
+/** What an SDK calls a process that was given no name. */
+const unknownService = '"unknown_service"'
+
+/** Above this many spans parents are not looked for: it would take their square. */
+const parentSearchSpansMax = 2000
+
+/**
+ * Turns the rows of one slice into {@link SliceFacts}, as JSON text. A function of the slice's bytes
+ * alone (protocol E): nothing is remembered from slice to slice but memory to write in.
+ */
+export class SliceFactsExtractor {
+  readonly #outcomes = new OutcomeFacts()
+  readonly #variants = new VariantFacts()
+  #blocks = Buffer.alloc(64 * spanBlockBytes)
+  #view = new DataView(this.#blocks.buffer)
+  readonly #services: string[] = []
+  /** By resource, from the slice's first one on: its service as JSON. */
+  readonly #serviceOf: string[] = []
+  readonly #roots: string[] = []
+  readonly #isRoot: boolean[] = []
+  readonly #errors: string[] = []
+  #isTruncated = false
+  #ignored = 0
+  #rv = ''
+  #th = ''
+  #firstHi = 0
+  #firstLo = 0
+
+  /** The rows [from, to) of a table that was scanned with `assemblerInterest`: at least one, of one trace. */
+  factsJson(table: SpanTable, from: number, to: number): string {
+    this.#clear(to - from)
+    this.#findStart(table, from, to)
+    this.#readResources(table, from, to)
+    let endHi = 0
+    let endLo = 0
+    for (let row = from; row < to; row++) {
+      this.#readSpan(table, row, from, to)
+      const hi = table.endHi[row] as number
+      const lo = table.endLo[row] as number
+      if (hi > endHi || (hi === endHi && lo > endLo)) {
+        endHi = hi
+        endLo = lo
+      }
+    }
+    this.#variants.finish()
+    return this.#text(to - from, nanosText(endHi, endLo))
+  }
+
+  #clear(spans: number): void {
+    this.#outcomes.clear()
+    this.#variants.clear()
+    this.#services.length = 0
+    this.#serviceOf.length = 0
+    this.#roots.length = 0
+    this.#isRoot.length = 0
+    this.#errors.length = 0
+    this.#isTruncated = false
+    this.#ignored = 0
+    this.#rv = ''
+    this.#th = ''
+    if (spans * spanBlockBytes <= this.#blocks.length) return
+    this.#blocks = Buffer.alloc(2 * spans * spanBlockBytes)
+    this.#view = new DataView(this.#blocks.buffer)
+  }
+
+  #findStart(table: SpanTable, from: number, to: number): void {
+    let firstHi = table.startHi[from] as number
+    let firstLo = table.startLo[from] as number
+    for (let row = from + 1; row < to; row++) {
+      const hi = table.startHi[row] as number
+      const lo = table.startLo[row] as number
+      if (hi < firstHi || (hi === firstHi && lo < firstLo)) {
+        firstHi = hi
+        firstLo = lo
+      }
+    }
+    this.#firstHi = firstHi
+    this.#firstLo = firstLo
+  }
+
+  #readResources(table: SpanTable, from: number, to: number): void {
+    const { hits, resources, resource } = table
+    const source = table.sourceOf(from)
+    const first = resource[from] as number
+    const last = resource[to - 1] as number
+    for (let at = first; at <= last; at++) {
+      let service = unknownService
+      for (let hit = resources.hitFirst[at] as number; hit >= 0; hit = hits.next[hit] as number) {
+        const role = roleOfKey[hits.key[hit] as number] as number
+        if (role !== factRole.service) this.#variants.take(source, hits, hit, role)
+        else if (hits.type[hit] === valueType.string) {
+          service = jsonName(source, hits.start[hit] as number, hits.end[hit] as number)
+        }
+      }
+      this.#serviceOf[at - first] = service
+      if (service !== unknownService && !this.#services.includes(service)) {
+        if (this.#services.length < factListMax) this.#services.push(service)
+        else this.#isTruncated = true
+      }
+    }
+  }
+
+  #readSpan(table: SpanTable, row: number, from: number, to: number): void {
+    const source = table.sourceOf(from)
+    const isError = table.status[row] === 2
+    const isRoot = table.parent0[row] === 0 && table.parent1[row] === 0
+    const isEntry = isEntrySpan(table, row)
+    this.#writeBlock(
+      table,
+      source,
+      row,
+      (row - from) * spanBlockBytes,
+      (isError ? blockFlag.error : 0) |
+        (isRoot ? blockFlag.root : 0) |
+        (isEntry ? blockFlag.entry : 0),
+    )
+    if (isError) this.#addError(table, source, row)
+    if (isRoot || (isEntry && !hasParent(table, row, from, to))) {
+      this.#addRoot(table, source, row, from, isRoot, isError)
+    }
+    if (table.stateEnd[row] !== table.stateStart[row] && this.#rv === '' && this.#th === '') {
+      const state = samplingStateOf(
+        source,
+        table.stateStart[row] as number,
+        table.stateEnd[row] as number,
+      )
+      this.#rv = state?.rv ?? ''
+      this.#th = state?.th ?? ''
+    }
+  }
+
+  #writeBlock(table: SpanTable, source: Buffer, row: number, at: number, flags: number): void {
+    const view = this.#view
+    const parent0 = table.parent0[row] as number
+    const parent1 = table.parent1[row] as number
+    view.setUint32(at + blockAt.spanId, table.span0[row] as number)
+    view.setUint32(at + blockAt.spanId + 4, table.span1[row] as number)
+    // As fnv1a over the parent's bytes; the table has them as words.
+    const parent =
+      parent0 === 0 && parent1 === 0 ? fnvStart : hashWord(hashWord(fnvStart, parent0), parent1)
+    const operation = fnv1a(
+      source,
+      table.nameStart[row] as number,
+      table.nameEnd[row] as number,
+      parent,
+    )
+    const afterNs =
+      ((table.startHi[row] as number) - this.#firstHi) * 2 ** 32 +
+      ((table.startLo[row] as number) - this.#firstLo)
+    view.setUint32(at + blockAt.opHash, operation, true)
+    view.setUint32(at + blockAt.startOffsetMs, saturated(Math.floor(afterNs / 1e6)), true)
+    view.setUint32(at + blockAt.flags, flags, true)
+    this.#readHits(table, source, row, at)
+  }
+
+  /** Tokens and cost into the block, all else to where it belongs. */
+  #readHits(table: SpanTable, source: Buffer, row: number, at: number): void {
+    const { hits } = table
+    let input = 0
+    let output = 0
+    let cost = 0
+    let inputRank = noRank
+    let outputRank = noRank
+    let costRank = noRank
+    let spanId = ''
+    const hitTo = table.hitTo[row] as number
+    for (let hit = table.hitFrom[row] as number; hit < hitTo; hit++) {
+      const key = hits.key[hit] as number
+      const role = roleOfKey[key] as number
+      const rank = rankOfKey[key] as number
+      if (role === factRole.inputTokens) {
+        const value = this.#number(countOf(source, hits, hit))
+        if (rank < inputRank && value >= 0) {
+          input = value
+          inputRank = rank
+        }
+      } else if (role === factRole.outputTokens) {
+        const value = this.#number(countOf(source, hits, hit))
+        if (rank < outputRank && value >= 0) {
+          output = value
+          outputRank = rank
+        }
+      } else if (role === factRole.cost || role === factRole.costDetails) {
+        const isPlain = role === factRole.cost
+        const value = this.#number(
+          isPlain ? numberOf(source, hits, hit) : costOfDetails(source, hits, hit),
+        )
+        if (rank < costRank && value >= 0) {
+          cost = value
+          costRank = rank
+        }
+      } else if (role <= factRole.flagVariant) {
+        this.#variants.take(source, hits, hit, role)
+      } else {
+        if (spanId === '')
+          spanId = `"${idText(table.span0[row] as number, table.span1[row] as number)}"`
+        this.#outcomes.take(source, hits, hit, role, spanId)
+      }
+    }
+    if (spanId !== '') this.#outcomes.endSpan(spanId)
+    this.#view.setUint32(at + blockAt.inputTokens, saturated(input), true)
+    this.#view.setUint32(at + blockAt.outputTokens, saturated(output), true)
+    this.#view.setFloat64(at + blockAt.costUsd, cost, true)
+  }
+
+  #number(value: number): number {
+    if (!(value >= 0)) this.#ignored++
+    return value
+  }
+
+  #addError(table: SpanTable, source: Buffer, row: number): void {
+    if (this.#errors.length === factListMax) {
+      this.#isTruncated = true
+      return
+    }
+    const name = jsonName(source, table.nameStart[row] as number, table.nameEnd[row] as number)
+    const id = idText(table.span0[row] as number, table.span1[row] as number)
+    this.#errors.push(`{"spanId":"${id}","name":${name}}`)
+  }
+
+  /** In a full list a span without parent takes the place of the last one that has one. */
+  #addRoot(
+    table: SpanTable,
+    source: Buffer,
+    row: number,
+    from: number,
+    isRoot: boolean,
+    isError: boolean,
+  ): void {
+    let at = this.#roots.length
+    if (at === factListMax) {
+      this.#isTruncated = true
+      at = isRoot ? this.#isRoot.lastIndexOf(false) : -1
+      if (at < 0) return
+    }
+    const id = idText(table.span0[row] as number, table.span1[row] as number)
+    const parent = isRoot
+      ? ''
+      : `,"parentId":"${idText(table.parent0[row] as number, table.parent1[row] as number)}"`
+    const service = this.#serviceOf[
+      (table.resource[row] as number) - (table.resource[from] as number)
+    ] as string
+    const name = jsonName(source, table.nameStart[row] as number, table.nameEnd[row] as number)
+    const startNs = nanosText(table.startHi[row] as number, table.startLo[row] as number)
+    const error = isError ? ',"error":true' : ''
+    this.#roots[at] =
+      `{"spanId":"${id}"${parent},"service":${service},"name":${name},"startNs":"${startNs}",` +
+      `"durationMs":${durationMs(table, row)}${error}}`
+    this.#isRoot[at] = isRoot
+  }
+
+  #text(spans: number, endNs: string): string {
+    const outcomes = this.#outcomes
+    const { experiment, variant } = this.#variants
+    const blocks = this.#blocks.toString('base64', 0, spans * spanBlockBytes)
+    let text = `{"startNs":"${nanosText(this.#firstHi, this.#firstLo)}","endNs":"${endNs}","spans":"${blocks}"`
+    if (this.#roots.length > 0) text += `,"roots":[${this.#roots.join(',')}]`
+    if (this.#errors.length > 0) text += `,"errors":[${this.#errors.join(',')}]`
+    if (outcomes.texts.length > 0) text += `,"outcomes":[${outcomes.texts.join(',')}]`
+    if (this.#services.length > 0) text += `,"services":[${this.#services.join(',')}]`
+    if (experiment !== '') text += `,"experiment":${experiment}`
+    if (variant !== '') text += `,"variant":${variant}`
+    if (this.#rv !== '') text += `,"rv":"${this.#rv}"`
+    if (this.#th !== '') text += `,"th":"${this.#th}"`
+    if (this.#isTruncated || outcomes.isTruncated) text += ',"truncated":true'
+    const ignored = this.#ignored + outcomes.ignored
+    return ignored > 0 ? `${text},"ignored":${ignored}}` : `${text}}`
+  }
+}
+
+/** With a parent, and SERVER, CONSUMER or known to have a remote one (flag bit 9, valid with bit 8). */
+export function isEntrySpan(table: SpanTable, row: number): boolean {
+  if (table.parent0[row] === 0 && table.parent1[row] === 0) return false
+  const kind = table.kind[row]
+  return kind === 2 || kind === 5 || ((table.flags[row] as number) & 0x300) === 0x300
+}
+
+/** Whether the span's parent lies in the slice too: then it is nobody's root. */
+function hasParent(table: SpanTable, row: number, from: number, to: number): boolean {
+  if (to - from > parentSearchSpansMax) return false
+  const parent0 = table.parent0[row]
+  const parent1 = table.parent1[row]
+  for (let at = from; at < to; at++) {
+    if (table.span1[at] === parent1 && table.span0[at] === parent0) return true
+  }
+  return false
+}
+
+function durationMs(table: SpanTable, row: number): number {
+  const hi = (table.endHi[row] as number) - (table.startHi[row] as number)
+  const ns = hi * 2 ** 32 + (table.endLo[row] as number) - (table.startLo[row] as number)
+  return ns > 0 ? ns / 1e6 : 0
+}
+
+const noRank = 255
+const fnvStart = 0x811c9dc5
+
+/** FNV-1a over the four bytes of a big-endian word. */
+function hashWord(seed: number, word: number): number {
+  let hash = seed
+  for (let shift = 24; shift >= 0; shift -= 8) {
+    hash = Math.imul(hash ^ ((word >>> shift) & 255), 0x01000193)
+  }
+  return hash >>> 0
+}
+
+function saturated(value: number): number {
+  return value > 0xffff_ffff ? 0xffff_ffff : value
+}
