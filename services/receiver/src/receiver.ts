@@ -1,0 +1,178 @@
+import { randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Bus } from '@winnow/bus'
+import {
+  type Address,
+  type ApiKeys,
+  type Clock,
+  type Component,
+  type Health,
+  type Log,
+  type Metrics,
+  PipelineError,
+} from '@winnow/runtime'
+import { Admission } from './admission.ts'
+import { BodyPool } from './body-pool.ts'
+import { BusHealth } from './bus-health.ts'
+import type { ReceiverConfig } from './config.ts'
+import type { Edge } from './edge.ts'
+import { GrpcServer } from './grpc-server.ts'
+import { httpHandler } from './http-handler.ts'
+import { HttpServer } from './http-server.ts'
+import { Intake } from './intake.ts'
+
+export interface ReceiverOptions {
+  readonly bus: Bus
+  /** Full topic names. */
+  readonly topics: { readonly spans: string; readonly evidence: string }
+  /** Port 0 picks a free one. */
+  readonly listen: { readonly grpc: Address; readonly http: Address }
+  /** Undefined: any credential is ignored and the tenant is `default`. */
+  readonly keys: ApiKeys | undefined
+  readonly config: ReceiverConfig
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly health: Health
+  /**
+   * How far the writer of this process is behind what it can still read from memory, 0 to 1. Above a
+   * half acknowledgements are held, at 1 requests are refused: overload would feed itself. On Kafka
+   * absent: there lag is allowed.
+   */
+  readonly lagging?: () => number
+  /** An integer that senders do not know; random where it is absent. */
+  readonly hashSeed?: number
+}
+
+/** Takes OTLP and evaluations, and acknowledges what the bus has made durable. */
+export interface Receiver extends Component {
+  /** `host:port` as bound; valid once started. */
+  readonly grpcAddress: string
+  readonly httpAddress: string
+  /** Bytes of requests that are held in memory now. */
+  readonly bytesInFlight: number
+}
+
+export function createReceiver(options: ReceiverOptions): Receiver {
+  return new OtlpReceiver(options)
+}
+
+/** Body memory that is kept for the next requests. */
+const pooledBytesMax = 64 * 1024 * 1024
+
+class OtlpReceiver implements Receiver {
+  readonly #options: ReceiverOptions
+  readonly #admission: Admission
+  readonly #busHealth: BusHealth
+  #running: Running | undefined
+  #isStopping = false
+
+  constructor(options: ReceiverOptions) {
+    const { config, clock, health, lagging } = options
+    this.#options = options
+    this.#admission = new Admission(config, lagging)
+    this.#busHealth = new BusHealth(clock)
+    health.register('bus', () => this.#busHealth.read())
+    health.register('receiver', () =>
+      this.#running !== undefined && !this.#isStopping
+        ? { ready: true }
+        : { ready: false, detail: 'not listening' },
+    )
+  }
+
+  get grpcAddress(): string {
+    return this.#started().grpc.address
+  }
+
+  get httpAddress(): string {
+    return this.#started().http.address
+  }
+
+  get bytesInFlight(): number {
+    return this.#admission.bytesInFlight
+  }
+
+  async start(): Promise<void> {
+    const { listen, config } = this.#options
+    const intake = await this.#intake()
+    const edge = this.#edge(intake)
+    const grpc = new GrpcServer(edge)
+    const http = new HttpServer(httpHandler(edge), config.connectionsMax)
+    this.#isStopping = false
+    await grpc.start(listen.grpc)
+    try {
+      await http.start(listen.http)
+    } catch (error) {
+      await grpc.close()
+      throw error
+    }
+    this.#running = { intake, grpc, http }
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running
+    if (running === undefined) return
+    this.#isStopping = true
+    const { grpc, http, intake } = running
+    const finished = Promise.all([grpc.close(), http.close()]).then(() => intake.drain())
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, this.#options.config.stopWaitMax)
+    await Promise.race([finished, late])
+    clearTimeout(timer)
+    grpc.destroy()
+    http.destroy()
+    this.#running = undefined
+  }
+
+  async #intake(): Promise<Intake> {
+    const { bus, topics, config, clock, log, metrics, hashSeed } = this.#options
+    return new Intake({
+      bus,
+      topics,
+      partitions: {
+        spans: await bus.partitionCount(topics.spans),
+        evidence: await bus.partitionCount(topics.evidence),
+      },
+      config,
+      clock,
+      log,
+      metrics,
+      busHealth: this.#busHealth,
+      hashSeed: hashSeed ?? randomInt(2 ** 31),
+    })
+  }
+
+  #edge(intake: Intake): Edge {
+    const { config, keys, log, metrics, lagging } = this.#options
+    return {
+      config,
+      keys,
+      admission: this.#admission,
+      pool: new BodyPool(pooledBytesMax),
+      intake,
+      log,
+      metrics,
+      holdWhileLagging: async () => {
+        const holdMs = lagHoldMs(lagging?.() ?? 0, config.lagHoldMax)
+        if (holdMs > 0) await sleep(holdMs)
+      },
+      isStopping: () => this.#isStopping,
+    }
+  }
+
+  #started(): Running {
+    if (this.#running !== undefined) return this.#running
+    throw new PipelineError('CONFIG_INVALID', 'the receiver is not started; call start() before')
+  }
+}
+
+interface Running {
+  readonly intake: Intake
+  readonly grpc: GrpcServer
+  readonly http: HttpServer
+}
+
+/** Nothing up to a half, then rising to `holdMaxMs` where requests begin to be refused. */
+export function lagHoldMs(lag: number, holdMaxMs: number): number {
+  return Math.max(0, Math.min(1, 2 * lag - 1)) * holdMaxMs
+}
