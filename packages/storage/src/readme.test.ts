@@ -1,0 +1,30 @@
+import { readFile } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { blobKeyBytesMax, blobNameBytesMax } from './blob-key.ts'
+import { searchLimitMax } from './hot-store.ts'
+import { clearBytesMax, clearListMax, traceStateLengthMax } from './level-json.ts'
+import { segmentRowsMax } from './segments/parquet-write.ts'
+import { segmentFormat } from './segments/segment-metadata.ts'
+import { busyMs, hotFormat } from './sqlite-file.ts'
+import { hotFilesOpenMax } from './sqlite-hot-store.ts'
+import { textRowBytesMax } from './sqlite-text.ts'
+
+test('the README states the limits and formats as they are', async () => {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+  const stated = {
+    blobKeyBytesMax,
+    blobNameBytesMax,
+    searchLimitMax,
+    hotFilesOpenMax,
+    segmentRowsMax,
+    clearListMax,
+    clearBytesMax,
+    traceStateLengthMax,
+  }
+  for (const [name, value] of Object.entries(stated)) {
+    expect(readme).toContain(`\`${name}\` ${value.toLocaleString('en')}`)
+  }
+  expect(readme).toContain(`\`textRowBytesMax\` ${textRowBytesMax / 2 ** 20} MiB`)
+  expect(readme).toContain(`\`busyMs\` ${busyMs / 1_000} s`)
+  expect(readme).toContain(`hot files ${hotFormat}, segments ${segmentFormat}`)
+})
