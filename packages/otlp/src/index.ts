@@ -1,3 +1,4 @@
+export { arrayLength } from './array-length.ts'
 export { AttributeHits, valueType } from './attribute-hits.ts'
 export { ByteSink } from './byte-sink.ts'
 export { decodeTraces } from './decode.ts'

@@ -71,19 +71,27 @@ export class Interest {
   /** The index of the key that these bytes are, if it is wanted at this level, else -1. Exact keys first. */
   find(bytes: Uint8Array, start: number, end: number, level: number): number {
     if (start === end) return -1
-    let index = this.#slots[hash(bytes, start, end) & this.#mask] as number
-    while (index >= 0) {
-      if (this.#lengths[index] === end - start && this.#wants(index, level, bytes, start)) {
-        return index
-      }
-      index = this.#next[index] as number
+    const index = this.#slots[hash(bytes, start, end) & this.#mask] as number
+    const prefix = this.#prefixes[bytes[start] as number] as number
+    // Nearly every key ends here: the rest is apart, so that this is inlined where it is asked.
+    return index < 0 && prefix < 0 ? -1 : this.#search(index, prefix, bytes, start, end, level)
+  }
+
+  #search(
+    exact: number,
+    prefix: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    level: number,
+  ): number {
+    for (let index = exact; index >= 0; index = this.#next[index] as number) {
+      if (this.#lengths[index] !== end - start) continue
+      if (this.#wants(index, level, bytes, start)) return index
     }
-    index = this.#prefixes[bytes[start] as number] as number
-    while (index >= 0) {
-      if ((this.#lengths[index] as number) <= end - start) {
-        if (this.#wants(index, level, bytes, start)) return index
-      }
-      index = this.#next[index] as number
+    for (let index = prefix; index >= 0; index = this.#next[index] as number) {
+      if ((this.#lengths[index] as number) > end - start) continue
+      if (this.#wants(index, level, bytes, start)) return index
     }
     return -1
   }

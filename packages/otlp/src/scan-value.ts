@@ -184,10 +184,17 @@ function readValue(
   hit: number,
 ): void {
   const tag = from < end ? (bytes[from] as number) : 0
-  if (tag === 33 && end - from === 9) {
+  const first = from + 1 < end ? (bytes[from + 1] as number) : 0
+  if (tag === 24 && end - from === 2 && first < 128) {
+    hits.type[hit] = valueType.int
+    hits.number[hit] = first
+  } else if (tag === 24 && end - from === 3 && first > 127 && (bytes[from + 2] as number) < 128) {
+    hits.type[hit] = valueType.int
+    hits.number[hit] = (first & 127) | ((bytes[from + 2] as number) << 7)
+  } else if (tag === 33 && end - from === 9) {
     hits.type[hit] = valueType.double
     hits.number[hit] = float64At(bytes, from + 1)
-  } else if (tag === 10 && end - from === 2 + (bytes[from + 1] as number)) {
+  } else if (tag === 10 && end - from === 2 + first) {
     hits.type[hit] = valueType.string
     hits.start[hit] = from + 2
     hits.end[hit] = end
