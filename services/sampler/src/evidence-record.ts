@@ -63,8 +63,9 @@ export function evaluationOf(record: EvaluationRecord): Evaluation {
 }
 
 type Loose<T> = { readonly [K in keyof T]?: unknown }
+type LooseEvidence = Loose<Omit<Summary, 'kind'> & EvaluationRecord & Omit<RescueRequest, 'kind'>>
 
-function mistakeIn(record: Loose<Summary & EvaluationRecord & RescueRequest>): string | undefined {
+function mistakeIn(record: LooseEvidence): string | undefined {
   if (record.v !== 1) return 'v'
   if (!isId(record.tenant)) return 'tenant'
   if (typeof record.traceId !== 'string' || !/^[0-9a-f]{32}$/.test(record.traceId)) return 'traceId'

@@ -18,6 +18,8 @@ export class SpanTable {
   #bytes = Buffer.alloc(4_096)
   #view = new DataView(this.#bytes.buffer)
   #repeats = new Uint8Array(128)
+  /** Any copy of the span has status ERROR: a late copy must not take an error back. */
+  #failed = new Uint8Array(128)
   /** Start of each span in milliseconds, good for comparing alone. */
   #startMs = new Float64Array(128)
   #buckets = new Int32Array(64)
@@ -46,7 +48,7 @@ export class SpanTable {
     let isShownFatal = false
     const last = this.#lastAttempts()
     for (let at = 0; at < this.count; at++) {
-      if (!this.#isError(at)) continue
+      if (this.#failed[at] === 0 || this.#repeats[at] === 1) continue
       const isFatal =
         last.get(this.#opHash(at)) === at || (root !== null && this.#spanId(at) === root.spanId)
       if (isFatal) count++
@@ -77,6 +79,10 @@ export class SpanTable {
   }
 
   #markRepeats(): void {
+    for (let at = 0; at < this.count; at++) {
+      const flags = this.#view.getUint32(at * spanBlockBytes + blockAt.flags, true)
+      this.#failed[at] = (flags & blockFlag.error) === 0 ? 0 : 1
+    }
     this.#repeats.fill(0, 0, this.count)
     if (this.count > pairwiseMax) this.#markRepeatsHashed()
     else this.#markRepeatsPairwise()
@@ -88,7 +94,7 @@ export class SpanTable {
       const low = this.#low(at)
       for (let before = 0; before < at; before++) {
         if (this.#is(before, high, low)) {
-          this.#repeats[at] = 1
+          this.#repeat(at, before)
           break
         }
       }
@@ -112,7 +118,7 @@ export class SpanTable {
           break
         }
         if (this.#is(held, high, low)) {
-          this.#repeats[at] = 1
+          this.#repeat(at, held)
           break
         }
         bucket = (bucket + 1) & (size - 1)
@@ -136,7 +142,7 @@ export class SpanTable {
       this.inputTokens += view.getUint32(start + blockAt.inputTokens, true)
       this.outputTokens += view.getUint32(start + blockAt.outputTokens, true)
       this.costUsd += view.getFloat64(start + blockAt.costUsd, true)
-      if ((view.getUint32(start + blockAt.flags, true) & blockFlag.error) !== 0) this.errors++
+      this.errors += this.#failed[at] as number
     }
   }
 
@@ -166,11 +172,12 @@ export class SpanTable {
     startMs.set(this.#startMs)
     this.#startMs = startMs
     this.#repeats = new Uint8Array(spans * 2)
+    this.#failed = new Uint8Array(spans * 2)
   }
 
-  #isError(at: number): boolean {
-    const flags = this.#view.getUint32(at * spanBlockBytes + blockAt.flags, true)
-    return (flags & blockFlag.error) !== 0 && this.#repeats[at] === 0
+  #repeat(at: number, of: number): void {
+    this.#repeats[at] = 1
+    if (this.#failed[at] === 1) this.#failed[of] = 1
   }
 
   #is(at: number, high: number, low: number): boolean {
