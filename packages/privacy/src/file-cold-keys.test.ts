@@ -3,8 +3,10 @@ import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { coldKeysContract } from './cold-keys.contract.ts'
 import { FileColdKeys, keyNameLengthMax } from './file-cold-keys.ts'
 import { coldKeyBytes } from './hash.ts'
+import { MemoryColdKeys } from './memory-cold-keys.ts'
 
 const made: string[] = []
 
@@ -17,6 +19,9 @@ async function newFolder(): Promise<string> {
 afterEach(async () => {
   for (const folder of made.splice(0)) await rm(folder, { recursive: true })
 })
+
+coldKeysContract('memory', async () => new MemoryColdKeys(randomBytes))
+coldKeysContract('file', async () => new FileColdKeys(await newFolder(), randomBytes))
 
 test('a key is made once, readable by its owner alone, and found again', async () => {
   const folder = await newFolder()

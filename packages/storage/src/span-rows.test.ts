@@ -1,5 +1,5 @@
-import { type AnyValue, decodeTraces, encodeTraces, type Span } from '@winnow/otlp'
-import { ColdHasher, levelOf } from '@winnow/privacy'
+import { type AnyValue, decodeTraces, encodeTraces, genAiNames, type Span } from '@winnow/otlp'
+import { ColdHasher, levelOf, levelTable } from '@winnow/privacy'
 import { expect, test } from 'vitest'
 import { coldRow, coldRows } from './cold-rows.ts'
 import { clearBytesMax, clearListMax, hiddenName, traceStateLengthMax } from './level-json.ts'
@@ -278,6 +278,24 @@ test('no structured string of any row is left in its cold row', () => {
         if (levelOf(key) !== 'structured' || value.stringValue === undefined) continue
         expect(Object.values(cold[n] ?? {}).join(' '), key).not.toContain(value.stringValue)
       }
+    }
+  }
+})
+
+test('what is promoted to a column comes from structural keys alone, or is a number', () => {
+  const promoted = ['operation', 'provider', 'requestModel', 'responseModel', 'toolName'] as const
+  const experiment = ['experimentId', 'experimentVariant', 'flagKey', 'flagVariant'] as const
+  for (const meaning of [...promoted, ...experiment]) {
+    for (const key of genAiNames[meaning]) expect(levelOf(key), key).toBe('structural')
+  }
+})
+
+test('every name that the GenAI view knows stands in the table of levels', () => {
+  const listed = new Set(levelTable().map(row => row.pattern))
+  for (const keys of Object.values(genAiNames)) {
+    for (const key of keys) {
+      const pattern = key.replace(/(?<=\.)\d+(?=\.|$)/g, 'N')
+      expect(listed, key).toContain(pattern)
     }
   }
 })

@@ -1,5 +1,4 @@
 import { PipelineError } from '@winnow/runtime'
-import { compareUtf8 } from '../blob-key.ts'
 import type { BlobInfo, BlobStore } from '../blob-store.ts'
 import { compareSpans } from '../memory-hot-store.ts'
 import { spanColumns } from '../span-columns.ts'
@@ -202,7 +201,7 @@ function byTrace<Row extends TraceKeyed>(rows: readonly Row[]): Row[][] {
     if (trace === undefined) traces.set(head, [row])
     else trace.push(row)
   }
-  return [...traces].sort(([a], [b]) => compareUtf8(a, b)).map(([, trace]) => trace)
+  return [...traces].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, trace]) => trace)
 }
 
 function adopt(key: string, ours: SegmentMetadata, there: SegmentMetadata): WrittenSegment {
