@@ -45,3 +45,16 @@ test('a closed bus wakes its readers and refuses to append', async () => {
   const late = bus.append('t', 0, [{ value: Buffer.from('a') }])
   await expect(late).rejects.toMatchObject({ code: 'BUS_UNAVAILABLE' })
 })
+
+test('a record given as Buffers is a copy, whatever becomes of them', async () => {
+  const spec = { name: 't', partitions: 1, retentionMs: 0, keyed: false }
+  const bus = new MemoryBus([spec], new ManualClock())
+  const value = Buffer.from('value')
+  const header = Buffer.from('header')
+  await bus.append(spec.name, 0, [{ value, header }])
+  value.fill(0)
+  header.fill(0)
+  const record = await bus.fetch(spec.name, 0, 0)
+  expect(Buffer.from(record.value).toString()).toBe('value')
+  expect(Buffer.from(record.header ?? []).toString()).toBe('header')
+})

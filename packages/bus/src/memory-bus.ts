@@ -185,9 +185,10 @@ function copied(record: NewRecord, offset: number, appendedAtMs: number): BusRec
   return {
     offset,
     appendedAtMs,
-    value: record.value.slice(),
-    ...(record.key && { key: record.key.slice() }),
-    ...(record.header && { header: record.header.slice() }),
+    // Never `slice`: of a Buffer it is a view, and the caller may use the bytes again.
+    value: new Uint8Array(record.value),
+    ...(record.key && { key: new Uint8Array(record.key) }),
+    ...(record.header && { header: new Uint8Array(record.header) }),
   }
 }
 
