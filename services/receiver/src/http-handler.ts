@@ -195,12 +195,14 @@ function send(edge: Edge, request: HttpRequest, response: HttpResponse, answer: 
   const { status, headers, body } = answer
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   const isHttp2 = request instanceof Http2ServerRequest
-  response.writeHead(status, {
+  // Node's HTTP/2 response has the same methods; only their overloads do not unite.
+  const target = response as ServerResponse
+  target.writeHead(status, {
     ...headers,
     ...(status !== 204 && { 'content-length': String(length) }),
     ...(edge.isStopping() && !isHttp2 && { connection: 'close' }),
   })
-  response.end(body)
+  target.end(body)
   if (!request.complete) discardRest(edge, request)
 }
 

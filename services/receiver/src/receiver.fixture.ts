@@ -1,6 +1,6 @@
 import { type Bus, type BusRecord, MemoryBus, topicSpecs } from '@winnow/bus'
 import { decodeTenantRuns, type Evidence } from '@winnow/model'
-import { decodeTraces, type Span } from '@winnow/otlp'
+import { decodeTraces, encodeTraces, type Span, tracesFromJson } from '@winnow/otlp'
 import { type ApiKeys, Health, ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { receiverConfigSchema } from './config.ts'
 import { createReceiver, type Receiver } from './receiver.ts'
@@ -101,4 +101,47 @@ export async function startReceiver(
   await receiver.start()
   const url = `http://${receiver.httpAddress}`
   return { receiver, bus, clock, metrics, health, url, grpc: receiver.grpcAddress }
+}
+
+export const media = { protobuf: 'application/x-protobuf', json: 'application/json' } as const
+
+/** POSTs to the HTTP port; a string body is JSON unless the headers say otherwise. */
+export function post(
+  to: Started,
+  path: string,
+  body: string | Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  const type = typeof body === 'string' ? media.json : media.protobuf
+  return fetch(`${to.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': type, ...headers },
+    body: typeof body === 'string' ? body : new Uint8Array(body),
+  })
+}
+
+const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0')
+
+/** A valid span in OTLP/JSON; the number makes its ids. */
+export function spanJson(n: number, fields: Readonly<Record<string, unknown>> = {}) {
+  return {
+    traceId: hex(0x4bf9_2f00 + n, 32),
+    spanId: hex(0x1000 + n, 16),
+    name: `span ${n}`,
+    kind: 1,
+    startTimeUnixNano: `${nowMs - 1000}000000`,
+    endTimeUnixNano: `${nowMs}000000`,
+    ...fields,
+  }
+}
+
+/** A request of these spans under one resource. */
+export function requestJson(...spans: readonly object[]): string {
+  const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'refund-bot' } }] }
+  return JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans }] }] })
+}
+
+/** The same as protobuf. Spans that OTLP/JSON refuses are not in it. */
+export function requestProto(...spans: readonly object[]): Buffer {
+  return Buffer.from(encodeTraces(tracesFromJson(requestJson(...spans)).data))
 }
