@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Bus } from '@winnow/bus'
+import { type Component, isRetryable, type Metrics } from '@winnow/runtime'
+
+/** Every group of the pipeline with the topic it folds. */
+const GROUPS = {
+  assembler: 'spans',
+  sampler: 'evidence',
+  'writer-hot': 'decisions',
+  'writer-segments': 'decisions',
+} as const
+
+/** The hot store this far behind its log refuses new spans in one process: overload would feed itself. */
+export const writerLagMaxMs = 30_000
+
+const MEASURE_EVERY_MS = 1000
+
+/** How far every group is behind, for `/metrics`, and for admission in one process. */
+export class BusLag implements Component {
+  readonly #bus: Bus
+  readonly #topics: Readonly<Record<'spans' | 'evidence' | 'decisions', string>>
+  readonly #metrics: Metrics
+  readonly #stop = new AbortController()
+  #loop: Promise<void> | undefined
+  #writerLagMs = 0
+
+  constructor(
+    bus: Bus,
+    topics: Readonly<Record<'spans' | 'evidence' | 'decisions', string>>,
+    metrics: Metrics,
+  ) {
+    this.#bus = bus
+    this.#topics = topics
+    this.#metrics = metrics
+  }
+
+  /** The hot writer's lag as a fraction of {@link writerLagMaxMs}. */
+  get writerFraction(): number {
+    return this.#writerLagMs / writerLagMaxMs
+  }
+
+  async start(): Promise<void> {
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#loop
+  }
+
+  async measure(): Promise<void> {
+    for (const [group, topic] of Object.entries(GROUPS)) {
+      const { records, ageMs } = await this.#of(group, this.#topics[topic])
+      this.#metrics.busLagRecords.set({ group }, records)
+      this.#metrics.busLagSeconds.set({ group }, ageMs / 1000)
+    }
+  }
+
+  async #run(): Promise<void> {
+    const signal = this.#stop.signal
+    while (!signal.aborted) {
+      try {
+        this.#writerLagMs = (await this.#of('writer-hot', this.#topics.decisions)).ageMs
+      } catch (error) {
+        // Whoever appends meets the same outage and answers for it; here it only leaves the last figure.
+        if (!isRetryable(error)) throw error
+      }
+      await sleep(MEASURE_EVERY_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  /** `ageMs`: between the newest record and the oldest that is not committed, so that silence is no lag. */
+  async #of(group: string, topic: string): Promise<{ records: number; ageMs: number }> {
+    const count = await this.#bus.partitionCount(topic)
+    let records = 0
+    let ageMs = 0
+    for (let partition = 0; partition < count; partition++) {
+      const { first, end } = await this.#bus.bounds(topic, partition)
+      const committed = await this.#bus.committed(topic, group, partition)
+      const from = Math.max(committed?.offset ?? first, first)
+      if (end <= from) continue
+      records += end - from
+      const { records: oldest } = await this.#bus.read(topic, partition, from, 1, 0)
+      const newest = await this.#bus.fetch(topic, partition, end - 1)
+      ageMs = Math.max(
+        ageMs,
+        newest.appendedAtMs - (oldest[0]?.appendedAtMs ?? newest.appendedAtMs),
+      )
+    }
+    return { records, ageMs }
+  }
+}

@@ -1,0 +1,267 @@
+import { readFileSync } from 'node:fs'
+import process from 'node:process'
+import type { Why } from '@winnow/query'
+import type { Command } from 'commander'
+import { CommandEnd, exitCode } from '../exit-codes.ts'
+import type { WaterfallSpan } from '../render/waterfall.ts'
+import { type ApiAnswer, type ClientOptions, callApi, defaultUrl, errorText } from './api-client.ts'
+
+interface Options extends ClientOptions {
+  readonly json?: boolean
+}
+
+/** The commands that ask a running Winnow. Renderers are imported late: `why` has to start at once. */
+export function registerClientCommands(program: Command): void {
+  client(
+    program,
+    'why <trace-id>',
+    'why a trace was kept or dropped',
+    `
+Examples:
+  $ winnow why 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f
+  $ winnow why 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f --json | jq .rules`,
+  ).action(showWhy)
+  client(
+    program,
+    'trace <trace-id>',
+    'a kept trace as a waterfall',
+    `
+Examples:
+  $ winnow trace 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f
+  $ winnow trace 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f --json --format otlp > trace.json`,
+  )
+    .option('--format <format>', 'with --json: otlp for OTLP/JSON')
+    .action(showTrace)
+  client(
+    program,
+    'search',
+    'list traces',
+    `
+Examples:
+  $ winnow search --rule citation-failed --since 1h
+  $ winnow search --state dropped --service refund-bot --limit 10 --json`,
+  )
+    .option('--state <state>', 'kept (default), dropped, expired or awaiting')
+    .option('--rule <name>', 'matched by this rule')
+    .option('--service <name>', 'whose root is of this service')
+    .option('--variant <name>', 'of this experiment variant')
+    .option('--since <time>', 'decided since: RFC 3339, or 15m, 24h, 7d')
+    .option('--until <time>', 'decided before')
+    .option('--min-duration-ms <ms>', 'whose root took at least this')
+    .option('--limit <count>', 'at most so many (default 50)')
+    .option('--cursor <cursor>', 'the page after this one')
+    .action(showSearch)
+  client(
+    program,
+    'sampling',
+    'how many were kept and dropped, by rule and service',
+    `
+Examples:
+  $ winnow sampling --since 1h`,
+  )
+    .option('--since <time>', 'decided since: RFC 3339, or 15m, 24h, 7d')
+    .action(showSampling)
+  client(
+    program,
+    'evaluate <trace-id> <name=value...>',
+    'report an outcome of a trace',
+    `
+A number is a score, true or false a verdict, anything else a label.
+
+Examples:
+  $ winnow evaluate 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f csat=2
+  $ winnow evaluate 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f judge=fail citation=false --source reviewer`,
+  )
+    .option('--source <who>', 'who says so')
+    .option('--comment <text>', 'free text; content, never a fact')
+    .action(evaluate)
+  client(
+    program,
+    'rescue <trace-id>',
+    'keep a dropped trace while its bytes can be read',
+    `
+Examples:
+  $ winnow rescue 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f --reason "customer escalation"`,
+  )
+    .requiredOption('--reason <text>', 'why; it stays with the decision')
+    .action(rescue)
+  registerPolicyCheck(program)
+}
+
+function client(program: Command, usage: string, description: string, help: string): Command {
+  return program
+    .command(usage)
+    .description(description)
+    .option('--url <url>', 'where the API is', defaultUrl)
+    .option('--key <key>', 'API key, where keys are configured')
+    .option('--json', 'the answer of the API as it is')
+    .addHelpText('after', help)
+}
+
+async function showWhy(id: string, options: Options): Promise<void> {
+  const answer = await callApi(options, 'GET', `/api/v1/traces/${encodeURIComponent(id)}/why`)
+  const why = expected<Why>(answer)
+  if (options.json) print(JSON.stringify(why))
+  else {
+    const { whyText } = await import('../render/why-text.ts')
+    print(whyText(why, process.stdout.isTTY).trimEnd())
+  }
+  if (why.state === 'unknown') throw new CommandEnd(exitCode.no, '')
+}
+
+async function showTrace(id: string, options: Options & { format?: string }): Promise<void> {
+  const query = options.format === undefined ? '' : `?format=${encodeURIComponent(options.format)}`
+  const path = `/api/v1/traces/${encodeURIComponent(id)}${query}`
+  const answer = await callApi(options, 'GET', path)
+  if (answer.status === 404 && options.json) print(JSON.stringify(answer.body))
+  const trace = expected<{ why: Why; spans: readonly WaterfallSpan[] }>(answer)
+  if (options.json) {
+    print(JSON.stringify(trace))
+    return
+  }
+  const { waterfall } = await import('../render/waterfall.ts')
+  const { whyText } = await import('../render/why-text.ts')
+  const [headline, , sentence] = whyText(trace.why, process.stdout.isTTY).split('\n')
+  print(
+    `${headline}\n${sentence}\n\n${waterfall(trace.spans, process.stdout.columns ?? 120).trimEnd()}`,
+  )
+}
+
+async function showSearch(options: Options & Record<string, string | undefined>): Promise<void> {
+  const names = [
+    'state',
+    'rule',
+    'service',
+    'variant',
+    'since',
+    'until',
+    'minDurationMs',
+    'limit',
+    'cursor',
+  ]
+  const query = new URLSearchParams()
+  for (const name of names) {
+    const value = options[name]
+    if (value !== undefined) query.set(name, value)
+  }
+  const page = expected<{
+    traces: readonly {
+      traceId: string
+      primary: string
+      service: string | null
+      operation: string | null
+      durationMs: number | null
+      decidedAt: string
+    }[]
+    tiersSearched: readonly string[]
+    cursor?: string
+  }>(await callApi(options, 'GET', `/api/v1/search?${query}`))
+  if (options.json) print(JSON.stringify(page))
+  else {
+    for (const trace of page.traces) {
+      const took = trace.durationMs === null ? '' : `${Math.round(trace.durationMs)} ms`
+      print(
+        `${trace.decidedAt}  ${trace.traceId}  ${trace.primary.padEnd(16)} ${took.padStart(9)}  ${trace.service ?? ''} ${trace.operation ?? ''}`,
+      )
+    }
+    print(
+      `${page.traces.length} traces; searched: ${page.tiersSearched.join(', ')}${page.cursor === undefined ? '' : `; more: --cursor ${page.cursor}`}`,
+    )
+  }
+  if (page.traces.length === 0) throw new CommandEnd(exitCode.no, '')
+}
+
+async function showSampling(options: Options & { since?: string }): Promise<void> {
+  const query = options.since === undefined ? '' : `?since=${encodeURIComponent(options.since)}`
+  const report = expected<import('@winnow/query').SamplingReport>(
+    await callApi(options, 'GET', `/api/v1/sampling${query}`),
+  )
+  if (options.json) print(JSON.stringify(report))
+  else {
+    const { samplingText } = await import('../render/sampling-text.ts')
+    print(samplingText(report).trimEnd())
+  }
+}
+
+async function evaluate(
+  traceId: string,
+  pairs: readonly string[],
+  options: Options & { source?: string; comment?: string },
+): Promise<void> {
+  const { source, comment } = options
+  const body = pairs.map(pair => ({
+    traceId,
+    ...parseOutcome(pair),
+    ...(source !== undefined && { source }),
+    ...(comment !== undefined && { comment }),
+  }))
+  const answer = expected<{ evaluations: readonly { id: string; state: string }[] }>(
+    await callApi(options, 'POST', '/api/v1/evaluations', body),
+  )
+  if (options.json) print(JSON.stringify(answer))
+  else for (const { id, state } of answer.evaluations) print(`${state} ${id}`)
+}
+
+/** `csat=2` is a score, `citation=false` a verdict, `judge=fail` a label. */
+export function parseOutcome(pair: string): Readonly<Record<string, string | number | boolean>> {
+  const at = pair.indexOf('=')
+  const name = pair.slice(0, Math.max(at, 0))
+  const value = pair.slice(at + 1)
+  if (name === '' || value === '') {
+    throw new CommandEnd(exitCode.usage, `"${pair}" is not NAME=VALUE, as csat=2 or judge=fail`)
+  }
+  if (value === 'true' || value === 'false') return { name, passed: value === 'true' }
+  return Number.isFinite(Number(value)) ? { name, score: Number(value) } : { name, label: value }
+}
+
+async function rescue(id: string, options: Options & { reason: string }): Promise<void> {
+  const path = `/api/v1/traces/${encodeURIComponent(id)}/rescue`
+  const answer = expected<{ state: string }>(
+    await callApi(options, 'POST', path, { reason: options.reason }),
+  )
+  print(
+    options.json
+      ? JSON.stringify(answer)
+      : `${answer.state}: winnow why ${id} shows what became of it`,
+  )
+}
+
+function registerPolicyCheck(program: Command): void {
+  program
+    .command('policy')
+    .description('work with policy files')
+    .command('check <file>')
+    .description('say every mistake of a policy file')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  $ winnow policy check policy.yaml')
+    .action(async (file: string, options: { json?: boolean }) => {
+      const { checkPolicy } = await import('@winnow/sampler')
+      const result = checkPolicy(readText(file))
+      if (options.json) print(JSON.stringify(result))
+      else if (result.ok)
+        print(
+          `${file} is a policy: version ${result.policy.version}, ${result.policy.rules.length} rules`,
+        )
+      else for (const mistake of result.mistakes) print(`${file}: ${mistake}`)
+      if (!result.ok) throw new CommandEnd(exitCode.no, '')
+    })
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new CommandEnd(exitCode.usage, `cannot read ${file}: ${(cause as Error).message}`)
+  }
+}
+
+/** The body of a good answer; any other ends the command: 1 for not found, 2 for a wrong request. */
+function expected<T>(answer: ApiAnswer): T {
+  if (answer.status < 400) return answer.body as T
+  const missing = answer.status === 404 || answer.status === 409 || answer.status === 410
+  throw new CommandEnd(missing ? exitCode.no : exitCode.usage, errorText(answer.body))
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import type { Bus, KafkaBusOptions, TopicSpec } from '@winnow/bus'
+import { type Log, PipelineError, systemClock } from '@winnow/runtime'
+import type { Config } from './program-config.ts'
+
+/** The bus of the configuration. kafkajs is loaded only when it is asked for. */
+export async function openBus(
+  config: Config,
+  specs: Readonly<Record<'spans', TopicSpec>> & Readonly<Record<string, TopicSpec>>,
+  log: Log,
+): Promise<Bus> {
+  const { FileBus, KafkaBus } = await import('@winnow/bus')
+  const onEvent = (event: object & { readonly kind: string }): void => {
+    if (event.kind === 'joined' || event.kind === 'expired')
+      log.info(`bus.${event.kind}`, fields(event))
+    else log.warn(`bus.${event.kind}`, fields(event))
+  }
+  if (config.bus === 'file') {
+    return FileBus.open({
+      folder: join(config.data, 'bus'),
+      specs: Object.values(specs),
+      clock: systemClock,
+      limits: { freeBytesMin: config.file.freeMin },
+      topicLimits: { [specs.spans.name]: { ringBytes: config.file.ring } },
+      onEvent,
+    })
+  }
+  return KafkaBus.open({
+    brokers: config.bus.slice('kafka://'.length).split(','),
+    clientId: `winnow-${hostname()}-${process.pid}`,
+    specs: Object.values(specs),
+    ...(config.topics.replication !== undefined && { replication: config.topics.replication }),
+    ...security(config.kafka),
+    onEvent,
+  })
+}
+
+function security(kafka: Config['kafka']): Pick<KafkaBusOptions, 'tls' | 'sasl'> {
+  const { caFile, certFile, keyFile, saslMechanism, saslUsername, saslPassword } = kafka
+  const files = {
+    ...(caFile !== undefined && { ca: readText('kafka.caFile', caFile) }),
+    ...(certFile !== undefined && { cert: readText('kafka.certFile', certFile) }),
+    ...(keyFile !== undefined && { key: readText('kafka.keyFile', keyFile) }),
+  }
+  return {
+    ...(kafka.tls && { tls: Object.keys(files).length > 0 ? files : true }),
+    ...(saslMechanism !== undefined && {
+      sasl: {
+        mechanism: saslMechanism,
+        username: saslUsername ?? '',
+        password: saslPassword ?? '',
+      },
+    }),
+  }
+}
+
+function readText(key: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new PipelineError('CONFIG_INVALID', `${key}: cannot read ${path}`, { cause })
+  }
+}
+
+/** Numbers, names and flags of an event; an error by its message alone. */
+function fields(event: object): Record<string, string | number | boolean> {
+  const plain = Object.entries(event).flatMap(([name, value]) => {
+    if (name === 'kind') return []
+    if (value instanceof Error) return [[name, value.message]]
+    return ['string', 'number', 'boolean'].includes(typeof value) ? [[name, value]] : []
+  })
+  return Object.fromEntries(plain)
+}

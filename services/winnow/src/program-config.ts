@@ -1,0 +1,121 @@
+import { assemblerConfigSchema } from '@winnow/assembler'
+import { queryConfigSchema } from '@winnow/query'
+import { receiverConfigSchema } from '@winnow/receiver'
+import { addressKey, bytesKey, durationKey, readConfig } from '@winnow/runtime'
+import { samplerConfigSchema } from '@winnow/sampler'
+import { writerConfigSchema } from '@winnow/writer'
+import { z } from 'zod'
+
+const sha256Key = z.string().regex(/^[0-9a-f]{64}$/, {
+  error: 'is the SHA-256 of a key in 64 lower-case hex digits: printf %s KEY | sha256sum',
+})
+
+/** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */
+export const configSchema = z.strictObject({
+  v: z.literal(1).default(1),
+  /** The folder of everything that is kept on this machine. */
+  data: z.string().min(1).default('./data'),
+  /** `file`, or `kafka://HOST:PORT[,HOST:PORT…]`. */
+  bus: z
+    .string()
+    .regex(/^(file|kafka:\/\/[^/]+)$/, { error: 'use file, or kafka://HOST:PORT[,HOST:PORT…]' })
+    .default('file'),
+  topics: z
+    .strictObject({
+      prefix: z
+        .string()
+        .regex(/^[a-zA-Z0-9._-]{1,100}$/)
+        .default('winnow'),
+      generation: z.int().min(1).default(1),
+      partitions: z.int().min(1).max(1024).default(12),
+      /** Copies of every partition of a topic that is made; absent: three, or one a broker if fewer. */
+      replication: z.int().min(1).max(10).optional(),
+    })
+    .prefault({}),
+  retention: z
+    .strictObject({
+      spans: durationKey('24h'),
+      evidence: durationKey('24h'),
+      decisions: durationKey('96h'),
+    })
+    .prefault({}),
+  kafka: z
+    .strictObject({
+      tls: z.boolean().default(false),
+      caFile: z.string().optional(),
+      certFile: z.string().optional(),
+      keyFile: z.string().optional(),
+      saslMechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
+      saslUsername: z.string().optional(),
+      saslPassword: z.string().optional(),
+    })
+    .prefault({}),
+  file: z
+    .strictObject({
+      /** Appends are refused while the disk has less than this. */
+      freeMin: bytesKey('512MiB'),
+      /** Memory for the tail of `spans`, from which the assembler and the writer read. */
+      ring: bytesKey('64MiB'),
+    })
+    .prefault({}),
+  /** SHA-256 of a key to its tenant. Without it every credential is ignored, and the tenant is `default`. */
+  keys: z.record(sha256Key, z.string().min(1).max(64)).optional(),
+  /** A policy file; without it the default policy decides. */
+  policy: z.string().optional(),
+  otlpGrpc: addressKey('127.0.0.1:4317'),
+  otlpHttp: addressKey('127.0.0.1:4318'),
+  api: addressKey('127.0.0.1:4300'),
+  metrics: addressKey('127.0.0.1:9464'),
+  receiver: receiverConfigSchema,
+  assembler: assemblerConfigSchema,
+  /** `retention.spans` is its `spansRetention`: one truth. */
+  sampler: samplerConfigSchema.omit({ spansRetention: true }).prefault({}),
+  writer: writerConfigSchema,
+  query: queryConfigSchema,
+})
+
+export type Config = z.infer<typeof configSchema>
+
+/** Every key that a `WINNOW_…` variable may set: the leaves of the schema, `keys` apart. */
+export function configKeys(): string[] {
+  return leaves(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), '')
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, unknown>>
+}
+
+function leaves(schema: unknown, path: string): string[] {
+  const { properties } = schema as JsonSchema
+  if (properties === undefined) return path === '' || path === 'keys' ? [] : [path]
+  return Object.entries(properties).flatMap(([name, child]) =>
+    leaves(child, path === '' ? name : `${path}.${name}`),
+  )
+}
+
+/** Reads the file, the variables and the options of the command line, in rising precedence. */
+export function loadConfig(source: {
+  readonly file?: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly options: Readonly<Record<string, string | undefined>>
+  readonly readFile: (path: string) => string
+}): Config {
+  const text = source.file === undefined ? undefined : source.readFile(source.file)
+  const flags = Object.entries(source.options).filter(([, value]) => value !== undefined)
+  // An option is the variable of the same key: one way in, one precedence.
+  const env = {
+    ...source.env,
+    ...Object.fromEntries(flags.map(([k, v]) => [optionVariable(k), v])),
+  }
+  return readConfig(configSchema, {
+    keys: configKeys(),
+    env,
+    readFile: source.readFile,
+    ...(text !== undefined && { text }),
+    ...(source.file !== undefined && { source: source.file }),
+  })
+}
+
+function optionVariable(option: string): string {
+  return `WINNOW_${option.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}`
+}

@@ -1,0 +1,135 @@
+import type { RuleAnswer } from '@winnow/model'
+import type { Why } from '@winnow/query'
+
+/** `why` as sentences. Pure; `color` wraps marks in ANSI colours. */
+export function whyText(why: Why, color: boolean): string {
+  const lines = [headline(why, color), '', sentence(why)]
+  if (why.rules.length > 0) {
+    lines.push(
+      '',
+      `Every rule of policy ${why.policyVersion}:`,
+      ...why.rules.map(rule => ruleLine(rule, color)),
+    )
+  }
+  if (why.evaluations.length > 0) {
+    lines.push('', 'Evaluations:', ...why.evaluations.map(evaluationLine))
+  }
+  for (const request of why.requests) lines.push(`Asked for: ${request.reason}`)
+  const facts = factLines(why)
+  if (facts.length > 0) lines.push('', ...facts)
+  return `${lines.join('\n')}\n`
+}
+
+const STATE_COLORS = { kept: 32, dropped: 33, expired: 31, pending: 36, awaiting: 36, unknown: 31 }
+
+function headline(why: Why, color: boolean): string {
+  const state = why.state.toUpperCase()
+  const shown = color ? `\u001b[1;${STATE_COLORS[why.state]}m${state}\u001b[0m` : state
+  const what = [why.service, why.operation].filter(Boolean).join(' · ')
+  return `${shown}  ${why.traceId}${what === '' ? '' : `  ${what}`}`
+}
+
+function sentence(why: Why): string {
+  const reasons = joined(decisive(why).map(reason))
+  switch (why.state) {
+    case 'kept':
+      return `Kept because ${reasons}.`
+    case 'dropped':
+      return `Dropped: no rule asked for it, and it is not among the ${percent(why.probability)} of ordinary traces. Its bytes can be read until ${why.bytesReadableUntil}, so it can still be rescued.`
+    case 'expired':
+      return why.verdict === 'keep'
+        ? `It should be kept because ${reasons}, but its bytes had left the bus by then.`
+        : 'Dropped, and its bytes have left the bus since.'
+    case 'pending':
+      return `Still open: ${why.spanCount ?? 'some'} spans so far, not decided yet.`
+    case 'awaiting':
+      return 'Only evaluations came so far; it is decided again when its spans come.'
+    case 'unknown':
+      return 'Nothing of it has been seen under this tenant: no span and no evaluation.'
+  }
+}
+
+/** The rules that kept it: one that matches everything is only a reason where it is the first. */
+function decisive(why: Why): readonly RuleAnswer[] {
+  return why.rules.filter(
+    rule => rule.matched && (rule.probability >= 1 || rule.name === why.primary),
+  )
+}
+
+/** A matched rule in words. Rules of a user's own policy are named with what they compared. */
+function reason(rule: RuleAnswer): string {
+  const detail = rule.detail ?? {}
+  const span = rule.spanId === undefined ? '' : ` (span ${rule.spanId})`
+  switch (rule.name) {
+    case 'span-error':
+      return `a span ended in an error${span}`
+    case 'judge-failed':
+      return `the judge failed it: ${rule.value}${span}`
+    case 'citation-failed':
+      return `the citation check failed${span}: ${detail.supported ?? '?'} of ${detail.extracted ?? '?'} claims supported, ${detail.unsupported ?? 0} unsupported`
+    case 'low-csat':
+      return `CSAT ${rule.value} ≤ ${rule.threshold}${span}`
+    case 'outcome-failed':
+      return `${detail.outcome ?? 'an outcome'} is false${span}`
+    case 'slow':
+      return `it took ${round(Number(rule.value))} ms, above the p99 of ${round(Number(rule.threshold))} ms${span}`
+    case 'active-variant':
+      return `variant ${rule.value} is under investigation`
+    case 'ordinary':
+      return `it is among the ${percent(rule.probability)} of ordinary traces`
+    default:
+      return `${rule.name} matched${rule.value === undefined ? '' : ` at ${rule.value}`}${span}`
+  }
+}
+
+function ruleLine(rule: RuleAnswer, color: boolean): string {
+  const mark = rule.matched ? '✓' : '·'
+  const shown = rule.matched && color ? `\u001b[32m${mark}\u001b[0m` : mark
+  const value = rule.value === undefined ? '' : String(rule.value)
+  const compared = rule.threshold === undefined ? value : `${value} against ${rule.threshold}`
+  const details = Object.entries(rule.detail ?? {}).map(([name, part]) => `${name} ${part}`)
+  const rest = [compared, ...details].filter(text => text !== '').join(', ')
+  const span = rule.spanId === undefined ? '' : `  span ${rule.spanId}`
+  return `  ${shown} ${rule.name.padEnd(16)} ${rest}${span}`.trimEnd()
+}
+
+function evaluationLine(one: Why['evaluations'][number]): string {
+  const said = [one.score, one.label, one.passed === undefined ? undefined : `passed ${one.passed}`]
+  const text = said.filter(part => part !== undefined).join(', ')
+  const source = one.source === undefined ? '' : ` by ${one.source}`
+  return `  ${one.name} ${text}${source}: ${one.state}`
+}
+
+function factLines(why: Why): string[] {
+  const lines: string[] = []
+  if (why.decidedAt !== null) {
+    lines.push(
+      `Revision ${why.revision}, decided ${why.decidedAt} (${why.cause}); closed because ${why.closeReason ?? 'no span came yet'}.`,
+    )
+  }
+  if (why.spanCount !== null && why.complete !== null) {
+    const missing = why.missingParents ?? 0
+    lines.push(
+      `${why.spanCount} spans, ${why.complete ? 'complete' : `${missing} parents missing`}; ${why.durationMs === null ? 'no root' : `${round(why.durationMs)} ms`}.`,
+    )
+  }
+  if (why.verdict === 'keep') {
+    lines.push(
+      `Stands for ${round(why.adjustedCount ?? 1)} trace(s) of stratum ${why.stratum}, th ${why.th}.`,
+    )
+  }
+  return lines
+}
+
+function joined(parts: readonly string[]): string {
+  if (parts.length < 2) return parts[0] ?? 'a rule asked for it'
+  return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`
+}
+
+function percent(probability: number | null): string {
+  return `${round((probability ?? 0) * 100)} %`
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000
+}

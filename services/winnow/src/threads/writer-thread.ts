@@ -1,0 +1,25 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { ColdHashers, FileColdKeys } from '@winnow/privacy'
+import { systemClock } from '@winnow/runtime'
+import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
+import { Writer } from '@winnow/writer'
+import { runStage } from './run-stage.ts'
+
+runStage(async context => {
+  const { config, topics, bus, log, metrics } = context
+  const hot = new SqliteHotStore(join(config.data, 'hot'))
+  const blobs = await FileBlobStore.open(join(config.data, 'blobs'))
+  const writer = new Writer({
+    bus,
+    topics,
+    hot,
+    blobs,
+    hashers: new ColdHashers(new FileColdKeys(join(config.data, 'keys', 'cold'), randomBytes)),
+    config: config.writer,
+    clock: systemClock,
+    log,
+    metrics,
+  })
+  return { component: writer, failed: writer.failed, close: () => hot.close() }
+})

@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { OtlpClient, trace48f, trace48fId, trace48fTwin, trace48fTwinId } from '@winnow/testing'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type RunningWinnow, startWinnow, winnow } from './support/winnow-process.ts'
+
+let running: RunningWinnow
+let folder: string
+let url: string[]
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'winnow-cli-'))
+  running = await startWinnow()
+  url = ['--url', `http://${running.api}`]
+  const client = new OtlpClient({ transport: 'grpc', address: running.otlpGrpc })
+  await client.sendTraces(trace48f({ startMs: Date.now() }))
+  await client.sendTraces(trace48fTwin({ startMs: Date.now() }))
+  client.close()
+  await expect
+    .poll(async () => (await winnow(['trace', trace48fId, ...url])).code, {
+      timeout: 30_000,
+      interval: 500,
+    })
+    .toBe(0)
+})
+
+afterAll(async () => {
+  await running.stop()
+  running.clean()
+  rmSync(folder, { recursive: true })
+})
+
+test('why reads as sentences, and with --json as the API says it', async () => {
+  const { code, stdout } = await winnow(['why', trace48fId, ...url])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(
+    /^KEPT {2}48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f {2}refund-bot · refund_chat\.turn/,
+  )
+  expect(stdout).toContain('1 of 2 claims supported, 1 unsupported')
+  expect(stdout).toContain('CSAT 2 ≤ 2')
+  expect(stdout).toContain('outcome.policy_correct is false')
+  const json = JSON.parse((await winnow(['why', trace48fId, '--json', ...url])).stdout)
+  expect(json).toMatchObject({ state: 'kept', primary: 'citation-failed' })
+})
+
+test('trace draws the waterfall, and --format otlp gives OTLP/JSON', async () => {
+  const { stdout } = await winnow(['trace', trace48fId, ...url])
+  expect(stdout).toMatch(/refund_chat\.turn +2608 ms +█/)
+  expect(stdout).toMatch(/ {3}└─ rerank\.cross_encoder/)
+  expect(stdout).toMatch(/claude-3-5-sonnet-20241022 1870→180/)
+  const otlp = await winnow(['trace', trace48fId, '--json', '--format', 'otlp', ...url])
+  expect(JSON.parse(otlp.stdout).resourceSpans.length).toBeGreaterThan(0)
+})
+
+test('what is not found exits with 1', async () => {
+  const missing = await winnow(['why', 'b'.repeat(32), ...url])
+  expect(missing.code).toBe(1)
+  expect(missing.stdout).toContain('UNKNOWN')
+  const dropped = await winnow(['trace', trace48fTwinId, ...url])
+  expect(dropped.code).toBe(1)
+  expect(dropped.stderr).toContain('rescue')
+  expect((await winnow(['search', '--rule', 'span-error', ...url])).code).toBe(1)
+})
+
+test('wrong use exits with 2 and says what to do', async () => {
+  for (const args of [
+    ['why'],
+    ['why', 'xyz', ...url],
+    ['evaluate', trace48fId, 'csat', ...url],
+    ['nonsense'],
+    ['up', '--exit'],
+  ]) {
+    const { code, stderr } = await winnow(args)
+    expect(code, args.join(' ')).toBe(2)
+    expect(stderr.trim(), args.join(' ')).not.toBe('')
+  }
+})
+
+test('a server that cannot be reached exits with 3 and names the address', async () => {
+  const { code, stderr } = await winnow(['why', trace48fId, '--url', 'http://127.0.0.1:9'])
+  expect(code).toBe(3)
+  expect(stderr).toMatch(/cannot reach http:\/\/127\.0\.0\.1:9/)
+})
+
+test('search, sampling, evaluate and rescue say what they found and did', async () => {
+  const search = await winnow(['search', '--since', '1h', ...url])
+  expect(search.stdout).toContain(trace48fId)
+  expect(search.stdout).toContain('searched: hot')
+  const dropped = await winnow(['search', '--state', 'dropped', '--json', ...url])
+  expect(JSON.parse(dropped.stdout).traces).toMatchObject([{ traceId: trace48fTwinId }])
+  expect((await winnow(['sampling', ...url])).stdout).toContain('1 of 2 traces kept')
+  const told = await winnow(['evaluate', trace48fId, 'judge=fail', '--source', 'reviewer', ...url])
+  expect(told.stdout).toMatch(new RegExp(`^accepted ${trace48fId}\\.`))
+  const rescued = await winnow(['rescue', trace48fTwinId, '--reason', 'escalation', ...url])
+  expect(rescued).toMatchObject({ code: 0 })
+  await expect
+    .poll(async () => (await winnow(['why', trace48fTwinId, ...url])).stdout, {
+      timeout: 20_000,
+      interval: 500,
+    })
+    .toMatch(/^KEPT/)
+  expect((await winnow(['why', trace48fTwinId, ...url])).stdout).toContain('Asked for: escalation')
+})
+
+test('policy check accepts a policy and names every mistake of another', async () => {
+  const good = join(folder, 'good.yaml')
+  const bad = join(folder, 'bad.yaml')
+  writeFileSync(
+    good,
+    'v: 1\nversion: mine\nrules:\n  - { name: ordinary, kind: ordinary, probability: 0.05 }\n',
+  )
+  writeFileSync(
+    bad,
+    'v: 1\nversion: mine\nrules:\n  - { name: a, kind: low-csat, atMst: 2 }\n  - { name: a, kind: ordinary, probability: 5 }\n',
+  )
+  expect(await winnow(['policy', 'check', good])).toMatchObject({ code: 0 })
+  const refused = await winnow(['policy', 'check', bad])
+  expect(refused.code).toBe(1)
+  expect(refused.stdout).toContain('atMst')
+  expect(refused.stdout).toMatch(/probability/)
+})
+
+test('a configuration with mistakes is refused at once, all of them named', async () => {
+  const file = join(folder, 'winnow.yaml')
+  writeFileSync(file, 'assembler: { quiet: 5, openMx: 2min }\nbus: redis\n')
+  const { code, stderr } = await winnow(['up', '--config', file])
+  expect(code).toBe(2)
+  for (const part of ['assembler.quiet', 'openMx', 'bus']) expect(stderr).toContain(part)
+  const variable = await winnow(['up'], { WINNOW_ASSEMBLER_QIET: '1s' })
+  expect(variable).toMatchObject({ code: 2 })
+  expect(variable.stderr).toContain('WINNOW_ASSEMBLER_QIET')
+})
+
+test('a data folder that another process holds is refused with its path', async () => {
+  const { code, stderr } = await winnow([
+    'up',
+    '--data',
+    running.data,
+    '--api',
+    '127.0.0.1:0',
+    '--metrics',
+    '127.0.0.1:0',
+    '--otlp-grpc',
+    '127.0.0.1:0',
+    '--otlp-http',
+    '127.0.0.1:0',
+  ])
+  expect(code).toBe(2)
+  expect(stderr).toContain(running.data)
+})
+
+test('every command has help with examples', async () => {
+  for (const command of [
+    'up',
+    'why',
+    'trace',
+    'search',
+    'sampling',
+    'evaluate',
+    'rescue',
+    'policy check',
+  ]) {
+    const { code, stdout } = await winnow([...command.split(' '), '--help'])
+    expect(code, command).toBe(0)
+    expect(stdout, command).toMatch(/Examples?:\n/)
+  }
+})

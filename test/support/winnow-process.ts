@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const program = resolve(import.meta.dirname, '../../services/winnow/bin/winnow.mjs')
+
+/** Waits that a test can sit through. 2 × quiet still exceeds what an entry span's parent is late by. */
+export const shortWaits: Readonly<Record<string, string>> = {
+  WINNOW_ASSEMBLER_QUIET: '800ms',
+  WINNOW_ASSEMBLER_ROOTLESS: '2s',
+  WINNOW_ASSEMBLER_OPEN_MAX: '5s',
+  WINNOW_ASSEMBLER_CLOCK_SLACK: '200ms',
+  WINNOW_WRITER_SEGMENT_AGE: '1s',
+}
+
+export interface RunResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command of the program to its end. */
+export async function winnow(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunResult> {
+  const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, ...env } })
+  const output = collect(child)
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return { code, ...output }
+}
+
+export interface RunningWinnow {
+  readonly otlpGrpc: string
+  readonly otlpHttp: string
+  readonly api: string
+  readonly metrics: string
+  readonly data: string
+  readonly stderr: () => string
+  /** SIGTERM; the exit code. */
+  stop(): Promise<number | null>
+  kill9(): Promise<void>
+  /** Removes the data folder. */
+  clean(): void
+}
+
+const readyMs = 60_000
+
+/** `winnow up` as a process of its own, on free ports, in a folder that is new unless `data` is given. */
+export async function startWinnow(
+  options: {
+    readonly env?: Readonly<Record<string, string>>
+    readonly args?: readonly string[]
+    readonly data?: string
+  } = {},
+): Promise<RunningWinnow> {
+  const data = options.data ?? mkdtempSync(join(tmpdir(), 'winnow-test-'))
+  const ports = ['--otlp-grpc', '--otlp-http', '--api', '--metrics'].flatMap(name => [
+    name,
+    '127.0.0.1:0',
+  ])
+  const child = spawn(
+    process.execPath,
+    [program, 'up', '--json', '--data', data, ...ports, ...(options.args ?? [])],
+    { env: { ...process.env, ...shortWaits, ...options.env } },
+  )
+  const output = collect(child)
+  const reap = (): boolean => child.kill('SIGKILL')
+  process.once('exit', reap)
+  const exited = once(child, 'exit').then(([code]) => {
+    process.off('exit', reap)
+    return code as number | null
+  })
+  const ready = await Promise.race([readyLine(output), exited])
+  if (typeof ready !== 'object' || ready === null) {
+    throw new Error(`winnow up ended with ${ready}:\n${output.stderr}`)
+  }
+  return {
+    ...ready,
+    data,
+    stderr: () => output.stderr,
+    stop: () => {
+      child.kill('SIGTERM')
+      return exited
+    },
+    kill9: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+    clean: () => rmSync(data, { recursive: true, force: true }),
+  }
+}
+
+type Ready = Pick<RunningWinnow, 'otlpGrpc' | 'otlpHttp' | 'api' | 'metrics'>
+
+async function readyLine(output: {
+  readonly stdout: string
+  readonly stderr: string
+}): Promise<Ready> {
+  for (let waitedMs = 0; waitedMs < readyMs; waitedMs += 50) {
+    const line = output.stdout.split('\n').find(text => text.startsWith('{"ready":true'))
+    if (line !== undefined) return JSON.parse(line) as Ready
+    await sleep(50)
+  }
+  throw new Error(`not ready after ${readyMs} ms:\n${output.stderr}`)
+}
+
+function collect(child: ChildProcess): { stdout: string; stderr: string } {
+  const output = { stdout: '', stderr: '' }
+  child.stdout?.on('data', chunk => {
+    output.stdout += chunk
+  })
+  child.stderr?.on('data', chunk => {
+    output.stderr += chunk
+  })
+  return output
+}
