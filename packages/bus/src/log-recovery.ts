@@ -1,9 +1,9 @@
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { PipelineError } from '@winnow/runtime'
 import type { LogEvent } from './file-bus-events.ts'
 import { decodeSegmentHeader, type SegmentHeader, seedOf, segmentHeadBytes } from './file-format.ts'
-import { readAt } from './log-io.ts'
+import { readAt, syncFolder } from './log-io.ts'
 import { createSegment, Segment, segmentPath } from './segment.ts'
 import { endsBehind, indexSegment } from './segment-scan.ts'
 import type { TopicSpec } from './topics.ts'
@@ -60,6 +60,8 @@ export async function recoverLog(options: RecoveryOptions): Promise<LogState> {
 }
 
 async function firstSegment({ spec, folder, nowMs, newLogId }: RecoveryOptions): Promise<Segment> {
+  // The folder may be new too, and a log whose folder a power cut forgets has lost everything.
+  await syncFolder(dirname(folder))
   return createSegment(folder, {
     logId: newLogId(),
     keyed: spec.keyed,
@@ -103,7 +105,8 @@ async function readHeaders(folder: string, spec: TopicSpec): Promise<SegmentHead
 async function readHeader(path: string, spec: TopicSpec): Promise<SegmentHeader> {
   const file = await open(path)
   try {
-    const bytes = Buffer.alloc(segmentHeadBytes(2 ** 16))
+    // As long as for the spec's partitions, or longer: another count is named, not called corrupt.
+    const bytes = Buffer.alloc(Math.max(segmentHeadBytes(spec.partitions), 16 * 1024))
     const length = await readAt(file, bytes, bytes.length, 0)
     const header = decodeSegmentHeader(bytes.subarray(0, length), path)
     if (header.bases.length !== spec.partitions || header.keyed !== spec.keyed) {

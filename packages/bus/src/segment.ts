@@ -114,7 +114,8 @@ export async function createSegment(folder: string, header: SegmentHeader): Prom
 }
 
 /**
- * An index file, little endian: "WINNOWIX", u32 v, u32 crc32 of the rest seeded with the log id, then f64 bytes of the segment;
+ * An index file, little endian: "WINNOWIX", u32 v, u32 crc32 of the rest seeded with the log id, then f64 sequence and bytes
+ * of the segment;
  * for each partition f64 end, f64 last append time, f64 count of runs, and for each run f64 first
  * offset, f64 position, f64 bytes.
  */
@@ -123,7 +124,7 @@ const indexVersion = 1
 const indexHeadBytes = 16
 
 function encodeIndex(segment: Segment): Buffer {
-  const numbers: number[] = [segment.bytes]
+  const numbers: number[] = [segment.header.sequence, segment.bytes]
   segment.runs.forEach((runs, p) => {
     numbers.push(segment.ends[p] as number, segment.lastAtMs[p] as number, runs.count)
     for (let run = 0; run < runs.count; run++) {
@@ -151,8 +152,9 @@ function decodeIndex(segment: Segment, bytes: Buffer, fileBytes: number): boolea
     at += 8
     return bytes.readDoubleLE(at - 8)
   }
+  const sequence = next()
   const segmentBytes = next()
-  if (segmentBytes !== fileBytes) return false
+  if (sequence !== segment.header.sequence || segmentBytes !== fileBytes) return false
   segment.bytes = segmentBytes
   segment.runs.forEach((runs, p) => {
     segment.ends[p] = next()

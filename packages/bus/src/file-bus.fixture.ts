@@ -1,0 +1,77 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { ManualClock } from '@winnow/runtime'
+// biome-ignore lint/correctness/noUndeclaredDependencies: used by tests only, like the tests themselves.
+import { onTestFinished } from 'vitest'
+import type { Batch, BusRecord, NewRecord } from './bus.ts'
+import { FileBus, type FileBusOptions } from './file-bus.ts'
+import type { LogEvent } from './file-bus-events.ts'
+import { lockFileName } from './folder-lock.ts'
+import type { TopicSpec } from './topics.ts'
+
+export const hourMs = 3_600_000
+
+export const spec: TopicSpec = { name: 't', partitions: 3, retentionMs: hourMs, keyed: false }
+
+/** A folder that is gone after the test. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'winnow-bus-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** The folder as a crash would leave it: copied while the bus is at work, without its lock. */
+export async function crashed(folder: string): Promise<string> {
+  const copy = await temporaryFolder()
+  // Opening the lock file in this process would drop the lock, see FolderLock.
+  await cp(folder, copy, { recursive: true, filter: path => basename(path) !== lockFileName })
+  return copy
+}
+
+export interface OpenBus {
+  readonly bus: FileBus
+  readonly clock: ManualClock
+  readonly events: LogEvent[]
+  readonly folder: string
+}
+
+/** A bus with the topic `t`, closed after the test. */
+export async function openBus(options: Partial<FileBusOptions> = {}): Promise<OpenBus> {
+  const folder = options.folder ?? (await temporaryFolder())
+  const clock = new ManualClock()
+  clock.advanceMs(1_700_000_000_000)
+  const events: LogEvent[] = []
+  const bus = await FileBus.open({
+    specs: [spec],
+    clock,
+    onEvent: event => events.push(event),
+    ...options,
+    folder,
+  })
+  onTestFinished(() => bus.close())
+  return { bus, clock, events, folder }
+}
+
+export function records(...texts: string[]): NewRecord[] {
+  return texts.map(text => ({ value: Buffer.from(text) }))
+}
+
+export function textsOf(batch: Batch): string[] {
+  return batch.records.map(textOf)
+}
+
+export function textOf(record: BusRecord): string {
+  return Buffer.from(record.value).toString()
+}
+
+/** Small, fast, seeded: mulberry32. A failing test prints the seed. */
+export function randomFrom(seed: number): (below: number) => number {
+  let state = seed
+  return below => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
+}
