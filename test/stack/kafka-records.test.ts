@@ -11,7 +11,7 @@ import { kafkaClients } from '../../packages/bus/src/kafka-client.ts'
 import { KafkaLink } from '../../packages/bus/src/kafka-link.ts'
 import { splitBatches } from '../../packages/bus/src/kafka-records.ts'
 import { fetchRequest } from '../../packages/bus/src/kafka-requests.ts'
-import { adminOf, kafkajs, newSpec, openBus } from './kafka/clients.ts'
+import { adminOf, expire, kafkajs, newSpec, openBus } from './kafka/clients.ts'
 import { sharedKafka } from './kafka/shared.ts'
 import { kafkaForTest } from './kafka.ts'
 
@@ -117,6 +117,49 @@ fact('reads larger than a poll go through a backlog in order, without loss', asy
     expect(seen.map(record => record.offset)).toEqual(sizes.map((_, at) => at))
     expect(seen.map(record => record.value.length)).toEqual(sizes)
   }
+})
+
+fact(
+  'a read that others crowd out of an answer waits on: it never takes this for the end',
+  async () => {
+    const spec = newSpec(4)
+    const bus = await open([spec], { limits: { pollBytesMax: 20_000 } })
+    const partitions = [0, 1, 2, 3]
+    for (const partition of partitions) {
+      for (let at = 0; at < 5; at++)
+        await bus.append(spec.name, partition, [{ value: randomBytes(15_000) }])
+    }
+    const read = async (partition: number): Promise<number[]> => {
+      const offsets: number[] = []
+      while (offsets.length < 5) {
+        const { records } = await bus.read(spec.name, partition, offsets.length, 15_000, 0)
+        expect(records.length).toBe(1)
+        offsets.push(...records.map(record => record.offset))
+      }
+      return offsets
+    }
+    expect(await Promise.all(partitions.map(read))).toEqual(partitions.map(() => [0, 1, 2, 3, 4]))
+  },
+)
+
+fact('readers of one poll are answered each for itself: gap, records, end, ahead', async () => {
+  const spec = newSpec(4)
+  const bus = await open([spec])
+  for (const partition of [0, 1]) {
+    for (const text of ['a', 'b'])
+      await bus.append(spec.name, partition, [{ value: Buffer.from(text) }])
+  }
+  await expire(broker, spec.name, 0, 1)
+  const [gap, records, end, ahead] = await Promise.allSettled([
+    bus.read(spec.name, 0, 0, mib, 100),
+    bus.read(spec.name, 1, 0, mib, 100),
+    bus.read(spec.name, 2, 0, mib, 100),
+    bus.read(spec.name, 3, 9, mib, 100),
+  ])
+  expect(gap).toMatchObject({ value: { gap: { from: 0, to: 1 }, records: [{ offset: 1 }] } })
+  expect(records).toMatchObject({ value: { records: [{ offset: 0 }, { offset: 1 }] } })
+  expect(end).toMatchObject({ value: { records: [] } })
+  expect(ahead).toMatchObject({ reason: { code: 'OFFSET_AHEAD' } })
 })
 
 fact('a compacted topic reads past its holes, and a record compacted away is gone', async () => {

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { adminOf, kafkajs, newSpec, openBus } from './kafka/clients.ts'
 import { javaMurmur2 } from './kafka/native.ts'
 import { sharedKafka } from './kafka/shared.ts'
+import { refuse } from './kafka.ts'
 
 const broker = (await sharedKafka()) ?? ''
 const fact = test.runIf(broker !== '')
@@ -127,7 +128,7 @@ fact('a producer keyed by trace id places a trace where we do, and is read like 
 fact('the hash is that of Kafka’s own class, run from its jars', ({ skip }) => {
   const keys = Array.from({ length: 300 }, (_, at) => traceId(at).subarray(0, 1 + (at % 16)))
   const java = javaMurmur2(keys)
-  if (java === undefined) return skip('the broker is not native here, or no `javac`')
+  if (java === undefined) return refuse(skip, 'no `javac` and jars to ask')
   for (const [at, key] of keys.entries()) {
     const hash = java[at] as number
     for (const count of [1, 12, 50]) {

@@ -1,4 +1,4 @@
-import process from 'node:process'
+import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import { PipelineError } from '@winnow/runtime'
@@ -120,7 +120,7 @@ const createCluster = 'private:Kafka:createCluster'
 
 export function kafkaClients(options: KafkaBusOptions, limits: KafkaLimits): KafkaClients {
   useZstd()
-  silenceNegativeTimeouts()
+  mendRequestQueue()
   const config = (): KafkaConfig => ({
     clientId: options.clientId,
     brokers: [...options.brokers],
@@ -153,12 +153,7 @@ export function kafkaClients(options: KafkaBusOptions, limits: KafkaLimits): Kaf
 export function privateCluster(kafka: KafkaJs): PrivateCluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find(one => one.description === createCluster)
   const create: unknown = symbol === undefined ? undefined : Reflect.get(kafka, symbol)
-  if (typeof create !== 'function') {
-    throw new PipelineError(
-      'CONFIG_INVALID',
-      `kafkajs lacks ${createCluster}; install exactly kafkajs@${kafkajsVersion}`,
-    )
-  }
+  if (typeof create !== 'function') throw wrongRelease(createCluster)
   return create.call(kafka, { allowAutoTopicCreation: false, metadataMaxAge: 300_000 })
 }
 
@@ -173,19 +168,35 @@ function useZstd(): void {
   })
 }
 
-const negative = 'TimeoutNegativeWarning'
-let silenced = false
+/** The request queue of a connection, as far as it is mended. */
+interface RequestQueue {
+  readonly pending: readonly unknown[]
+  scheduleCheckPendingRequests(): void
+}
+
+let isMended = false
 
 /**
- * kafkajs computes one timeout of a request queue as "now minus now" and Node warns of it, once a
- * process. Harmless and on every start: that one warning, from kafkajs alone, is not printed.
+ * kafkajs looks for throttled requests again and again, also where there is none: a timer of one
+ * millisecond on every connection for ever (kafkajs issue 1704), measured here as half of an idle
+ * process' time. Its delay, "now minus now", is also what Node 24 warns of as negative. Looking only
+ * while a request waits ends both.
  */
-function silenceNegativeTimeouts(): void {
-  if (silenced) return
-  silenced = true
-  const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void
-  process.emitWarning = (...args: unknown[]): void => {
-    if (args[1] === negative && new Error(negative).stack?.includes('kafkajs')) return
-    emitWarning(...args)
+function mendRequestQueue(): void {
+  if (isMended) return
+  isMended = true
+  const load = createRequire(import.meta.url)
+  const queue: RequestQueue | undefined = load('kafkajs/src/network/requestQueue').prototype
+  const look = queue?.scheduleCheckPendingRequests
+  if (queue === undefined || typeof look !== 'function') throw wrongRelease('RequestQueue')
+  queue.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+    if (this.pending.length > 0) look.call(this)
   }
+}
+
+function wrongRelease(lacks: string): PipelineError {
+  return new PipelineError(
+    'CONFIG_INVALID',
+    `kafkajs lacks ${lacks}; install exactly kafkajs@${kafkajsVersion}`,
+  )
 }

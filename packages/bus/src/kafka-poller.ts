@@ -131,6 +131,7 @@ export class KafkaPoller {
     answers: readonly FetchedPartition[],
   ): Promise<void> {
     const refused: Waiting[] = []
+    const starved: Waiting[] = []
     let refusal = 0
     for (const one of taken) {
       const answer = answers.find(other => other.partition === one.partition)
@@ -139,9 +140,12 @@ export class KafkaPoller {
         refusal = answer?.errorCode ?? 0
         refused.push(one)
       } else if (answer.records.length > 0) one.resolve({ records: answer.records })
+      // Others filled the answer. Saying `none` here would be taken for the end of the log.
+      else if (one.from < answer.end && !this.#isOver(one)) starved.push(one)
       else if (this.#isOver(one) || this.#clock.nowMs() >= one.untilMs) one.resolve('none')
       else this.#waiting.add(one)
     }
+    if (starved.length > 0) this.#waiting = new Set([...starved, ...this.#waiting])
     if (refused.length === 0) return
     // The leader moved, or does not know the topic (yet, or any more).
     link.drop()

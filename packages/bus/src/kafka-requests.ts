@@ -99,6 +99,8 @@ export interface PartitionFetch {
 export interface FetchedPartition {
   readonly partition: number
   readonly errorCode: number
+  /** One after the last record that may be read: an empty answer below it was cut for size. */
+  readonly end: number
   /** Record batches one after the other; the last one may be cut off. */
   readonly records: Buffer
 }
@@ -144,7 +146,7 @@ export function fetchRequest(
 function readPartition(reader: WireReader): FetchedPartition {
   const partition = reader.int32()
   const errorCode = reader.int16()
-  reader.int64()
+  const end = reader.int64()
   reader.int64()
   reader.int64()
   reader.array(() => {
@@ -152,5 +154,5 @@ function readPartition(reader: WireReader): FetchedPartition {
     reader.int64()
   })
   reader.int32()
-  return { partition, errorCode, records: reader.raw(Math.max(0, reader.int32())) }
+  return { partition, errorCode, end, records: reader.raw(Math.max(0, reader.int32())) }
 }

@@ -1,8 +1,9 @@
-import { PipelineError } from '@winnow/runtime'
+import { PipelineError, systemClock } from '@winnow/runtime'
 import type { KafkaClients, PrivateCluster } from './kafka-client.ts'
 import { fromKafka } from './kafka-errors.ts'
 import { type Admin, ConfigResourceTypes } from './kafka-js.ts'
 import type { KafkaBusOptions, KafkaLimits } from './kafka-options.ts'
+import { KafkaReader } from './kafka-reader.ts'
 import { metadataApi, metadataRequest, type TopicMetadata } from './kafka-requests.ts'
 import type { TopicSpec } from './topics.ts'
 
@@ -34,6 +35,7 @@ export async function openTopics(
       await create(admin, missing, options.replication ?? Math.min(3, before.brokers), limits)
     }
     const topics = await led(cluster, options.specs)
+    await Promise.all(missing.map(spec => answering(clients, spec, limits)))
     const wrong = [
       ...options.specs.flatMap(spec => wrongCount(spec, found(topics, spec))),
       ...(await wrongSettings(admin, options.specs, limits)),
@@ -80,6 +82,23 @@ async function led(cluster: PrivateCluster, specs: readonly TopicSpec[]): Promis
     'BUS_UNAVAILABLE',
     `without a leader for every partition: ${without.map(topic => topic.name).join(', ')}`,
   )
+}
+
+/**
+ * A leader that was just named refuses for a moment. A first append to many partitions would then be
+ * repeated for all of them, and land twice where it had landed.
+ */
+async function answering(
+  clients: KafkaClients,
+  spec: TopicSpec,
+  limits: KafkaLimits,
+): Promise<void> {
+  const reader = new KafkaReader(clients, spec.name, limits, systemClock)
+  try {
+    for (let partition = 0; partition < spec.partitions; partition++) await reader.bounds(partition)
+  } finally {
+    await reader.close()
+  }
 }
 
 /** The UUID Kafka made with the topic, and the generation, by which operators know it. */

@@ -79,9 +79,7 @@ class NativeServer {
   readonly #ports: Ports
   readonly #options: NativeKafkaOptions
   #child: ChildProcess | undefined
-  readonly #reap = (): void => {
-    this.#child?.kill('SIGKILL')
-  }
+  #watchdog: ChildProcess | undefined
 
   constructor(folder: string, ports: Ports, options: NativeKafkaOptions) {
     this.#folder = folder
@@ -116,7 +114,7 @@ class NativeServer {
     const child = spawn('java', command, { stdio: ['ignore', log, log] })
     closeSync(log)
     this.#child = child
-    process.once('exit', this.#reap)
+    this.#watchdog = watchdog(child.pid ?? 0)
     const deadlineMs = Date.now() + startWaitMs
     for (;;) {
       const text = readFileSync(logFile, 'utf8')
@@ -133,13 +131,15 @@ class NativeServer {
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child
     this.#child = undefined
-    process.off('exit', this.#reap)
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const exit = once(child, 'exit')
-    child.kill(signal)
-    const late = setTimeout(() => child.kill('SIGKILL'), 15_000)
-    await exit
-    clearTimeout(late)
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const exit = once(child, 'exit')
+      child.kill(signal)
+      const late = setTimeout(() => child.kill('SIGKILL'), 15_000)
+      await exit
+      clearTimeout(late)
+    }
+    // Before its broker's number can be another process'.
+    this.#watchdog?.kill('SIGKILL')
   }
 
   async #properties(): Promise<string> {
@@ -215,6 +215,12 @@ function tlsSettings(tls: { readonly keystore: string; readonly password: string
   }
 }
 
+/** Kills the broker once this process is gone, however it went: then the pipe it reads ends. */
+function watchdog(pid: number): ChildProcess {
+  const watch = ['-c', `cat >/dev/null; kill -9 ${pid}`]
+  return spawn('sh', watch, { stdio: ['pipe', 'ignore', 'ignore'] })
+}
+
 function format(properties: string): void {
   // A leading '-' would read as an option: one start in 64 would fail.
   const id = randomBytes(16).toString('base64url').replace(/^-/, 'A')
@@ -242,7 +248,9 @@ function fetchJars(): void {
 
 /** Kafka's own hash of keys, by a JVM on its jars; undefined where there are no jars or no compiler. */
 export function javaMurmur2(keys: readonly Uint8Array[]): number[] | undefined {
-  if (!hasJars() || spawnSync('javac', ['-version']).status !== 0) return undefined
+  if (missingForNativeKafka() !== undefined) return undefined
+  if (spawnSync('javac', ['-version']).status !== 0) return undefined
+  fetchJars()
   const folder = mkdtempSync(join(tmpdir(), 'winnow-murmur2-'))
   try {
     const source = join(folder, 'Murmur2.java')
