@@ -180,24 +180,12 @@ function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
 /** As many of the new slices, in order, as one record takes beside the known ones. */
 function fit(known: readonly Slice[], fresh: readonly Slice[]): readonly Slice[] {
   let bytes = 0
-  for (const slice of known) bytes += sliceBytesAtMost(slice)
-  for (const slice of fresh) bytes += sliceBytesAtMost(slice)
-  if (known.length + fresh.length <= refsMax && bytes <= slicesBytesMax) return fresh
-  bytes = 0
   for (const slice of known) bytes += sliceBytes(slice)
   for (let taken = 0; taken < fresh.length; taken++) {
     bytes += sliceBytes(fresh[taken] as Slice)
     if (known.length + taken >= refsMax || bytes > slicesBytesMax) return fresh.slice(0, taken)
   }
   return fresh
-}
-
-/** A bound that costs no JSON: texts of a fact are short, and six bytes a character when escaped. */
-function sliceBytesAtMost({ facts }: Slice): number {
-  const { roots, errors, outcomes, services } = facts
-  const items =
-    (roots?.length ?? 0) + (errors?.length ?? 0) + (outcomes?.length ?? 0) + (services?.length ?? 0)
-  return facts.spans.length + 2_048 + items * 1_536
 }
 
 interface Close {

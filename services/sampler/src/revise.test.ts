@@ -1,0 +1,273 @@
+import { type Decision, decisionBytesMax, type Evidence, refsMax } from '@winnow/model'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { encodeDecision, parseDecision, sliceBytes, slicesBytesMax } from './decision-record.ts'
+import { parseEvidence } from './evidence-record.ts'
+import {
+  evaluation,
+  type FixtureSpan,
+  request,
+  root,
+  slice,
+  summary,
+  traceIdOf,
+} from './fixtures.ts'
+import { inOrder } from './fold.ts'
+import { defaultPolicy, rulesMax } from './policy-file.ts'
+import { rederive } from './rederive.ts'
+import { evaluationsMax, type RevisionContext, requestsMax, revise } from './revise.ts'
+import { compilePolicy } from './rules.ts'
+
+const policy = compilePolicy(defaultPolicy)
+const context: RevisionContext = {
+  policy,
+  nowMs: 5_000,
+  spansRetentionMs: 86_400_000,
+  isLaterSeries: false,
+  slowBar: () => ({ count: 0, key: 's o' }),
+  variantUsed: () => 0,
+}
+const id = traceIdOf(1)
+
+function next(last: Decision | undefined, ...evidence: Evidence[]): Decision | undefined {
+  const inputs = evidence.map((one, at) => ({ evidence: one, appendedAtMs: 2_000 + at }))
+  const revision = revise(last, inputs, context)
+  return revision && { ...revision.decision, claim: 0, seq: 1 }
+}
+const must = (decision: Decision | undefined): Decision => decision as Decision
+const span: FixtureSpan = { id: 1 }
+
+test('a series ends one past its refs: what fits is taken, the verdict stays', () => {
+  const slices = Array.from({ length: refsMax + 1 }, (_, at) => slice(at, [{ id: at + 1 }]))
+  const full = must(next(undefined, summary(id, slices.slice(0, refsMax), { reason: 'refs' })))
+  expect(full.slices).toHaveLength(refsMax)
+  expect(full.ended).toBeUndefined()
+  const over = must(next(full, summary(id, slices.slice(refsMax), { missingParents: 0 })))
+  expect(over).toMatchObject({
+    revision: 2,
+    ended: true,
+    verdict: 'drop',
+    complete: false,
+    write: [],
+  })
+  expect(over.slices).toHaveLength(refsMax)
+  expect(next(over, summary(id, slices.slice(refsMax)))).toBeUndefined()
+  expect(next(over, evaluation(id, { name: 'csat', score: 1 }))).toMatchObject({
+    verdict: 'keep',
+    ended: true,
+    write: Array.from({ length: refsMax }, (_, at) => at),
+  })
+  expect(must(next(undefined, summary(id, slices)))).toMatchObject({ revision: 1, ended: true })
+})
+
+test('a series ends one byte past its slices’ size', () => {
+  const wide = (at: number) =>
+    slice(
+      at,
+      Array.from({ length: 1_000 }, (_, n) => ({ id: 1 + n + at * 1_000 })),
+    )
+  const known = [wide(0), wide(1)]
+  const left = slicesBytesMax - known.reduce((sum, one) => sum + sliceBytes(one), 0)
+  const filler = (bytes: number) => {
+    const empty = sliceBytes(slice(2, [span], { services: [''] }))
+    return slice(2, [span], { services: ['x'.repeat(bytes - empty)] })
+  }
+  expect(sliceBytes(filler(left))).toBe(left)
+  const of = (bytes: number) => must(next(undefined, summary(id, [...known, filler(bytes)])))
+  const shape = (bytes: number) => [of(bytes).slices.length, of(bytes).ended]
+  expect(shape(left)).toEqual([3, undefined])
+  expect(shape(left + 1)).toEqual([2, true])
+})
+
+test('evaluations and requests of a trace are bounded, at the limit and one past it', () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, n) => evaluation(id, { name: `e${n}`, id: `${id}.${n}` }))
+  const inputs = many(evaluationsMax + 1).map(one => ({ evidence: one, appendedAtMs: 1 }))
+  const revision = revise(undefined, inputs, context)
+  expect(revision?.decision.evaluations).toHaveLength(evaluationsMax)
+  expect(revision?.refusedNames).toEqual([`e${evaluationsMax}`])
+  const full = must(next(undefined, ...many(evaluationsMax)))
+  expect(next(full, evaluation(id, { name: 'one too many' }))).toBeUndefined()
+  const requests = Array.from({ length: requestsMax + 1 }, (_, n) => request(id, { id: `${n}` }))
+  expect(must(next(undefined, ...requests)).requests).toHaveLength(requestsMax)
+})
+
+test('the largest decision there can be fits its record', () => {
+  const text = (bytes: number, n: number) =>
+    `${n}`.padStart(bytes, '\u00e9'.repeat(1)).slice(0, bytes / 2)
+  const evaluations = Array.from({ length: evaluationsMax }, (_, n) =>
+    evaluation(id, {
+      id: `${n}`.padEnd(256, 'i'),
+      name: 'n'.repeat(256),
+      label: 'l'.repeat(300),
+      source: text(100, n),
+    }),
+  )
+  for (const one of evaluations) {
+    expect(parseEvidence(Buffer.from(JSON.stringify(one)), 'test').ok).toBe(true)
+  }
+  const requests = Array.from({ length: requestsMax }, (_, n) =>
+    request(id, { id: `${n}`.padEnd(256, 'i'), reason: '"'.repeat(512) }),
+  )
+  const slices = Array.from({ length: refsMax }, (_, at) =>
+    slice(
+      at,
+      Array.from({ length: 6 }, (__, n) => ({ id: 1 + n + at * 6 })),
+      root(9),
+    ),
+  )
+  const rules = Array.from({ length: rulesMax - 1 }, (_, n) => ({
+    kind: 'slow' as const,
+    name: `${n}`.padStart(64, 'n'),
+    probability: 1,
+    quantile: 0.99,
+  }))
+  const wide = compilePolicy({
+    version: 'v'.repeat(73),
+    rules: [...rules, { kind: 'ordinary', probability: 0.1 }],
+  })
+  const inputs = [summary(id, slices), ...evaluations, ...requests].map(one => ({
+    evidence: one,
+    appendedAtMs: 1,
+  }))
+  const revision = revise(undefined, inputs, {
+    ...context,
+    policy: wide,
+    slowBar: () => ({ thresholdMs: 1.234567, count: 1e9, key: 'k'.repeat(64 * 3) }),
+  })
+  const value = encodeDecision({ ...must(revision?.decision as Decision), claim: 1e12, seq: 1e9 })
+  expect(value.length).toBeGreaterThan(300_000)
+  expect(value.length).toBeLessThanOrEqual(decisionBytesMax)
+})
+
+test('of its summaries the one with the root says how a trace was closed, in any order', () => {
+  const summaries = [
+    summary(id, [slice(1, [span])], { reason: 'rootless', missingParents: 2, closedAtMs: 10 }),
+    summary(id, [slice(2, [{ id: 2 }], root(9))], { reason: 'root', closedAtMs: 20 }),
+    summary(id, [slice(3, [{ id: 3 }])], { reason: 'long', missingParents: 1, closedAtMs: 30 }),
+  ]
+  for (const order of [summaries, [...summaries].reverse()]) {
+    const last = order.reduce<Decision | undefined>((before, one) => next(before, one), undefined)
+    expect(last).toMatchObject({
+      closeReason: 'root',
+      closedAtMs: 20,
+      missingParents: 0,
+      complete: true,
+    })
+  }
+})
+
+test('a decision reads back as it was written, and bytes that are none count for nobody', () => {
+  const decision = must(next(undefined, summary(id, [slice(1, [span], root(9))])))
+  expect(parseDecision(encodeDecision(decision), 'test')).toEqual(decision)
+  for (const text of ['', '{', 'null', '[]', '{"v":1}', '{"v":1,"kind":"decision"}']) {
+    expect(parseDecision(Buffer.from(text), 'test'), text).toBeUndefined()
+  }
+  expect(() => parseDecision(Buffer.from('{"v":2}'), 'decisions/0@5')).toThrow(
+    /decisions\/0@5.*format 2/,
+  )
+})
+
+const anyEvidence: fc.Arbitrary<Evidence[]> = fc.array(
+  fc.oneof(
+    fc
+      .array(
+        fc.tuple(
+          fc.nat({ max: 5 }),
+          fc.array(fc.record({ id: fc.integer({ min: 1, max: 9 }), error: fc.constant(false) }), {
+            minLength: 1,
+            maxLength: 4,
+          }),
+        ),
+        { minLength: 1, maxLength: 3 },
+      )
+      .map(rows =>
+        summary(id, inOrder(rows.map(([at]) => slices[at] as ReturnType<typeof slice>))),
+      ),
+    fc.record({ n: fc.nat({ max: 5 }), score: fc.integer({ min: 1, max: 5 }) }).map(({ n }) =>
+      // An id says one thing only: a client's retry is the same evaluation.
+      evaluation(id, {
+        name: n % 2 === 0 ? 'csat' : 'judge',
+        score: n === 4 ? 2 : 3,
+        id: `${id}.${n}`,
+      }),
+    ),
+    fc.constant(request(id)),
+  ),
+  { minLength: 1, maxLength: 12 },
+)
+const slices = Array.from({ length: 6 }, (_, at) =>
+  slice(
+    at,
+    [
+      { id: at + 1, inputTokens: at, error: at === 5 },
+      { id: 1 + (at % 3), inputTokens: 7, operation: 2 },
+    ],
+    at === 2 ? root(50) : {},
+  ),
+)
+
+test('the last revision depends neither on batches nor on replays, and only ever rises', () => {
+  fc.assert(
+    fc.property(
+      anyEvidence,
+      fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 12 }),
+      (evidence, cuts) => {
+        const whole = must(next(undefined, ...evidence))
+        let last: Decision | undefined
+        const rest = [...evidence, ...evidence.slice(0, 3)]
+        for (const cut of [...cuts, rest.length]) {
+          const batch = rest.splice(0, cut)
+          if (batch.length === 0) continue
+          const revision = next(last, ...batch)
+          if (revision === undefined) continue
+          if (last?.verdict === 'keep') expect(revision.verdict).toBe('keep')
+          expect(rederive(revision, policy).differences).toEqual([])
+          last = revision
+        }
+        for (const field of [
+          'verdict',
+          'primary',
+          'probability',
+          'th',
+          'rules',
+          'slices',
+          'spanCount',
+          'inputTokens',
+          'closeReason',
+          'complete',
+          'requests',
+          'seriesAtMs',
+        ] as const) {
+          expect(last?.[field], field).toEqual(whole[field])
+        }
+      },
+    ),
+  )
+})
+
+test('a decision that was tampered with is not derived from its own record', () => {
+  const decision = must(
+    next(undefined, summary(id, [slice(1, [{ id: 1, error: true, inputTokens: 5 }], root(9))])),
+  )
+  expect(rederive(decision, policy)).toEqual({ agrees: true, differences: [] })
+  const changes: Partial<Decision>[] = [
+    { verdict: 'drop' },
+    { primary: 'slow' },
+    { th: '8' },
+    { probability: 0.5 },
+    { adjustedCount: 7 },
+    { inputTokens: 6 },
+    { rootSpanId: null },
+    { stratum: 'ordinary' },
+    { rules: decision.rules.map(rule => ({ ...rule, matched: rule.name === 'ordinary' })) },
+    { slices: [] },
+    { inherited: true },
+  ]
+  for (const change of changes) {
+    const { agrees } = rederive({ ...decision, ...change }, policy)
+    expect(agrees, JSON.stringify(change).slice(0, 60)).toBe(false)
+  }
+  const other = compilePolicy({ ...defaultPolicy, version: 'other' })
+  expect(() => rederive(decision, other)).toThrow(/names policy/)
+})

@@ -1,0 +1,275 @@
+import type { RuleAnswer, SpanOutcome } from '@winnow/model'
+import { expect, test } from 'vitest'
+import { root, slice, spanIdOf } from './fixtures.ts'
+import { foldTrace, type Outcome } from './fold.ts'
+import { defaultPolicy, parsePolicy } from './policy-file.ts'
+import { compilePolicy, compileRule, type RuleEnvironment, thresholdHex } from './rules.ts'
+
+const environment = (more: Partial<RuleEnvironment> = {}): RuleEnvironment => ({
+  nowMs: 1_000,
+  randomness: '00000000000000',
+  earlier: () => undefined,
+  slowBar: () => ({ count: 0, key: 's o' }),
+  variantUsed: () => 0,
+  ...more,
+})
+const policy = compilePolicy(defaultPolicy)
+const spanId = spanIdOf(1)
+
+function answer(name: string, outcomes: readonly Outcome[]): RuleAnswer {
+  const stated = outcomes.filter((o): o is SpanOutcome => o.spanId !== undefined)
+  const sent = outcomes.filter(o => o.spanId === undefined).map((o, id) => ({ ...o, id: `${id}` }))
+  const facts = foldTrace([slice(1, [{ id: 1 }], root(9, { outcomes: stated }))], sent)
+  return find(policy.answer(facts, environment()), name)
+}
+
+function find(answers: readonly RuleAnswer[], name: string): RuleAnswer {
+  return answers.find(found => found.name === name) as RuleAnswer
+}
+
+test('trace 48f: citation, CSAT and outcome fail with values and spans, its judge passed', () => {
+  const outcomes: SpanOutcome[] = [
+    { name: 'csat', spanId: '0100000000000000', score: 2 },
+    { name: 'outcome.policy_correct', spanId: '0100000000000000', passed: false },
+    { name: 'citation', spanId: '0700000000000000', extracted: 2, supported: 1, unsupported: 1 },
+    { name: 'judge', spanId: '0800000000000000', score: 1, label: 'policy_correct' },
+  ]
+  const facts = foldTrace([slice(1, [{ id: 1 }], root(2_608, { outcomes }))])
+  const answers = policy.answer(facts, environment())
+  expect(answers).toEqual([
+    { name: 'span-error', matched: false, probability: 1, value: 0, threshold: 0 },
+    {
+      name: 'judge-failed',
+      matched: false,
+      probability: 1,
+      value: 1,
+      threshold: 0.5,
+      spanId: '0800000000000000',
+      detail: { judged: 1, passed: 1 },
+    },
+    {
+      name: 'citation-failed',
+      matched: true,
+      probability: 1,
+      value: 1,
+      threshold: 0,
+      spanId: '0700000000000000',
+      detail: { extracted: 2, supported: 1, unsupported: 1 },
+    },
+    {
+      name: 'low-csat',
+      matched: true,
+      probability: 1,
+      value: 2,
+      threshold: 2,
+      spanId: '0100000000000000',
+    },
+    {
+      name: 'outcome-failed',
+      matched: true,
+      probability: 1,
+      value: false,
+      spanId: '0100000000000000',
+      detail: { outcome: 'outcome.policy_correct', failed: 1 },
+    },
+    {
+      name: 'slow',
+      matched: false,
+      probability: 1,
+      value: 2_608,
+      spanId,
+      detail: { key: 's o', count: 0 },
+    },
+    { name: 'active-variant', matched: false, probability: 1 },
+    {
+      name: 'ordinary',
+      matched: true,
+      probability: 0.1,
+      value: '00000000000000',
+      threshold: 'e6666666666666',
+    },
+  ])
+})
+
+test('a judge fails by flag, label or score, each at its boundary', () => {
+  const cases: [Partial<Outcome>, boolean, RuleAnswer['value']][] = [
+    [{ passed: false, score: 1 }, true, false],
+    [{ passed: true }, false, true],
+    [{ label: ' FAILED ' }, true, ' FAILED '],
+    [{ label: 'failing' }, false, 'failing'],
+    [{ score: 0.49 }, true, 0.49],
+    [{ score: 0.5 }, false, 0.5],
+    [{ score: 0 }, true, 0],
+    [{ score: -1 }, false, -1],
+    [{ score: 3 }, false, 3],
+    [{}, false, undefined],
+  ]
+  for (const [outcome, matched, value] of cases) {
+    for (const from of [{ spanId }, {}]) {
+      const found = answer('judge-failed', [{ name: 'judge', ...outcome, ...from }])
+      expect([found.matched, found.value], JSON.stringify(outcome)).toEqual([matched, value])
+    }
+  }
+  expect(answer('judge-failed', [{ name: 'jury', passed: false }]).matched).toBe(false)
+})
+
+test('one failing outcome among passing ones is the one that is shown', () => {
+  const judges: Outcome[] = [
+    { name: 'judge', spanId: 'a', score: 0.9 },
+    { name: 'judge', spanId: 'b', score: 0.2 },
+    { name: 'judge', spanId: 'c', score: 0.1 },
+  ]
+  for (const order of [judges, [...judges].reverse()]) {
+    const found = answer('judge-failed', order)
+    expect(found).toMatchObject({ matched: true, detail: { judged: 3, passed: 1 } })
+    expect(found.spanId).toBe(order === judges ? 'b' : 'c')
+  }
+})
+
+test('citations fail by either sign or as a judge does, and state counts alone', () => {
+  const of = (outcome: Partial<Outcome>) =>
+    answer('citation-failed', [{ name: 'citation', ...outcome }])
+  expect(of({ unsupported: 1 })).toMatchObject({ matched: true, value: 1, threshold: 0 })
+  expect(of({ unsupported: 0 }).matched).toBe(false)
+  expect(of({ extracted: 3, supported: 2 })).toMatchObject({ matched: true, value: 1 })
+  expect(of({ extracted: 3, supported: 3, unsupported: 0 })).toMatchObject({
+    matched: false,
+    value: 0,
+  })
+  expect(of({ extracted: 3 }).matched, 'not said how many hold').toBe(false)
+  expect(of({ passed: false })).toMatchObject({ matched: true, value: false })
+  expect(of({ label: 'fail', extracted: 1, supported: 1 })).toMatchObject({
+    matched: true,
+    value: 'fail',
+  })
+})
+
+test('csat is low at its bound and below, on its scale only, and also as text', () => {
+  const of = (outcome: Partial<Outcome>) => answer('low-csat', [{ name: 'csat', ...outcome }])
+  expect(of({ score: 2 })).toMatchObject({ matched: true, value: 2, threshold: 2 })
+  expect(of({ score: 2.01 }).matched).toBe(false)
+  expect(of({ score: 1 }).matched).toBe(true)
+  expect(of({ score: 0.99 })).toMatchObject({ matched: false, detail: { ignored: 1 } })
+  expect(of({ score: 5.01 })).toMatchObject({ matched: false, detail: { ignored: 1 } })
+  expect(of({ label: '2' })).toMatchObject({ matched: true, value: 2 })
+  for (const label of ['bad', '', ' '])
+    expect(of({ label })).toMatchObject({ detail: { ignored: 1 } })
+  const several = answer(
+    'low-csat',
+    [4, 2, 3].map(score => ({ name: 'csat', score })),
+  )
+  expect(several).toMatchObject({ matched: true, value: 2 })
+})
+
+test('any other outcome fails by its flag alone', () => {
+  const of = (outcome: Outcome) => answer('outcome-failed', [outcome]).matched
+  expect(of({ name: 'outcome.resolved', spanId, passed: false })).toBe(true)
+  expect(of({ name: 'toxicity', passed: false })).toBe(true)
+  expect(of({ name: 'csat', passed: false })).toBe(true)
+  expect(of({ name: 'toxicity', score: 0 })).toBe(false)
+  expect(of({ name: 'judge', passed: false })).toBe(false)
+  expect(of({ name: 'citation', passed: false })).toBe(false)
+})
+
+test('errors match whether fatal or recovered, and both are told', () => {
+  const spans = [
+    { id: 2, operation: 5, startMs: 1, error: true },
+    { id: 3, operation: 5, startMs: 2 },
+  ]
+  const answers = policy.answer(foldTrace([slice(1, spans)]), environment())
+  expect(find(answers, 'span-error')).toEqual({
+    name: 'span-error',
+    matched: true,
+    probability: 1,
+    value: 1,
+    threshold: 0,
+    spanId: spanIdOf(2),
+    detail: { fatal: 0, recovered: 1 },
+  })
+})
+
+test('slow matches above its bar and not at it, never without a root', () => {
+  const rule = compileRule({ kind: 'slow', probability: 1, quantile: 0.99 })
+  const bar = environment({ slowBar: () => ({ thresholdMs: 100, count: 700, key: 's o' }) })
+  const of = (ms: number) => rule(foldTrace([slice(1, [{ id: 1 }], root(ms))]), bar)
+  expect(of(100)).toMatchObject({
+    matched: false,
+    value: 100,
+    threshold: 100,
+    detail: { count: 700 },
+  })
+  expect(of(100.001).matched).toBe(true)
+  expect(rule(foldTrace([slice(1, [{ id: 1 }])]), bar)).toEqual({
+    name: 'slow',
+    matched: false,
+    probability: 1,
+  })
+})
+
+test('what was judged slow stays so, and the same root is not judged again', () => {
+  const rule = compileRule({ kind: 'slow', probability: 1, quantile: 0.99 })
+  const facts = (ms: number) => foldTrace([slice(1, [{ id: 1 }], root(ms))])
+  const barAt = (thresholdMs: number) => ({
+    slowBar: () => ({ thresholdMs, count: 700, key: 's o' }),
+  })
+  const fast = rule(facts(90), environment(barAt(100)))
+  const again = environment({ ...barAt(50), earlier: () => fast })
+  expect(rule(facts(90), again)).toEqual(fast)
+  expect(rule(facts(91), again), 'another root').toMatchObject({ matched: true, threshold: 50 })
+  const slow = rule(facts(200), environment(barAt(100)))
+  expect(rule(facts(10), environment({ ...barAt(900), earlier: () => slow }))).toEqual(slow)
+})
+
+test('a variant is active before its end and under its cap', () => {
+  const { rules } = parsePolicy(`
+version: x
+rules:
+  - kind: active-variant
+    variants: [{ experiment: e, variant: B, until: 1970-01-01T00:00:02Z, dailyCap: 2 }]
+  - kind: ordinary
+`)
+  const rule = compileRule(rules[0] as (typeof rules)[number])
+  const of = (variant: string, nowMs: number, used: number) =>
+    rule(
+      foldTrace([slice(1, [{ id: 1 }], { experiment: 'e', variant })]),
+      environment({ nowMs, variantUsed: () => used }),
+    ).matched
+  expect(of('B', 1_999, 1)).toBe(true)
+  expect(of('B', 2_000, 1)).toBe(false)
+  expect(of('B', 1_999, 2)).toBe(false)
+  expect(of('A', 1_999, 0)).toBe(false)
+})
+
+test('a rule that throws matches, says so, and the others still answer', () => {
+  const thrown: string[] = []
+  const broken = compilePolicy(
+    defaultPolicy,
+    name => thrown.push(name),
+    spec => {
+      if (spec.kind !== 'low-csat') return compileRule(spec)
+      return () => {
+        throw new Error('a bug')
+      }
+    },
+  )
+  const answers = broken.answer(foldTrace([slice(1, [{ id: 1 }])]), environment())
+  expect(find(answers, 'low-csat')).toEqual({
+    name: 'low-csat',
+    matched: true,
+    probability: 1,
+    detail: { threw: true },
+  })
+  expect(answers).toHaveLength(8)
+  expect(thrown).toEqual(['low-csat'])
+})
+
+test('thresholds as text are the specification’s', () => {
+  expect([1, 0.5, 0.25, 0.1, 0.05].map(thresholdHex)).toEqual([
+    '00000000000000',
+    '80000000000000',
+    'c0000000000000',
+    'e6666666666666',
+    'f3333333333333',
+  ])
+  expect(thresholdHex(0)).toBe('ffffffffffffff')
+})
