@@ -114,7 +114,7 @@ class NativeServer {
     const child = spawn('java', command, { stdio: ['ignore', log, log] })
     closeSync(log)
     this.#child = child
-    this.#watchdog = watchdog(child.pid ?? 0)
+    this.#watchdog = watchdog(child.pid ?? 0, this.#folder)
     const deadlineMs = Date.now() + startWaitMs
     for (;;) {
       const text = readFileSync(logFile, 'utf8')
@@ -215,10 +215,12 @@ function tlsSettings(tls: { readonly keystore: string; readonly password: string
   }
 }
 
-/** Kills the broker once this process is gone, however it went: then the pipe it reads ends. */
-function watchdog(pid: number): ChildProcess {
-  const watch = ['-c', `cat >/dev/null; kill -9 ${pid}`]
-  return spawn('sh', watch, { stdio: ['pipe', 'ignore', 'ignore'] })
+/** Ends the broker once this process is gone, however it went: then the pipe that it reads ends. */
+function watchdog(pid: number, folder: string): ChildProcess {
+  const script = 'cat >/dev/null; kill -9 "$1"; sleep 0.5; rm -rf "$2"'
+  return spawn('sh', ['-c', script, 'sh', `${pid}`, folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
 }
 
 function format(properties: string): void {
