@@ -30,13 +30,13 @@ function regroupBench(requestsAtOnce: number) {
 
 export const benches = [
   {
-    name: 'otlp: scan and regroup, each request alone',
+    name: 'scan and regroup, each request alone',
     unit: 'spans/s',
     atLeast: 400_000,
     run: () => regroupBench(1),
   },
   {
-    name: 'otlp: scan and regroup, eight requests gathered',
+    name: 'scan and regroup, eight requests gathered',
     unit: 'spans/s',
     atLeast: 400_000,
     run: () => regroupBench(8),

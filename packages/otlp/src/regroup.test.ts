@@ -265,6 +265,37 @@ test('a composer that was cleared starts from nothing', () => {
   expect(composer.boundBytes).toBe(0)
 })
 
+test('whatever a scan accepts of mutated bytes decodes after regrouping', () => {
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  const random = seededRandom(seed)
+  const whole = encodeTraces(randomRequest(seededRandom(4)))
+  const table = new SpanTable()
+  const composer = new Composer(table, options)
+  const sink = new ByteSink()
+  let composed = 0
+  for (let round = 0; round < 5000; round++) {
+    const bytes = Uint8Array.from(whole)
+    for (let n = 1 + Math.floor(random() * 2); n > 0; n--) {
+      bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256)
+    }
+    sink.length = 0
+    composer.clear()
+    table.clear()
+    try {
+      scanTraces(bytes, 0, bytes.length, table, noInterest)
+    } catch (error) {
+      expect(error, `seed ${seed} round ${round}`).toMatchObject({ code: 'PAYLOAD_INVALID' })
+      continue
+    }
+    const taken = composer.add(0, table.length, 0)
+    composer.compose(sink)
+    const back = decodeTraces(sink.bytes.subarray(0, sink.length))
+    expect(spansOf(0, back), `seed ${seed} round ${round}`).toHaveLength(taken)
+    composed += taken
+  }
+  expect(composed).toBeGreaterThan(1000)
+})
+
 interface Request {
   readonly tenant: number
   readonly bytes: Uint8Array

@@ -160,7 +160,7 @@ const interest = compileInterest(
 
 export const benches = [
   {
-    name: 'otlp: scan with the facts of the default rules',
+    name: 'scan with the facts of the default rules',
     unit: 'spans/s',
     atLeast: 800_000,
     run: () => {
@@ -172,7 +172,7 @@ export const benches = [
     },
   },
   {
-    name: 'otlp: scan, ids and times alone',
+    name: 'scan, ids and times alone',
     unit: 'spans/s',
     run: () => {
       const table = new SpanTable()
@@ -183,7 +183,7 @@ export const benches = [
     },
   },
   {
-    name: 'otlp: full decode to objects, for comparison',
+    name: 'full decode to objects, for comparison',
     unit: 'spans/s',
     run: () =>
       spansPerSecond(request => {

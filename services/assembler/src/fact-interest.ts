@@ -41,23 +41,14 @@ const run = ['resource', 'span'] as const
 /** SDKs record a flag's evaluation as an event; some copy it to the span, or to the process. */
 const flag = ['resource', 'span', 'event'] as const
 
-const isFlag = (key: string) => key.startsWith('feature_flag.')
 const isDetails = (key: string) => key === 'langfuse.observation.cost_details'
 
 const factKeys: readonly FactKey[] = [
   ...named(['service.name'], ['resource'], factRole.service),
-  ...named(
-    genAiNames.experimentId.filter(key => !isFlag(key)),
-    run,
-    factRole.experiment,
-  ),
-  ...named(
-    genAiNames.experimentVariant.filter(key => !isFlag(key)),
-    run,
-    factRole.variant,
-  ),
-  ...named(genAiNames.experimentId.filter(isFlag), flag, factRole.flagKey),
-  ...named(genAiNames.experimentVariant.filter(isFlag), flag, factRole.flagVariant),
+  ...named(genAiNames.experimentId, run, factRole.experiment),
+  ...named(genAiNames.experimentVariant, run, factRole.variant),
+  ...named(genAiNames.flagKey, flag, factRole.flagKey),
+  ...named(genAiNames.flagVariant, flag, factRole.flagVariant),
   ...named(genAiNames.inputTokens, span, factRole.inputTokens),
   ...named(genAiNames.outputTokens, span, factRole.outputTokens),
   ...named(genAiNames.costUsd, span, factRole.cost).map(entry =>

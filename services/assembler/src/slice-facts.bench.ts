@@ -39,7 +39,7 @@ function cpuMs(): number {
 
 export const benches = [
   {
-    name: 'assembler: scan records, facts of each slice as JSON',
+    name: 'scan records, facts of each slice as JSON',
     unit: 'spans/s',
     atLeast: 400_000,
     run: () => {

@@ -10,7 +10,7 @@ const byFlag = 2
 
 /**
  * Which experiment a slice ran in, and which variant: as the resource's attributes say, then a
- * span's; feature flags, of which a trace may ask many, only where neither names an experiment. An
+ * span's; feature flags, of which a trace may ask many, only where both are silent. An
  * owner that names both goes before, since halves of different experiments are no pair.
  */
 export class VariantFacts {
@@ -66,13 +66,14 @@ export class VariantFacts {
   }
 
   finish(): void {
-    const [ofResource, ofSpan, ofFlag] = this.#experiments as [string, string, string]
+    const [ofResource, ofSpan] = this.#experiments as [string, string]
+    const [variantOfResource, variantOfSpan] = this.#variants as [string, string]
     if (this.#isPair[byResource] === true) this.#choose(byResource)
     else if (this.#isPair[bySpan] === true) this.#choose(bySpan)
-    else if (ofResource === '' && ofSpan === '' && ofFlag !== '') this.#choose(byFlag)
     else {
       this.experiment = ofResource || ofSpan
-      this.variant = this.#variants[byResource] || (this.#variants[bySpan] as string)
+      this.variant = variantOfResource || variantOfSpan
+      if (this.experiment === '' && this.variant === '') this.#choose(byFlag)
     }
   }
 
