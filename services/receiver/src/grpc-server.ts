@@ -188,11 +188,16 @@ function fail(stream: ServerHttp2Stream, refused: Refusal, retryDelayMs: number)
     {
       ...responseHeaders,
       'grpc-status': String(code),
-      'grpc-message': encodeURIComponent(message),
+      'grpc-message': percentEncoded(message),
       'grpc-status-details-bin': Buffer.from(details).toString('base64'),
     },
     { endStream: true },
   )
   // What the client still sends has no reader: it is told to stop.
   if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+}
+
+/** gRPC's own rule: printable ASCII stands for itself. Clients decode no more than is needed. */
+function percentEncoded(message: string): string {
+  return message.toWellFormed().replaceAll(/[^ -$&-~]+/g, encodeURIComponent)
 }
