@@ -1,7 +1,7 @@
 import type { Lease } from '@winnow/bus'
 import { expect, onTestFinished, test } from 'vitest'
 import { newSpec, openBus } from './kafka/clients.ts'
-import { kafkaForTest } from './kafka.ts'
+import { kafkaForTest } from './kafka/shared.ts'
 
 const mib = 1024 * 1024
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))

@@ -12,8 +12,7 @@ import { KafkaLink } from '../../packages/bus/src/kafka-link.ts'
 import { splitBatches } from '../../packages/bus/src/kafka-records.ts'
 import { fetchRequest } from '../../packages/bus/src/kafka-requests.ts'
 import { adminOf, expire, kafkajs, newSpec, openBus } from './kafka/clients.ts'
-import { sharedKafka } from './kafka/shared.ts'
-import { kafkaForTest } from './kafka.ts'
+import { kafkaForTest, sharedKafka } from './kafka/shared.ts'
 
 const broker = (await sharedKafka()) ?? ''
 const fact = test.runIf(broker !== '')

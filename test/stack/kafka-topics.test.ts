@@ -2,8 +2,7 @@ import { partitionOf, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { expect, onTestFinished, test } from 'vitest'
 import { adminOf, kafkajs, newSpec, openBus } from './kafka/clients.ts'
 import { javaMurmur2 } from './kafka/native.ts'
-import { sharedKafka } from './kafka/shared.ts'
-import { refuse } from './kafka.ts'
+import { refuse, sharedKafka } from './kafka/shared.ts'
 
 const broker = (await sharedKafka()) ?? ''
 const fact = test.runIf(broker !== '')

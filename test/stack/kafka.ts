@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import process from 'node:process'
-import { expect, onTestFinished } from 'vitest'
 import { startContainerKafka } from './kafka/container.ts'
 import { missingForNativeKafka, type NativeKafkaOptions, startNativeKafka } from './kafka/native.ts'
 
@@ -26,7 +25,7 @@ export interface StartKafkaOptions extends NativeKafkaOptions {
 }
 
 /**
- * A real broker: the one that `TEST_KAFKA` names, else a container where an engine answers, else a
+ * A real broker, for tests and for whoever else wants one: the one that `TEST_KAFKA` names, else a container where an engine answers, else a
  * process from Maven's jars. Undefined: none can be had here, and `why` says what is missing.
  */
 export async function startKafka(
@@ -41,29 +40,6 @@ export async function startKafka(
   }
   const why = missingForNativeKafka()
   return why === undefined ? { kafka: await startNativeKafka(options) } : { why }
-}
-
-/**
- * The same for a test that cannot do without: it is skipped with the reason, or, under
- * `WINNOW_NO_SKIP=1`, fails with it. The broker ends with the test.
- */
-export async function kafkaForTest(
-  skip: (note: string) => unknown,
-  options: StartKafkaOptions = {},
-): Promise<TestKafka> {
-  const started = await startKafka(options)
-  if (started.kafka === undefined) return refuse(skip, started.why)
-  const { kafka } = started
-  onTestFinished(() => kafka.stop())
-  return kafka
-}
-
-/** Skips with the reason; a failure where skips are not allowed, so that CI cannot turn quiet. */
-export function refuse(skip: (note: string) => unknown, why: string): never {
-  const message = `no Kafka: ${why}`
-  if (process.env.WINNOW_NO_SKIP === '1') expect.fail(message)
-  skip(message)
-  throw new Error(message)
 }
 
 function namedKafka(named: string): TestKafka {

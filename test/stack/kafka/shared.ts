@@ -1,6 +1,6 @@
 import process from 'node:process'
-import { afterAll, expect, test } from 'vitest'
-import { startKafka } from '../kafka.ts'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { type StartKafkaOptions, startKafka, type TestKafka } from '../kafka.ts'
 
 /**
  * One broker for the tests of a file, ended after them. Undefined where none can be had: the file
@@ -13,9 +13,26 @@ export async function sharedKafka(): Promise<string | undefined> {
     afterAll(() => kafka.stop())
     return kafka.broker
   }
-  test(`needs Kafka: ${started.why}`, ({ skip }) => {
-    if (process.env.WINNOW_NO_SKIP === '1') expect.fail(started.why)
-    skip(started.why)
-  })
+  const { why } = started
+  test(`needs Kafka: ${why}`, ({ skip }) => refuse(skip, why))
   return undefined
+}
+
+/** A broker for one test that cannot do without, ended with it. */
+export async function kafkaForTest(
+  skip: (note: string) => unknown,
+  options: StartKafkaOptions = {},
+): Promise<TestKafka> {
+  const started = await startKafka(options)
+  if (started.kafka === undefined) return refuse(skip, started.why)
+  const { kafka } = started
+  onTestFinished(() => kafka.stop())
+  return kafka
+}
+
+/** Skips with the reason; a failure where skips are not allowed, so that CI cannot turn quiet. */
+export function refuse(skip: (note: string) => unknown, why: string): never {
+  if (process.env.WINNOW_NO_SKIP === '1') expect.fail(why)
+  skip(why)
+  throw new Error(why)
 }
