@@ -15,7 +15,8 @@ let below = 0
 for (const file of files) {
   const { benches } = (await import(pathToFileURL(join(root, file)).href)) as { benches: Bench[] }
   for (const bench of benches) {
-    const name = `${file.split('/')[1]}: ${bench.name}`
+    const area = `${file.split('/')[1]}: `
+    const name = bench.name.startsWith(area) ? bench.name : area + bench.name
     if (!name.includes(wanted)) continue
     const measured = await bench.run()
     const short = bench.atLeast !== undefined && measured < bench.atLeast

@@ -30,7 +30,7 @@ const child = spawn(
   ],
   {
     stdio: 'inherit',
-    env: { ...process.env, ...(broker !== undefined && { WINNOW_BUS: `kafka://${broker.url}` }) },
+    env: { ...process.env, ...(broker !== undefined && { WINNOW_BUS: broker.url }) },
   },
 )
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))

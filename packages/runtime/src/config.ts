@@ -24,7 +24,7 @@ export function addressKey(fallback: string) {
       const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
       const port = Number(match?.[3])
       if (match !== null && port <= 65_535) return { host: match[1] ?? match[2] ?? '', port }
-      context.addIssue({ code: 'custom', message: `"${text}" is not HOST:PORT, as 127.0.0.1:4317` })
+      context.addIssue({ code: 'custom', message: 'use HOST:PORT, as 127.0.0.1:4317' })
       return z.NEVER
     })
 }
@@ -36,13 +36,13 @@ export interface Address {
 
 function quantityKey(fallback: string, units: Readonly<Record<string, number>>, examples: string) {
   return z
-    .string({ error: `needs a unit: ${examples}` })
+    .string({ error: `use a number with a unit: ${examples}` })
     .default(fallback)
     .transform((text, context) => {
       const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim())
       const unit = units[match?.[2] ?? '']
       if (match !== null && unit !== undefined) return Math.round(Number(match[1]) * unit)
-      context.addIssue({ code: 'custom', message: `"${text}" is not a quantity: ${examples}` })
+      context.addIssue({ code: 'custom', message: `use a number with a unit: ${examples}` })
       return z.NEVER
     })
 }
@@ -68,9 +68,20 @@ export function readConfig<T>(
   const tree = parseTree(options.text ?? '', source)
   const mistakes = applyEnvironment(tree, options)
   const result = schema.safeParse(tree)
-  if (!result.success) mistakes.push(z.prettifyError(result.error))
+  if (!result.success) mistakes.push(...result.error.issues.map(issue => describe(issue, tree)))
   if (result.success && mistakes.length === 0) return result.data
   throw new PipelineError('CONFIG_INVALID', `${source}:\n${mistakes.join('\n')}`)
+}
+
+/** One mistake: its key, what stands there (a key that may hold a secret apart), and the remedy. */
+function describe(issue: z.core.$ZodIssue, tree: Tree): string {
+  const path = issue.path.map(String)
+  let value: unknown = tree
+  for (const part of path) value = (value as Tree | undefined)?.[part]
+  const secret = /key|password|secret|token/i.test(path.at(-1) ?? '')
+  const shown = value === undefined || typeof value === 'object' || secret ? '' : ` is "${value}"`
+  const key = path.length === 0 ? 'top level' : path.join('.')
+  return `✖ ${key}${shown}: ${issue.message}`
 }
 
 /** `assembler.openMax` → `WINNOW_ASSEMBLER_OPEN_MAX`. */

@@ -76,6 +76,8 @@ const ruleSchema = z.discriminatedUnion(
 export const reservedNames: readonly string[] = ['requested', 'rescued', 'ordinary']
 
 const policySchema = z.strictObject({
+  /** The format of the file. */
+  v: z.literal(1, 'is the format of the file; this release reads 1').default(1),
   /** How people call this version; a hash of the rules is appended to it. */
   version: text.regex(/^[\w.:-]+$/, 'takes letters, digits, dot, colon, dash and underscore'),
   rules: z.array(ruleSchema).min(1).max(rulesMax),

@@ -92,7 +92,8 @@ export class Pipeline implements Component {
       listen: { grpc: config.otlpGrpc, http: config.otlpHttp },
       keys,
       health: this.#health,
-      config: config.receiver,
+      // The file bus gathers by itself while the disk is busy: a timer would only add latency.
+      config: { ...config.receiver, ...(config.bus === 'file' && { linger: 0 }) },
       lagging: () => lag.writerFraction,
     })
     for (const [name, stage] of Object.entries({ writer, query })) {

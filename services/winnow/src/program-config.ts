@@ -6,9 +6,7 @@ import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
 
-const sha256Key = z.string().regex(/^[0-9a-f]{64}$/, {
-  error: 'is the SHA-256 of a key in 64 lower-case hex digits: printf %s KEY | sha256sum',
-})
+const sha256 = /^[0-9a-f]{64}$/
 
 /** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */
 export const configSchema = z.strictObject({
@@ -59,7 +57,13 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   /** SHA-256 of a key to its tenant. Without it every credential is ignored, and the tenant is `default`. */
-  keys: z.record(sha256Key, z.string().min(1).max(64)).optional(),
+  keys: z
+    .record(z.string(), z.string().min(1).max(64))
+    // The wrong entry is not named: it may be the key itself.
+    .refine(keys => Object.keys(keys).every(key => sha256.test(key)), {
+      error: 'has an entry that is no SHA-256 in 64 hex digits: printf %s KEY | sha256sum',
+    })
+    .optional(),
   /** A policy file; without it the default policy decides. */
   policy: z.string().optional(),
   otlpGrpc: addressKey('127.0.0.1:4317'),

@@ -110,8 +110,13 @@ function genAiText(span: WaterfallSpan): string {
     inputTokens == null && outputTokens == null
       ? ''
       : `${inputTokens ?? '?'}→${outputTokens ?? '?'}`
-  const cost = typeof costUsd === 'number' ? `$${costUsd}` : ''
+  const cost = typeof costUsd === 'number' ? dollars(costUsd) : ''
   return [model ?? '', tokens, cost].filter(part => part !== '').join(' ')
+}
+
+/** Without an exponent, which nobody reads as money. */
+function dollars(costUsd: number): string {
+  return `$${costUsd.toLocaleString('en-US', { maximumSignificantDigits: 3, useGrouping: false })}`
 }
 
 function milliseconds(nanoseconds: bigint): string {

@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { configKeys, configSchema, loadConfig } from './program-config.ts'
+
+const example = readFileSync(join(import.meta.dirname, '../../../winnow.example.yaml'), 'utf8')
+
+const load = (source: {
+  text?: string
+  env?: Record<string, string>
+  options?: Record<string, string>
+}) =>
+  loadConfig({
+    ...(source.text !== undefined && { file: 'winnow.yaml' }),
+    env: source.env ?? {},
+    options: source.options ?? {},
+    readFile: () => source.text ?? '',
+  })
+
+test('winnow.example.yaml states every key with its default', () => {
+  expect(load({ text: example })).toEqual(configSchema.parse({}))
+  for (const key of configKeys()) {
+    const name = key.split('.').at(-1) ?? ''
+    expect(example, key).toMatch(new RegExp(`^ *(# )?${name}: `, 'm'))
+  }
+})
+
+test('every key that the example comments out is a key', () => {
+  const shown = example.replaceAll(/^( *)# (\w+: \S)/gm, '$1$2')
+  expect(() => configSchema.parse(parse(shown))).not.toThrow()
+})
+
+test('options go before variables, and variables before the file', () => {
+  const text = 'api: 127.0.0.1:1\ndata: file'
+  const env = { WINNOW_API: '127.0.0.1:2', WINNOW_DATA: 'variable' }
+  const config = load({ text, env, options: { api: '127.0.0.1:3' } })
+  expect(config.api.port).toBe(3)
+  expect(config.data).toBe('variable')
+})
+
+test('a bus is files or Kafka', () => {
+  expect(load({ env: { WINNOW_BUS: 'kafka://a:9092,b:9092' } }).bus).toBe('kafka://a:9092,b:9092')
+  expect(() => load({ env: { WINNOW_BUS: 'redis://a' } })).toThrow(/bus is "redis:\/\/a": use file/)
+})
+
+test('a key that is no SHA-256 is refused without being shown', () => {
+  const text = 'keys: { my-secret-key: team-a }'
+  expect(() => load({ text })).toThrow(/keys: has an entry that is no SHA-256/)
+  expect(() => load({ text })).not.toThrow(/my-secret-key/)
+})
