@@ -13,7 +13,7 @@ interface BaselinesRecord {
     readonly service: string
     readonly operation: string
     readonly variant?: string
-    /** `[pane number, first bucket, counts…]` */
+    /** `[pane number, first bucket, counts…]`, a run of n empty buckets as -n */
     readonly panes: readonly (readonly number[])[]
   }[]
 }
@@ -38,15 +38,15 @@ export function encodeBaselines(partition: number, entries: readonly BaselineEnt
   )
 }
 
-/** Writes a partition's share under the partition's key; nothing where there is nothing. */
+/** Writes a partition's share under the partition's key, where it has grown since the last time. */
 export async function writeBaselines(
   bus: Bus,
   topic: string,
   partition: number,
   baselines: Baselines,
 ): Promise<void> {
+  if (!baselines.takeGrowth(partition)) return
   const entries = baselines.share(partition)
-  if (entries.length === 0) return
   const record = { key: Buffer.from(`${partition}`), value: encodeBaselines(partition, entries) }
   await bus.append(topic, partition, [record])
 }

@@ -40,6 +40,8 @@ export class Baselines {
   readonly #keysMax: number
   /** `all` has the keys without variant, `variant` the others; each at most `keysMax`. */
   readonly #levels = { all: new Map<string, Entry>(), variant: new Map<string, Entry>() }
+  /** Partitions whose share has grown since it was last asked for. */
+  readonly #grown = new Set<number>()
   #newestPane = 0
 
   constructor(options: {
@@ -70,9 +72,15 @@ export class Baselines {
     const pane = Math.floor(atMs / this.#paneMs)
     this.#advance(pane)
     if (pane <= this.#newestPane - panesMax) return
+    this.#grown.add(partition)
     const { variant, ...all } = key
     this.#addTo(this.#make(all), partition, pane, durationMs)
     if (variant !== undefined) this.#addTo(this.#make(key), partition, pane, durationMs)
+  }
+
+  /** Whether the partition's share has grown since the last call. */
+  takeGrowth(partition: number): boolean {
+    return this.#grown.delete(partition)
   }
 
   /** A partition's share, for `baselines`; keys with the most durations first. */

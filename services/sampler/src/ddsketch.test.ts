@@ -66,7 +66,7 @@ test('it survives its own text', () => {
 test('text that no sketch wrote is refused', () => {
   for (const row of [
     [0.5, 1],
-    [1, -1],
+    [1, -9_000],
     [1, 1.5],
     [-1e6, 1],
     [1e6, 1],

@@ -6,6 +6,7 @@ const valueMinMs = 0.001
 /** A hundred days: what is longer shares the highest bucket. */
 const valueMaxMs = 8.64e9
 const bucketMin = bucketOf(valueMinMs)
+const bucketMax = bucketOf(valueMaxMs)
 /** Buckets made beyond what a new value needs, so that growing is rare. */
 const slack = 16
 
@@ -64,27 +65,43 @@ export class DDSketch {
     return undefined
   }
 
-  /** `[first bucket, counts…]` without empty ends. */
+  /** `[first bucket, counts…]`, a run of n empty buckets as -n, without empty ends. */
   toJSON(): number[] {
-    const first = this.#counts.findIndex(count => count > 0)
-    if (first === -1) return []
-    const last = this.#counts.findLastIndex(count => count > 0)
-    return [first + this.#low, ...this.#counts.subarray(first, last + 1)]
+    const row: number[] = []
+    let empty = 0
+    for (let i = 0; i < this.#counts.length; i++) {
+      const count = this.#counts[i] as number
+      if (count === 0) {
+        empty++
+        continue
+      }
+      if (row.length === 0) row.push(i + this.#low)
+      else if (empty > 0) row.push(-empty)
+      row.push(count)
+      empty = 0
+    }
+    return row
   }
 
   /** Undefined for what {@link toJSON} cannot have written. */
   static fromJSON(row: readonly number[]): DDSketch | undefined {
     const sketch = new DDSketch()
-    const [low, ...counts] = row
-    if (low === undefined) return sketch
-    const last = low + counts.length - 1
-    if (!Number.isInteger(low) || low < bucketMin || last > bucketOf(valueMaxMs)) return undefined
-    if (counts.some(count => !Number.isInteger(count) || count < 0 || count > 0x7fffffff)) {
+    if (row.length === 0) return sketch
+    if (row.some(value => !Number.isInteger(value) || Math.abs(value) > 0x7fffffff))
       return undefined
-    }
+    const [low = 0, ...runs] = row
+    const length = runs.reduce((sum, value) => sum + (value < 0 ? -value : 1), 0)
+    if (low < bucketMin || low + length - 1 > bucketMax) return undefined
     sketch.#low = low
-    sketch.#counts = Int32Array.from(counts)
-    sketch.count = counts.reduce((sum, count) => sum + count, 0)
+    sketch.#counts = new Int32Array(length)
+    let at = 0
+    for (const value of runs) {
+      if (value > 0) {
+        sketch.#counts[at] = value
+        sketch.count += value
+      }
+      at += value < 0 ? -value : 1
+    }
     return sketch
   }
 

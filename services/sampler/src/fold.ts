@@ -1,3 +1,4 @@
+// Hot: once a revision; spans are met in span-table.ts alone, here are lists of a slice's facts.
 import {
   compareRefs,
   type Evaluation,

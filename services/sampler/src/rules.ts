@@ -1,3 +1,4 @@
+// Hot: every rule is asked for every revision. No expression, no configuration looked up, one object an answer.
 import { assertNever, type RuleAnswer, thresholdOf } from '@winnow/model'
 import type { Outcome, TraceFacts } from './fold.ts'
 import { type Policy, type RuleSpec, ruleName, type VariantSpec } from './policy-file.ts'

@@ -1,8 +1,9 @@
+// Hot: every span of every revision passes here.
 import { blockAt, blockFlag, type RootFact, type Slice, spanBlockBytes } from '@winnow/model'
 
 /**
- * Hot: the spans of one trace, decoded into one reused buffer. No object, closure or expression per
- * span; a table is loaded, read and loaded again, and is nobody's to keep.
+ * The spans of one trace, decoded into one reused buffer. No object, closure or expression per span;
+ * a table is loaded, read and loaded again, and is nobody's to keep.
  *
  *   slices   │ a: 3 spans │ b: 2 spans │          repeats   0 0 0 1 0
  *   bytes    │ 36 │ 36 │ 36 │ 36 │ 36 │          (the first span of b came in a already)

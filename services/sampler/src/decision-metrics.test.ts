@@ -1,0 +1,132 @@
+import { ManualClock, Metrics } from '@winnow/runtime'
+import { expect, test } from 'vitest'
+import { Awaiting } from './awaiting.ts'
+import { DecisionMetrics, type Outcome, outcomeOf } from './decision-metrics.ts'
+import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
+import { defaultPolicy } from './policy-file.ts'
+import { type Input, revise } from './revise.ts'
+import { compilePolicy } from './rules.ts'
+
+const policy = compilePolicy(defaultPolicy)
+const minute = 60_000
+
+function figures() {
+  const clock = new ManualClock()
+  clock.advanceMs(1_000_000)
+  const metrics = new Metrics()
+  const told = new DecisionMetrics(metrics, clock)
+  const read = async (line: string): Promise<string | undefined> =>
+    (await metrics.text())
+      .split('\n')
+      .find(row => row.startsWith(line))
+      ?.split(' ')
+      .at(-1)
+  return { clock, metrics, told, read }
+}
+
+/** Decides on the inputs one after another, as revisions of one trace. */
+function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
+  let last: Parameters<typeof revise>[0]
+  return inputs.map(input => {
+    const revision = revise(last, [{ evidence: input, appendedAtMs: nowMs }], {
+      policy,
+      nowMs,
+      spansRetentionMs: 24 * 60 * minute,
+      isLaterSeries: false,
+      slowBar: () => ({ count: 0, key: '' }),
+      variantUsed: () => 0,
+    })
+    if (revision === undefined) throw new Error('nothing new')
+    const outcome = outcomeOf(last, revision, policy.policy)
+    last = { ...revision.decision, claim: 0, seq: 1 }
+    return outcome
+  })
+}
+
+const whole = (traceId: string, more = {}) =>
+  summary(traceId, [slice(1, [{ id: 1 }], root(9, more), 990_000)])
+
+test('ratios count a trace once, and a rescue when it comes', async () => {
+  const { told, read } = figures()
+  const dropped = traceIdOf(1)
+  for (const outcome of outcomes(1_000_000, whole(traceIdOf(2, 'ffffffffffffff'))))
+    told.counted(outcome)
+  expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('1')
+  const [drop, rescue] = outcomes(
+    1_000_000,
+    whole(dropped),
+    evaluation(dropped, { name: 'csat', score: 1 }),
+  )
+  told.counted(drop as Outcome)
+  expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('0.5')
+  expect(await read('winnow_full_resolution_traces_per_error')).toBeUndefined()
+  told.counted(rescue as Outcome)
+  expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('1')
+  expect(await read('winnow_full_resolution_traces_per_error{tenant="default"}')).toBe('1')
+  expect(
+    await read('winnow_decisions_total{verdict="keep",rule="low-csat",tenant="default"}'),
+  ).toBe('1')
+})
+
+test('a failing trace whose bytes are gone is a failure that nobody can see', async () => {
+  const { told, read } = figures()
+  const id = traceIdOf(1)
+  const late = 990_000 + 24 * 60 * minute + 1
+  for (const outcome of outcomes(late, whole(id), evaluation(id, { name: 'csat', score: 1 }))) {
+    told.counted(outcome)
+  }
+  expect(await read('winnow_full_resolution_traces_per_error{tenant="default"}')).toBe('0')
+  expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('0')
+  expect(await read('winnow_evaluations_total{name="csat",result="missed"}')).toBe('1')
+})
+
+test('an evaluation that awaits its trace is in no ratio', async () => {
+  const { told, read } = figures()
+  for (const outcome of outcomes(1_000_000, evaluation(traceIdOf(1), { name: 'csat', score: 1 }))) {
+    told.counted(outcome)
+  }
+  expect(await read('winnow_kept_ratio')).toBeUndefined()
+  expect(await read('winnow_decisions_total')).toBeUndefined()
+  expect(await read('winnow_evaluations_total{name="csat",result="awaiting"}')).toBe('1')
+})
+
+test('the delay counts from the append of the last slice, for revisions that bring one', async () => {
+  const { told, read } = figures()
+  const id = traceIdOf(1)
+  for (const outcome of outcomes(
+    1_000_000,
+    whole(id),
+    evaluation(id, { name: 'csat', score: 5 }),
+  )) {
+    told.counted(outcome)
+  }
+  expect(await read('winnow_decision_delay_seconds_sum')).toBe('10')
+  expect(await read('winnow_decision_delay_seconds_count')).toBe('1')
+})
+
+test('what is older than an hour is no longer in a ratio', async () => {
+  const { told, read, clock } = figures()
+  for (const outcome of outcomes(1_000_000, whole(traceIdOf(1)))) told.counted(outcome)
+  clock.advanceMs(59 * minute)
+  for (const outcome of outcomes(1_000_000, whole(traceIdOf(2, 'ffffffffffffff'))))
+    told.counted(outcome)
+  expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('0.5')
+  clock.advanceMs(minute)
+  for (const outcome of outcomes(1_000_000, whole(traceIdOf(3, 'ffffffffffffff'))))
+    told.counted(outcome)
+  expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('1')
+})
+
+test('a place among the waiting is free once its trace came or its life is over', () => {
+  const awaiting = new Awaiting({ countMax: 1, lifeMs: 100 })
+  const note = (traceId: string, decidedAtMs: number, slices: readonly never[] | { length: 1 }) =>
+    awaiting.note({ tenant: 't', traceId, decidedAtMs, slices: slices as readonly never[] })
+  note('a', 0, [])
+  expect(awaiting.hasRoom('t', 99)).toBe(false)
+  expect(awaiting.hasRoom('u', 99)).toBe(true)
+  expect(awaiting.hasRoom('t', 100)).toBe(true)
+  note('b', 100, [])
+  expect(awaiting.hasRoom('t', 101)).toBe(false)
+  note('b', 101, { length: 1 })
+  expect(awaiting.hasRoom('t', 101)).toBe(true)
+})

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { Baselines } from './baselines.ts'
+import { decodeBaselines, encodeBaselines } from './baselines-record.ts'
+import { encodeClaim, encodeDecision, parseDecision } from './decision-record.ts'
+import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
+import { defaultPolicy } from './policy-file.ts'
+import { policyRecords } from './policy-record.ts'
+import { revise } from './revise.ts'
+import { compilePolicy } from './rules.ts'
+
+/** What releases before this one have written, byte by byte. A change here is a new format number. */
+const golden = (name: string): string =>
+  readFileSync(new URL(`golden/${name}.jsonl`, import.meta.url), 'utf8').trimEnd()
+const textOf = (value: Uint8Array): string => Buffer.from(value).toString()
+
+const id = traceIdOf(0x48f)
+const inputs = [
+  summary(id, [
+    slice(
+      7,
+      [{ id: 1, error: true, inputTokens: 84, outputTokens: 22, costUsd: 0.000071 }],
+      root(2_608, {
+        outcomes: [
+          {
+            name: 'citation',
+            spanId: '0700000000000000',
+            extracted: 2,
+            supported: 1,
+            unsupported: 1,
+          },
+        ],
+        experiment: 'e',
+        variant: 'B',
+      }),
+    ),
+    slice(9, [{ id: 2 }]),
+  ]),
+  evaluation(id, { name: 'csat', score: 2, source: 'survey', atMs: 1_900, comment: 'left out' }),
+  request(id),
+].map(evidence => ({ evidence, appendedAtMs: 2_100 }))
+
+test('a decision is written as its golden file has it, and read from it', () => {
+  const revision = revise(undefined, inputs, {
+    policy: compilePolicy(defaultPolicy),
+    nowMs: 2_200,
+    spansRetentionMs: 86_400_000,
+    isLaterSeries: false,
+    slowBar: () => ({ thresholdMs: 2_000.5, count: 700, key: 'refund-bot refund_chat.turn B' }),
+    variantUsed: () => 0,
+  })
+  if (revision === undefined) throw new Error('nothing decided')
+  const decision = { ...revision.decision, claim: 40, seq: 2 }
+  expect(textOf(encodeDecision(decision))).toBe(golden('decision.v1'))
+  expect(parseDecision(Buffer.from(golden('decision.v1')), 'golden')).toEqual(decision)
+})
+
+test('a claim is written as its golden file has it', () => {
+  expect(textOf(encodeClaim('host-1-2f'))).toBe(golden('claim.v1'))
+})
+
+test('baselines are written as their golden file has them, and read from it', () => {
+  const baselines = new Baselines({ windowMs: 3_600_000, countMin: 1, keysMax: 10 })
+  const key = {
+    tenant: 'default',
+    service: 'refund-bot',
+    operation: 'refund_chat.turn',
+    variant: 'B',
+  }
+  for (const ms of [900, 1_000, 1_000, 2_608]) baselines.add(3, key, ms, 600_000)
+  expect(textOf(encodeBaselines(3, baselines.share(3)))).toBe(golden('baselines.v1'))
+  const read = decodeBaselines(Buffer.from(golden('baselines.v1'))) ?? []
+  expect(textOf(encodeBaselines(3, read))).toBe(golden('baselines.v1'))
+})
+
+test('a policy on the control topic is written as its golden file has it', () => {
+  const lines = policyRecords(defaultPolicy, 2_200).map(({ value }) => textOf(value))
+  expect(lines.join('\n')).toBe(golden('policy.v1'))
+})
