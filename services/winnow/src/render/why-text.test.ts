@@ -63,7 +63,7 @@ test('a kept trace is explained in one sentence with values and spans', () => {
 test('every rule is listed, matched or not', () => {
   const text = whyText(kept, false)
   expect(text).toMatch(/· span-error/)
-  expect(text).toMatch(/✓ low-csat +2 against 2/)
+  expect(text).toMatch(/✓ low-csat +CSAT 2, low is 2 or less/)
 })
 
 test('a dropped trace says until when it can be rescued', () => {

@@ -1,5 +1,6 @@
 import type { RuleAnswer } from '@winnow/model'
 import type { Why } from '@winnow/query'
+import { asked, percent, rounded, ruleText } from './rule-text.ts'
 
 /** `why` as sentences. Pure; `color` wraps marks in ANSI colours. */
 export function whyText(why: Why, color: boolean): string {
@@ -49,11 +50,11 @@ function sentence(why: Why): string {
   }
 }
 
-/** The rules that kept it: one that matches everything is only a reason where it is the first. */
+/** The rules that kept it: one that takes a share of everything only where no other asked. */
 function decisive(why: Why): readonly RuleAnswer[] {
-  return why.rules.filter(
-    rule => rule.matched && (rule.probability >= 1 || rule.name === why.primary),
-  )
+  const rules = why.rules.filter(asked)
+  const sure = rules.filter(rule => rule.probability >= 1)
+  return sure.length > 0 ? sure : rules
 }
 
 /** A matched rule in words. Rules of a user's own policy are named with what they compared. */
@@ -72,7 +73,7 @@ function reason(rule: RuleAnswer): string {
     case 'outcome-failed':
       return `${detail.outcome ?? 'an outcome'} is false${span}`
     case 'slow':
-      return `it took ${round(Number(rule.value))} ms, above the p99 of ${round(Number(rule.threshold))} ms${span}`
+      return `it took ${rounded(Number(rule.value))} ms, above the p99 of ${rounded(Number(rule.threshold))} ms${span}`
     case 'active-variant':
       return `variant ${rule.value} is under investigation`
     case 'ordinary':
@@ -83,14 +84,10 @@ function reason(rule: RuleAnswer): string {
 }
 
 function ruleLine(rule: RuleAnswer, color: boolean): string {
-  const mark = rule.matched ? '✓' : '·'
-  const shown = rule.matched && color ? `\u001b[32m${mark}\u001b[0m` : mark
-  const value = rule.value === undefined ? '' : String(rule.value)
-  const compared = rule.threshold === undefined ? value : `${value} against ${rule.threshold}`
-  const details = Object.entries(rule.detail ?? {}).map(([name, part]) => `${name} ${part}`)
-  const rest = [compared, ...details].filter(text => text !== '').join(', ')
+  const mark = asked(rule) ? '✓' : '·'
+  const shown = asked(rule) && color ? `\u001b[32m${mark}\u001b[0m` : mark
   const span = rule.spanId === undefined ? '' : `  span ${rule.spanId}`
-  return `  ${shown} ${rule.name.padEnd(16)} ${rest}${span}`.trimEnd()
+  return `  ${shown} ${rule.name.padEnd(16)} ${ruleText(rule)}${span}`.trimEnd()
 }
 
 function evaluationLine(one: Why['evaluations'][number]): string {
@@ -110,26 +107,18 @@ function factLines(why: Why): string[] {
   if (why.spanCount !== null && why.complete !== null) {
     const missing = why.missingParents ?? 0
     lines.push(
-      `${why.spanCount} spans, ${why.complete ? 'complete' : `${missing} parents missing`}; ${why.durationMs === null ? 'no root' : `${round(why.durationMs)} ms`}.`,
+      `${why.spanCount} spans, ${why.complete ? 'complete' : `${missing} parents missing`}; ${why.durationMs === null ? 'no root' : `${rounded(why.durationMs)} ms`}.`,
     )
   }
   if (why.verdict === 'keep') {
     lines.push(
-      `Stands for ${round(why.adjustedCount ?? 1)} trace(s) of stratum ${why.stratum}, th ${why.th}.`,
+      `Stands for ${rounded(why.adjustedCount ?? 1)} trace(s) of stratum ${why.stratum}, th ${why.th}.`,
     )
   }
   return lines
 }
 
 function joined(parts: readonly string[]): string {
-  if (parts.length < 2) return parts[0] ?? 'a rule asked for it'
+  if (parts.length < 2) return parts[0] ?? 'somebody asked for it'
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`
-}
-
-function percent(probability: number | null): string {
-  return `${round((probability ?? 0) * 100)} %`
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000
 }

@@ -1,0 +1,46 @@
+import type { RuleAnswer } from '@winnow/model'
+import { expect, test } from 'vitest'
+import { asked, ruleText } from './rule-text.ts'
+
+const answer = (name: string, over: Partial<RuleAnswer> = {}): RuleAnswer => ({
+  name,
+  matched: false,
+  probability: 1,
+  ...over,
+})
+
+test('a rule that saw nothing says so', () => {
+  const names = [
+    'judge-failed',
+    'citation-failed',
+    'low-csat',
+    'outcome-failed',
+    'slow',
+    'active-variant',
+  ]
+  const texts = names.map(name => ruleText(answer(name)))
+  expect(new Set(texts).size).toBe(names.length)
+  for (const text of texts) expect(text).toMatch(/^(no|it has no) /)
+})
+
+test('a rule that takes a share asked for a trace only when its draw is high enough', () => {
+  const ordinary = { matched: true, probability: 0.1, threshold: 'e6666666666666' }
+  const low = answer('ordinary', { ...ordinary, value: '2e0a1b3c4d5e6f' })
+  const high = answer('ordinary', { ...ordinary, value: 'e6666666666666' })
+  expect(asked(low)).toBe(false)
+  expect(ruleText(low)).toBe('10 % of all: its draw 2e0a1b3c4d5e6f is below e6666666666666')
+  expect(asked(high)).toBe(true)
+  expect(ruleText(high)).toContain('is not below')
+})
+
+test('slow names the p99 it was compared with, or that there is none yet', () => {
+  const detail = { key: 'bot turn', count: 600 }
+  expect(ruleText(answer('slow', { value: 2608.1234, threshold: 900, detail }))).toBe(
+    '2608.123 ms, the p99 of bot turn is 900 ms over 600 traces',
+  )
+  expect(ruleText(answer('slow', { value: 5, detail }))).toContain('no p99 yet')
+})
+
+test('a rule of one’s own says what it compared', () => {
+  expect(ruleText(answer('expensive', { value: 3, threshold: 1 }))).toBe('3 against 1')
+})

@@ -1,0 +1,70 @@
+import type { RuleAnswer } from '@winnow/model'
+
+/** What a rule saw, in words. A rule of an unknown name says the values that it compared. */
+export function ruleText(rule: RuleAnswer): string {
+  const { value, threshold, detail = {} } = rule
+  switch (rule.name) {
+    case 'span-error':
+      return value === 0
+        ? 'no span ended in an error'
+        : `${value} spans ended in an error: ${detail.fatal} fatal, ${detail.recovered} recovered`
+    case 'judge-failed':
+      if (value === undefined) return 'no judge spoke'
+      return typeof value === 'number'
+        ? `judged ${value}, fails below ${threshold}`
+        : `judged ${value}`
+    case 'citation-failed':
+      if (detail.extracted === undefined) return saw(rule, 'no citation was checked')
+      return `${detail.supported} of ${detail.extracted} claims supported, ${detail.unsupported ?? 0} unsupported`
+    case 'low-csat':
+      return value === undefined ? 'no CSAT came' : `CSAT ${value}, low is ${threshold} or less`
+    case 'outcome-failed':
+      if (value === undefined) return 'no outcome was stated'
+      return value === false ? `${detail.outcome} is false` : 'every outcome is true'
+    case 'slow':
+      return slowText(rule)
+    case 'active-variant':
+      return variantText(rule)
+    case 'ordinary': {
+      const chosen = String(value) >= String(threshold)
+      return `${percent(rule.probability)} of all: its draw ${value} is ${chosen ? 'not ' : ''}below ${threshold}`
+    }
+    default:
+      return saw(rule, '')
+  }
+}
+
+/** Whether the rule asked for this very trace: one with a probability matches all and takes some. */
+export function asked(rule: RuleAnswer): boolean {
+  if (!rule.matched) return false
+  if (rule.probability >= 1) return true
+  return rule.name !== 'ordinary' || String(rule.value) >= String(rule.threshold)
+}
+
+export function percent(probability: number | null): string {
+  return `${rounded((probability ?? 0) * 100)} %`
+}
+
+export function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000
+}
+
+function slowText({ value, threshold, detail = {} }: RuleAnswer): string {
+  if (value === undefined) return 'it has no root to measure'
+  const took = `${rounded(Number(value))} ms`
+  return threshold === undefined
+    ? `${took}; no p99 yet, ${detail.count} traces of ${detail.key} so far`
+    : `${took}, the p99 of ${detail.key} is ${rounded(Number(threshold))} ms over ${detail.count} traces`
+}
+
+function variantText({ value, detail = {} }: RuleAnswer): string {
+  if (value === undefined) return 'no experiment'
+  return detail.until === undefined
+    ? `variant ${value} is not registered`
+    : `variant ${value} of ${detail.experiment} until ${detail.until}, ${detail.used} of ${detail.cap} taken today`
+}
+
+function saw({ value, threshold }: RuleAnswer, nothing: string): string {
+  if (value === undefined) return nothing
+  return threshold === undefined ? String(value) : `${value} against ${threshold}`
+}
