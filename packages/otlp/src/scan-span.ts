@@ -31,8 +31,12 @@ export function scanSpan(
   let attributes = 0
   let at = from
   while (at < end) {
-    const tag = tagAt(bytes, at, end)
-    at = afterVarint(bytes, at, end)
+    let tag = bytes[at] as number
+    if (tag < 128) at++
+    else {
+      tag = tagAt(bytes, at, end)
+      at = afterVarint(bytes, at, end)
+    }
     if ((tag & 7) !== 2) {
       if (isLogField(tag)) {
         refuseLogRecord(table, row, hitFrom)

@@ -106,9 +106,11 @@ function checkValue(bytes: Uint8Array, from: number, end: number): void {
   if (from === end) return
   const tag = bytes[from] as number
   let stop = -1
-  if (tag === 10 || tag === 58) {
-    const packed = lengthAt(bytes, from + 1, end)
-    stop = from + 1 + (packed & 15) + (packed >>> 4)
+  if (tag === 10 && from + 2 < end) {
+    const first = bytes[from + 1] as number
+    const second = bytes[from + 2] as number
+    if (first < 128) stop = from + 2 + first
+    else if (second < 128) stop = from + 3 + ((first & 127) | (second << 7))
   } else if (tag === 24 || tag === 16) {
     stop = afterVarint(bytes, from + 1, end)
   } else if (tag === 33) {

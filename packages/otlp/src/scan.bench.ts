@@ -2,7 +2,6 @@ import { type Attributes, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
-import { decodeTraces } from './decode.ts'
 import { compileInterest, noInterest } from './interest.ts'
 import { scanTraces } from './scan.ts'
 import { SpanTable } from './span-table.ts'
@@ -181,16 +180,5 @@ export const benches = [
         return scanTraces(request, 0, request.length, table, noInterest)
       })
     },
-  },
-  {
-    name: 'full decode to objects, for comparison',
-    unit: 'spans/s',
-    run: () =>
-      spansPerSecond(request => {
-        let spans = 0
-        for (const { scopeSpans } of decodeTraces(request).resourceSpans)
-          for (const scope of scopeSpans) spans += scope.spans.length
-        return spans
-      }),
   },
 ]

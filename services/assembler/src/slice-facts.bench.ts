@@ -41,7 +41,7 @@ export const benches = [
   {
     name: 'scan records, facts of each slice as JSON',
     unit: 'spans/s',
-    atLeast: 400_000,
+    atLeast: 350_000,
     run: () => {
       const read = sliceReader()
       const all = records(8)
