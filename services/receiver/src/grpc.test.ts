@@ -245,6 +245,29 @@ test('gRPC: back-pressure is RESOURCE_EXHAUSTED or UNAVAILABLE with RetryInfo', 
   )
 })
 
+test('gRPC: a client with a retry policy sends again what an outage refused, and all of it arrives', async () => {
+  await start({ retryDelay: '5ms' })
+  client.close()
+  const name = [{ service: 'opentelemetry.proto.collector.trace.v1.TraceService' }]
+  const retryPolicy = {
+    maxAttempts: 4,
+    initialBackoff: '0.01s',
+    maxBackoff: '0.02s',
+    backoffMultiplier: 1,
+    retryableStatusCodes: ['UNAVAILABLE'],
+  }
+  client = new Client(started.grpc, credentials.createInsecure(), {
+    'grpc.service_config': JSON.stringify({ methodConfig: [{ name, retryPolicy }] }),
+  })
+  let refusals = 0
+  started.bus.before = () => {
+    if (refusals++ < 2) throw new PipelineError('BUS_UNAVAILABLE', 'no broker answers')
+  }
+  expect(await call(paths.traces, requestProto(spanJson(1)))).toEqual({ ok: Buffer.alloc(0) })
+  expect(refusals).toBe(3)
+  expect(await started.bus.spans()).toHaveLength(1)
+})
+
 /** One call as its bytes are, without a client that would mend them: the response's headers, or trailers. */
 function rawCall(
   bytes: Uint8Array,
