@@ -102,10 +102,7 @@ test('search, sampling, evaluate and rescue say what they found and did', async 
 test('policy check accepts a policy and names every mistake of another', async () => {
   const good = join(folder, 'good.yaml')
   const bad = join(folder, 'bad.yaml')
-  writeFileSync(
-    good,
-    'v: 1\nversion: mine\nrules:\n  - { kind: ordinary, probability: 0.05 }\n',
-  )
+  writeFileSync(good, 'v: 1\nversion: mine\nrules:\n  - { kind: ordinary, probability: 0.05 }\n')
   writeFileSync(
     bad,
     'v: 1\nversion: mine\nrules:\n  - { name: a, kind: low-csat, atMst: 2 }\n  - { name: a, kind: ordinary, probability: 5 }\n',

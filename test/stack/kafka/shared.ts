@@ -4,7 +4,7 @@ import { type StartKafkaOptions, startKafka, type TestKafka } from '../kafka.ts'
 
 /**
  * One broker for the tests of a file, ended after them. Undefined where none can be had: the file
- * then has one test, skipped with the reason, or failed under `WINNOW_NO_SKIP=1`.
+ * then has one test, skipped with the reason, or failed under `TEST_NO_SKIP=1`.
  */
 export async function sharedKafka(): Promise<string | undefined> {
   const started = await startKafka()
@@ -32,7 +32,7 @@ export async function kafkaForTest(
 
 /** Skips with the reason; a failure where skips are not allowed, so that CI cannot turn quiet. */
 export function refuse(skip: (note: string) => unknown, why: string): never {
-  if (process.env.WINNOW_NO_SKIP === '1') expect.fail(why)
+  if (process.env.TEST_NO_SKIP === '1') expect.fail(why)
   skip(why)
   throw new Error(why)
 }
