@@ -15,11 +15,15 @@ export const writerLagMaxMs = 30_000
 
 const MEASURE_EVERY_MS = 1000
 
-/** How far every group is behind, for `/metrics`, and for admission in one process. */
+/**
+ * How far every group is behind, for `/metrics`; and, where `watched`, every second for admission. On
+ * Kafka nobody watches: there lag is allowed, and asking for it costs the broker requests.
+ */
 export class BusLag implements Component {
   readonly #bus: Bus
   readonly #topics: Readonly<Record<'spans' | 'evidence' | 'decisions', string>>
   readonly #metrics: Metrics
+  readonly #watched: boolean
   readonly #stop = new AbortController()
   #loop: Promise<void> | undefined
   #writerLagMs = 0
@@ -28,10 +32,12 @@ export class BusLag implements Component {
     bus: Bus,
     topics: Readonly<Record<'spans' | 'evidence' | 'decisions', string>>,
     metrics: Metrics,
+    watched: boolean,
   ) {
     this.#bus = bus
     this.#topics = topics
     this.#metrics = metrics
+    this.#watched = watched
   }
 
   /** The hot writer's lag as a fraction of {@link writerLagMaxMs}. */
@@ -40,7 +46,7 @@ export class BusLag implements Component {
   }
 
   async start(): Promise<void> {
-    this.#loop = this.#run()
+    if (this.#watched) this.#loop = this.#run()
   }
 
   async stop(): Promise<void> {

@@ -86,7 +86,7 @@ export class Pipeline implements Component {
       health: this.#health,
       config: { ...config.sampler, spansRetention: config.retention.spans },
     })
-    const lag = new BusLag(bus, topics, this.#metrics)
+    const lag = new BusLag(bus, topics, this.#metrics, config.bus === 'file')
     const receiver = createReceiver({
       ...shared,
       listen: { grpc: config.otlpGrpc, http: config.otlpHttp },
