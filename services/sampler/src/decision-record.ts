@@ -6,7 +6,7 @@ import {
   type Slice,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import { checkFormat } from './evidence-record.ts'
+import { checkFormat } from './format.ts'
 
 /** Slices of one decision, in UTF-8 JSON. */
 export const slicesBytesMax = 128 * 1024
@@ -19,7 +19,7 @@ export function encodeClaim(by: string): Uint8Array {
 export function encodeDecision(decision: Decision): Uint8Array {
   const { slices, ...head } = decision
   const json = JSON.stringify(head)
-  const texts = slices.map(sliceJson).join(',')
+  const texts = listJsonOf.get(slices) ?? slices.map(sliceJson).join(',')
   const value = Buffer.from(`${json.slice(0, -1)},"slices":[${texts}]}`)
   // Slices, evaluations, requests and rules are all bounded, so that size never refuses a record.
   if (value.length <= decisionBytesMax) return value
@@ -29,9 +29,25 @@ export function encodeDecision(decision: Decision): Uint8Array {
   )
 }
 
-/** What a slice takes of {@link slicesBytesMax}. */
+/** What slices take of {@link slicesBytesMax}. */
+export function slicesBytes(slices: readonly Slice[]): number {
+  const list = listJsonOf.get(slices)
+  if (list !== undefined) return Buffer.byteLength(list) + 1
+  let bytes = 0
+  for (const slice of slices) bytes += sliceBytes(slice)
+  return bytes
+}
+
 export function sliceBytes(slice: Slice): number {
   return Buffer.byteLength(sliceJson(slice)) + 1
+}
+
+/**
+ * Remembers the text between the brackets that `slices` was parsed from: a decision that repeats
+ * exactly this list repeats its text, which costs a third less than writing it again.
+ */
+export function rememberSlices(slices: readonly Slice[], json: string): void {
+  listJsonOf.set(slices, json)
 }
 
 /** A slice is measured before it is written: its text is made once. */
@@ -44,6 +60,7 @@ function sliceJson(slice: Slice): string {
 }
 
 const jsonOf = new WeakMap<Slice, string>()
+const listJsonOf = new WeakMap<readonly Slice[], string>()
 
 /**
  * Reads a record of `decisions`. Undefined for bytes that are none: such a record counts for no reader.

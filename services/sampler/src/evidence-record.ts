@@ -9,7 +9,8 @@ import type {
   Summary,
 } from '@winnow/model'
 import { requestReasonBytesMax } from '@winnow/model'
-import { PipelineError } from '@winnow/runtime'
+import { rememberSlices } from './decision-record.ts'
+import { checkFormat } from './format.ts'
 
 /** An evaluation as a decision carries it, in UTF-8 JSON; a larger one is not taken. */
 export const evaluationBytesMax = 1_024
@@ -25,9 +26,10 @@ export type ParsedEvidence =
  * and never a value. A newer format is DATA_CORRUPT: to skip it would lose evidence.
  */
 export function parseEvidence(value: Uint8Array, where: string): ParsedEvidence {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString()
   let parsed: unknown
   try {
-    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
+    parsed = JSON.parse(text)
   } catch {
     return { ok: false, mistake: 'not JSON' }
   }
@@ -35,17 +37,21 @@ export function parseEvidence(value: Uint8Array, where: string): ParsedEvidence 
   checkFormat(parsed.v, `${where}: evidence`)
   const mistake = mistakeIn(parsed)
   if (mistake !== undefined) return { ok: false, mistake }
-  return { ok: true, evidence: parsed as unknown as Evidence }
+  const evidence = parsed as unknown as Evidence
+  if (evidence.kind === 'summary') keepText(evidence, text)
+  return { ok: true, evidence }
 }
 
-/** Refuses formats newer than 1 by name. */
-export function checkFormat(format: unknown, what: string): void {
-  if (typeof format !== 'number' || format <= 1) return
-  throw new PipelineError(
-    'DATA_CORRUPT',
-    `${what} has format ${format}; this release reads format 1: upgrade the samplers first`,
-  )
+/** An assembler writes the slices last, so their text ends where the record does. */
+function keepText(summary: Summary, text: string): void {
+  if (Object.keys(summary).at(-1) !== 'slices' || !text.endsWith(']}')) return
+  // Within a JSON string the quotes would be escaped, so this is the key; a second one is not trusted.
+  const at = text.indexOf(slicesKey)
+  const isOnly = at >= 0 && text.indexOf(slicesKey, at + 1) === -1
+  if (isOnly) rememberSlices(summary.slices, text.slice(at + slicesKey.length, -2))
 }
+
+const slicesKey = '"slices":['
 
 /** What of an evaluation record a decision keeps: all but the comment, which is content. */
 export function evaluationOf(record: EvaluationRecord): Evaluation {

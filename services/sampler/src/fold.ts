@@ -50,7 +50,7 @@ export function foldTrace(
   slices: readonly Slice[],
   evaluations: readonly Evaluation[] = nothing,
 ): TraceFacts {
-  const folded = isInOrder(slices) ? slices : inOrder(slices)
+  const folded = inOrder(slices)
   table.load(folded)
   const root = rootOf(folded)
   const fatal = table.errors > 0 ? table.fatal(root) : noError
@@ -99,7 +99,8 @@ export function foldTrace(
 }
 
 /** Distinct slices by (offset, start), as decisions carry them. */
-export function inOrder(slices: readonly Slice[]): Slice[] {
+export function inOrder(slices: readonly Slice[]): readonly Slice[] {
+  if (isInOrder(slices)) return slices
   const byRef = new Map<string, Slice>()
   for (const slice of slices) {
     const key = refKey(slice.ref)

@@ -94,7 +94,7 @@ export class PartitionLoop {
     this.#logTimeMs = this.#state.decidedAtMs
     this.#is('running')
     while (!this.#shared.isStopping) {
-      if (!(await this.#tail(0)) || !(await this.#turn(reader))) return false
+      if (!(await this.#turn(reader))) return false
     }
     await this.#commit(reader.next)
     await this.#writeBaselines()
@@ -107,7 +107,8 @@ export class PartitionLoop {
     const { records, gap } = await this.#ask(() => reader.read(readBytesMax, idleWait))
     if (this.#lease.lost.aborted) throw this.#lost()
     if (gap !== undefined) this.#report(gap)
-    if (!(await this.#decide(records))) return false
+    // Whoever decides reads back; who has nothing to decide looks for another's claim all the same.
+    if (!(await (records.length === 0 ? this.#tail(0) : this.#decide(records)))) return false
     const nowMs = this.#shared.clock.nowMs()
     if (records.length === 0 || nowMs >= this.#committedAtMs + commitEvery) {
       await this.#commit(reader.next)

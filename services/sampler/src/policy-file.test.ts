@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { checkPolicy, defaultPolicy, parsePolicy, rulesMax } from './policy-file.ts'
+import { checkPolicy, defaultPolicy, kinds, parsePolicy, rulesMax } from './policy-file.ts'
 
 const ordinary = '  - kind: ordinary\n'
 
@@ -91,4 +92,12 @@ test('what is no mapping, or no YAML, is a mistake and not an exception', () => 
       message: expect.stringContaining('policy.yaml'),
     }),
   )
+})
+
+test('the policy that the README shows is a good one, of every kind', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const yaml = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+  const check = checkPolicy(yaml)
+  expect(check.mistakes).toEqual([])
+  expect(check.policy?.rules.map(rule => rule.kind)).toEqual(kinds)
 })

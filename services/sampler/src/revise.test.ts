@@ -168,6 +168,37 @@ test('a decision reads back as it was written, and bytes that are none count for
   )
 })
 
+test('a slice that one summary names twice is one slice, and ends no series', () => {
+  const [a, b] = [slice(1, [span], root(9)), slice(2, [{ id: 2 }])]
+  const decision = must(next(undefined, summary(id, [b, a, b, a])))
+  expect(decision.slices).toEqual([a, b])
+  expect(decision.ended).toBeUndefined()
+})
+
+test('a decision repeats the text of its slices only where that text is theirs', () => {
+  const evidence = summary(id, [slice(1, [span], root(9)), slice(2, [{ id: 2 }])])
+  const { slices: list, ...head } = evidence
+  const text = JSON.stringify({ ...head, slices: list })
+  const spaced = text.replace('"slices":[{', '"slices":[ {')
+  const other = `{"slices":[5],${text.slice(1)}`
+  const nested = `{"x":{"slices":[5]},${text.slice(1)}`
+  const first = JSON.stringify({ slices: list, ...head })
+  for (const json of [text, spaced, other, nested, first]) {
+    const parsed = parseEvidence(Buffer.from(json), 'test')
+    if (!parsed.ok) throw new Error(parsed.mistake)
+    const decision = must(next(undefined, parsed.evidence))
+    expect(parseDecision(encodeDecision(decision), 'test')).toEqual(decision)
+    expect(decision.slices).toEqual(list)
+    const more = must(next(decision, summary(id, [slice(3, [{ id: 3 }])])))
+    expect(parseDecision(encodeDecision(more), 'test')).toEqual(more)
+  }
+  const parsed = parseEvidence(Buffer.from(spaced), 'test')
+  if (!parsed.ok) throw new Error(parsed.mistake)
+  expect(Buffer.from(encodeDecision(must(next(undefined, parsed.evidence)))).toString()).toContain(
+    '[ {',
+  )
+})
+
 const anyEvidence: fc.Arbitrary<Evidence[]> = fc.array(
   fc.oneof(
     fc

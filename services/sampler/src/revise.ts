@@ -13,7 +13,7 @@ import {
   type Slice,
   type Summary,
 } from '@winnow/model'
-import { sliceBytes, slicesBytesMax } from './decision-record.ts'
+import { sliceBytes, slicesBytes, slicesBytesMax } from './decision-record.ts'
 import { evaluationOf } from './evidence-record.ts'
 import { foldTrace, inOrder, type TraceFacts } from './fold.ts'
 import type { CompiledPolicy, SlowBar } from './rules.ts'
@@ -131,7 +131,7 @@ function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
   const evaluations = new Map<string, Evaluation | DecidedEvaluation>()
   for (const evaluation of last?.evaluations ?? []) evaluations.set(evaluation.id, evaluation)
   const requests = new Map(last?.requests.map(request => [request.id, request]))
-  const fresh: Slice[] = []
+  let fresh: readonly Slice[] = []
   let close = closeOf(last)
   let cause: Cause | undefined
   const refusedNames: string[] = []
@@ -143,7 +143,8 @@ function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
         const more = evidence.slices.filter(slice => !known.has(refKey(slice.ref)))
         if (more.length === 0) break
         for (const slice of more) known.add(refKey(slice.ref))
-        fresh.push(...more)
+        // The list itself where it is all there is: its text is known.
+        fresh = isOnlyList(fresh, more, evidence) ? evidence.slices : [...fresh, ...more]
         cause ??= last !== undefined && last.slices.length > 0 ? 'fragment' : 'completed'
         close = better(close, evidence)
         break
@@ -164,10 +165,12 @@ function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
         break
     }
   }
-  const fitting = fit(last?.slices ?? [], inOrder(fresh))
-  const ended = isEnded || fitting.length < fresh.length
+  const isFirst = last === undefined || last.slices.length === 0
+  const ordered = inOrder(fresh)
+  const fitting = fit(last?.slices ?? [], ordered)
+  const ended = isEnded || fitting.length < ordered.length
   return {
-    slices: inOrder([...(last?.slices ?? []), ...fitting]),
+    slices: isFirst ? fitting : inOrder([...(last?.slices ?? []), ...fitting]),
     evaluations: [...evaluations.values()],
     requests: [...requests.values()],
     close: ended ? { ...close, complete: false } : close,
@@ -177,10 +180,16 @@ function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
   }
 }
 
+function isOnlyList(fresh: readonly Slice[], more: readonly Slice[], { slices }: Summary): boolean {
+  return fresh.length === 0 && more.length === slices.length
+}
+
 /** As many of the new slices, in order, as one record takes beside the known ones. */
 function fit(known: readonly Slice[], fresh: readonly Slice[]): readonly Slice[] {
-  let bytes = 0
-  for (const slice of known) bytes += sliceBytes(slice)
+  let bytes = slicesBytes(known)
+  const fits =
+    known.length + fresh.length <= refsMax && bytes + slicesBytes(fresh) <= slicesBytesMax
+  if (fits) return fresh
   for (let taken = 0; taken < fresh.length; taken++) {
     bytes += sliceBytes(fresh[taken] as Slice)
     if (known.length + taken >= refsMax || bytes > slicesBytesMax) return fresh.slice(0, taken)

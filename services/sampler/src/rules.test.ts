@@ -113,6 +113,12 @@ test('a judge fails by flag, label or score, each at its boundary', () => {
   expect(answer('judge-failed', [{ name: 'jury', passed: false }]).matched).toBe(false)
 })
 
+test('a label is shown up to 64 bytes, one byte more is content', () => {
+  const of = (bytes: number) =>
+    answer('judge-failed', [{ name: 'judge', label: 'l'.repeat(bytes) }]).value
+  expect([of(64)?.toString().length, of(65)]).toEqual([64, undefined])
+})
+
 test('one failing outcome among passing ones is the one that is shown', () => {
   const judges: Outcome[] = [
     { name: 'judge', spanId: 'a', score: 0.9 },

@@ -1,5 +1,5 @@
 // Hot: every rule is asked for every revision. No expression, no configuration looked up, one object an answer.
-import { assertNever, type RuleAnswer, thresholdOf } from '@winnow/model'
+import { assertNever, factTextBytesMax, type RuleAnswer, thresholdOf } from '@winnow/model'
 import type { Outcome, TraceFacts } from './fold.ts'
 import { type Policy, type RuleSpec, ruleName, type VariantSpec } from './policy-file.ts'
 
@@ -155,7 +155,7 @@ function judgeFailed(name: string, probability: number, fails: Failure, scoreBel
       }
     }
     if (shown === undefined) return { name, matched: false, probability }
-    const value = sign ?? shown.score ?? shown.label ?? shown.passed
+    const value = sign ?? shown.score ?? shortLabel(shown) ?? shown.passed
     return {
       name,
       matched: failed > 0,
@@ -166,6 +166,11 @@ function judgeFailed(name: string, probability: number, fails: Failure, scoreBel
       detail: { judged, passed: judged - failed },
     }
   }
+}
+
+/** A longer text is content, and never in a decision's rules. */
+function shortLabel({ label }: Outcome): string | undefined {
+  return label === undefined || Buffer.byteLength(label) > factTextBytesMax ? undefined : label
 }
 
 /** Counts alone: the text of a claim is content and never in a decision. */
@@ -182,7 +187,7 @@ function citationFailed(name: string, probability: number, fails: Failure): Rule
     if (shown === undefined) return { name, matched, probability }
     const missing = missingClaims(shown)
     const sign = missing !== undefined && missing > 0 ? missing : (fails(shown) ?? missing)
-    const value = sign ?? shown.score ?? shown.label ?? shown.passed
+    const value = sign ?? shown.score ?? shortLabel(shown) ?? shown.passed
     return {
       name,
       matched,
