@@ -5,20 +5,34 @@ export const writerConfigSchema = z
   .strictObject({
     /** A segment is written once its oldest decision has waited this long. */
     segmentAge: durationKey('1min'),
-    /** … or once its kept spans fill this much of memory, */
+    /** … or once what it has gathered fills this much memory, */
     segmentBytes: bytesKey('64MiB'),
-    /** … or once it holds this many decisions. */
-    segmentDecisions: z.int().min(1).max(10_000_000).default(100_000),
-    /** Records of `spans` that stay decoded for the next slice that lies in them. */
+    /** … or once it has this many records of `decisions`. */
+    segmentDecisions: z.int().min(1).max(1_000_000).default(100_000),
+    /** Memory of what all partitions of a writer have gathered; over it the largest is written first. */
+    gatheredBytes: bytesKey('256MiB'),
+    /** Records of `spans` that stay in memory for the next slice that lies in them. */
     recordCache: bytesKey('64MiB'),
-    /** Traces in one transaction of the hot store. */
+    /** Kept spans that one group has read and the other has not asked for yet. */
+    keptCache: bytesKey('64MiB'),
+    /** Traces in one transaction of the hot store, */
     hotBatch: z.int().min(1).max(100_000).default(500),
+    /** … and bytes of their spans, unless one slice alone has more. */
+    hotBatchBytes: bytesKey('8MiB'),
     /** How often the hot store is asked to expire what its tier no longer allows. */
-    expireEvery: durationKey('1min'),
+    expireEvery: durationKey('1min').refine(ms => ms >= expireEveryMinMs && ms <= timerMaxMs, {
+      error: 'is 1s to 24d',
+    }),
   })
   .prefault({})
 
 export type WriterConfig = z.infer<typeof writerConfigSchema>
+
+/** Expiry lists files or indices: more often than this it would do nothing else. */
+export const expireEveryMinMs = 1_000
+
+/** Node fires a longer timer at once. */
+const timerMaxMs = 24 * 86_400_000
 
 /** Bytes of `decisions` a partition reads at a time. */
 export const readBytesMax = 1024 * 1024
@@ -26,5 +40,26 @@ export const readBytesMax = 1024 * 1024
 /** Longest sleep at the end of the log. */
 export const idleWaitMs = 250
 
-/** Fetches of `spans` in flight at once, over all partitions of one reader. */
+/** Bytes of slices that one partition of the segments asks for at once, unless one alone has more. */
+export const readAheadBytesMax = 8 * 1024 * 1024
+
+/** Records of `decisions` that are folded between two looks at the limits. */
+export const readAheadRecordsMax = 500
+
+/** Fetches of `spans` in flight at once, over all partitions and both groups of one writer. */
 export const fetchesMax = 8
+
+/** Segments that are encoded and put at once: each holds its rows a second time meanwhile. */
+export const flushesMax = 2
+
+/** Between two commits of the hot group where there is more to read: what it repeats after a crash. */
+export const hotCommitEveryMs = 1_000
+
+/**
+ * A range without a counting decision joins the next one, for it would be an object for nothing. But
+ * not for ever: its offset is not committed meanwhile, and retention of `decisions` must not pass it.
+ */
+export const emptyRangeAgeMs = 24 * 3_600_000
+
+/** How long `stop()` waits for the folds to end by themselves before it takes their leases away. */
+export const stopWaitMs = 10_000

@@ -1,10 +1,11 @@
-import type { Batch } from '@winnow/bus'
+import type { BusRecord } from '@winnow/bus'
 import {
+  type Claim,
   type CountingState,
-  countingStart,
   countRecord,
   type Decision,
   type DecisionRecord,
+  type SpanRef,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 
@@ -12,49 +13,66 @@ import { PipelineError } from '@winnow/runtime'
 export interface FoldedRecord {
   readonly offset: number
   readonly appendedAtMs: number
-  /** Undefined for a claim, and for a decision that does not count. */
+  /** Borrowed, as the batch has it. */
+  readonly value: Uint8Array
+  /** Undefined for a claim, for bytes that are no record, and for a decision that does not count. */
   readonly decision: Decision | undefined
   readonly after: CountingState
 }
 
-/** Folds a batch from `state` on (protocol D). */
-export function foldBatch(batch: Batch, state: CountingState): FoldedRecord[] {
-  let current = state
-  return batch.records.map(record => {
-    const parsed = parseDecision(record.value, record.offset)
-    const step = countRecord(current, record.offset, parsed)
-    current = step.state
-    const counting = step.counts && parsed.kind === 'decision' ? parsed : undefined
-    return {
-      offset: record.offset,
-      appendedAtMs: record.appendedAtMs,
-      decision: counting,
-      after: current,
+/**
+ * Folds records from `state` on (protocol D). Bytes that are no record count for no reader; `unreadable`
+ * hears of them. Throws DATA_CORRUPT for a newer format, which must not be skipped: it may count.
+ */
+export function foldRecords(
+  records: readonly BusRecord[],
+  state: CountingState,
+  unreadable: (offset: number) => void,
+): FoldedRecord[] {
+  let after = state
+  return records.map(({ offset, appendedAtMs, value }) => {
+    const parsed = parseRecord(value, offset)
+    if (parsed === undefined) {
+      unreadable(offset)
+      return { offset, appendedAtMs, value, decision: undefined, after }
     }
+    const step = countRecord(after, offset, parsed)
+    after = step.state
+    const decision = step.counts && parsed.kind === 'decision' ? parsed : undefined
+    return { offset, appendedAtMs, value, decision, after }
   })
+}
+
+/** The slices that a decision has the writer write. */
+export function refsToWrite(decision: Decision): SpanRef[] {
+  return decision.write.flatMap(at => decision.slices[at]?.ref ?? [])
 }
 
 const versionMax = 1
 
-function parseDecision(value: Uint8Array, offset: number): DecisionRecord {
-  const parsed = JSON.parse(Buffer.from(value).toString()) as { v?: unknown }
-  if (typeof parsed.v === 'number' && parsed.v >= 1 && parsed.v <= versionMax) {
-    return parsed as DecisionRecord
+/** Agrees with the sampler on what is a record, or the two would count differently behind it. */
+function parseRecord(value: Uint8Array, offset: number): DecisionRecord | undefined {
+  let parsed: { readonly [K in keyof Decision]?: unknown } | null
+  try {
+    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
+  } catch {
+    return undefined
   }
-  throw new PipelineError(
-    'DATA_CORRUPT',
-    `decisions record ${offset} has format v ${String(parsed.v)}, this release reads up to ${versionMax}: upgrade the writer first`,
-  )
-}
-
-/** The state as a commit's note, and back. A note that is none of ours says nothing is known. */
-export function noteOf(state: CountingState): string {
-  return JSON.stringify({ v: 1, claim: state.claim, next: state.next })
-}
-
-export function stateOf(note: string | undefined): CountingState {
-  if (note === undefined || note === '') return countingStart
-  const { v, claim, next } = JSON.parse(note) as { v?: number; claim?: number; next?: number }
-  if (v === 1 && typeof claim === 'number' && typeof next === 'number') return { claim, next }
-  throw new PipelineError('DATA_CORRUPT', `commit note of format v ${v}: upgrade the writer first`)
+  const v = parsed?.v
+  if (typeof v === 'number' && v > versionMax) {
+    throw new PipelineError(
+      'DATA_CORRUPT',
+      `decisions record ${offset} has format v ${v}, this release reads up to ${versionMax}: upgrade the writers first`,
+    )
+  }
+  if (parsed === null || v !== versionMax) return undefined
+  if ((parsed.kind as string) === 'claim') return parsed as unknown as Claim
+  const isDecision =
+    parsed.kind === 'decision' &&
+    typeof parsed.tenant === 'string' &&
+    typeof parsed.traceId === 'string' &&
+    Number.isSafeInteger(parsed.claim) &&
+    Number.isSafeInteger(parsed.seq) &&
+    Array.isArray(parsed.slices)
+  return isDecision ? (parsed as unknown as Decision) : undefined
 }

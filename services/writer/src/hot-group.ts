@@ -1,130 +1,106 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Bus, Lease } from '@winnow/bus'
-import { type CountingState, countingStart, type Decision, refKey } from '@winnow/model'
-import { type Clock, isRetryable, type Log, type Metrics, PipelineError } from '@winnow/runtime'
-import { type HotStore, type HotTrace, spanRows } from '@winnow/storage'
-import { idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
-import { type FoldedRecord, foldBatch, noteOf, stateOf } from './decisions-reader.ts'
-import type { SliceReader } from './slice-reader.ts'
+import type { Batch, Lease } from '@winnow/bus'
+import { type CountingState, countingStart } from '@winnow/model'
+import type { Clock, Log, Metrics } from '@winnow/runtime'
+import type { HotStore, HotTrace } from '@winnow/storage'
+import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
+import { type FoldedRecord, foldRecords } from './decisions-reader.ts'
+import { type KeptReader, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
+import { commitPosition, stateOf } from './position.ts'
+import { untilDone } from './retry.ts'
 
 export interface HotGroupOptions {
-  readonly bus: Bus
   readonly hot: HotStore
-  readonly slices: SliceReader
+  readonly kept: KeptReader
   readonly config: WriterConfig
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
-  readonly stopping: () => boolean
+  /** The writer is to stop. */
+  readonly stopping: AbortSignal
 }
 
 /**
  * Keeps the hot store in step with one partition of `decisions`. A store that is slow or refuses makes
  * this group lag and nothing else: it has its own position, so bodies do not expire for the segments.
+ * What it puts twice, after a crash or as a former owner, changes nothing.
  */
 export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promise<void> {
-  const { config } = options
+  const { clock, log } = options
+  const { partition } = lease
+  const ended = AbortSignal.any([lease.lost, options.stopping])
   let state = stateOf(lease.committed?.note)
-  while (!lease.lost.aborted && !options.stopping()) {
+  let uncommitted: FoldedRecord | undefined
+  let committedAtMs = clock.nowMs()
+  while (!ended.aborted) {
     const batch = await lease.read(readBytesMax, idleWaitMs)
-    if (batch.gap !== undefined) {
-      options.log.warn('writer.hot_gap', { partition: lease.partition, ...batch.gap })
-      state = countingStart
-    }
-    const folded = foldBatch(batch, state)
-    for (let from = 0; from < folded.length; from += config.hotBatch) {
-      const part = folded.slice(from, from + config.hotBatch)
-      if (!(await persist(lease, part, options))) return
-    }
-    state = await commit(lease, folded, state)
+    const folded = fold(batch, state, partition, log)
+    if (!(await putAll(ended, partition, folded, options))) break
+    uncommitted = folded.at(-1) ?? uncommitted
+    state = uncommitted?.after ?? state
+    if (uncommitted === undefined) continue
+    if (batch.records.length > 0 && clock.nowMs() - committedAtMs < hotCommitEveryMs) continue
+    await commitPosition(lease, uncommitted.offset + 1, uncommitted.after)
+    uncommitted = undefined
+    committedAtMs = clock.nowMs()
   }
+  if (uncommitted !== undefined && !lease.lost.aborted)
+    await commitPosition(lease, uncommitted.offset + 1, uncommitted.after)
 }
 
-/** False once the lease is lost. Repeats until the store has everything: nothing is dropped here. */
-async function persist(
-  lease: Lease,
-  part: readonly FoldedRecord[],
+function fold(batch: Batch, state: CountingState, partition: number, log: Log): FoldedRecord[] {
+  if (batch.gap !== undefined) log.warn('writer.hot_gap', { partition, ...batch.gap })
+  return foldRecords(batch.records, batch.gap === undefined ? state : countingStart, offset =>
+    log.warn('writer.unreadable_decision', { partition, offset }),
+  )
+}
+
+/** False once it is to end. Repeats until the store has everything: nothing is dropped here. */
+async function putAll(
+  ended: AbortSignal,
+  partition: number,
+  folded: readonly FoldedRecord[],
   options: HotGroupOptions,
 ): Promise<boolean> {
-  const kept = part.filter(({ decision }) => decision?.verdict === 'keep')
-  if (kept.length === 0) return true
-  for (let waitMs = 100; !lease.lost.aborted; waitMs = Math.min(waitMs * 2, 5000)) {
-    try {
-      const traces: HotTrace[] = []
-      for (const { decision, offset } of kept) {
-        if (decision !== undefined)
-          traces.push(await hotTrace(lease.partition, offset, decision, options))
-      }
-      await options.hot.put(traces)
-      const bytes = traces.reduce((sum, trace) => sum + bodyBytes(trace), 0)
-      options.metrics.tierBytes.inc({ tier: 'hot' }, bytes)
-      options.metrics.tierObjects.inc({ tier: 'hot' }, traces.length)
-      return true
-    } catch (error) {
-      if (!isRetryable(error)) throw error
-      options.log.error('writer.hot_put_failed', error, { partition: lease.partition })
-      await sleep(waitMs)
-    }
+  const { hot, config, log, metrics } = options
+  const kept = folded.filter(({ decision }) => decision?.verdict === 'keep')
+  const pieces = piecesOf(kept, config.hotBatchBytes)
+  for (const window of windowsOf(pieces, config.hotBatch, config.hotBatchBytes)) {
+    const traces = await untilDone(
+      ended,
+      partition,
+      () => hotTraces(partition, window, options.kept),
+      error => log.error('writer.hot_read_failed', error, { partition }),
+    )
+    if (traces === undefined) return false
+    // Read once, however long the store is away: what has been read can no longer expire.
+    const isPut = await untilDone(
+      ended,
+      partition,
+      () => hot.put(traces).then(() => true),
+      error => log.error('writer.hot_put_failed', error, { partition }),
+    )
+    if (isPut === undefined) return false
+    metrics.tierObjects.inc({ tier: 'hot' }, window.filter(({ isLast }) => isLast).length)
+    metrics.tierBytes.inc({ tier: 'hot' }, bodyBytes(traces))
   }
-  return false
+  return true
 }
 
-async function hotTrace(
+async function hotTraces(
   partition: number,
-  offset: number,
-  decision: Decision,
-  options: HotGroupOptions,
-): Promise<HotTrace> {
-  const refs = decision.write.flatMap(at => decision.slices[at]?.ref ?? [])
-  const reads = await options.slices.read(refs)
-  const read = reads.filter(slice => slice.kind === 'read')
-  for (const slice of reads) {
-    if (slice.kind === 'unreadable') {
-      options.log.error('writer.unreadable_slice', slice.error, { ref: refKey(slice.ref) })
-    }
-  }
-  return {
-    decision,
-    partition,
-    offset,
-    spans: rowsOf(decision, partition, offset, read, options.log),
-    bodies: read.map(({ ref, bytes }) => ({ ref: refKey(ref), bytes })),
-  }
+  window: readonly Piece[],
+  kept: KeptReader,
+): Promise<HotTrace[]> {
+  const read = await Promise.all(window.map(piece => kept.read(partition, piece)))
+  return window.flatMap(({ record }, at) => {
+    const { decision, offset } = record
+    const { rows: spans = [], bodies = [] } = read[at] ?? {}
+    return decision === undefined ? [] : [{ decision, partition, offset, spans, bodies }]
+  })
 }
 
-/** A slice of another trace is nobody's row: set aside with its reason, never a reason to stop. */
-function rowsOf(
-  decision: Decision,
-  partition: number,
-  offset: number,
-  read: Parameters<typeof spanRows>[3],
-  log: Log,
-): ReturnType<typeof spanRows> {
-  try {
-    return spanRows(decision, partition, offset, read)
-  } catch (error) {
-    if (!(error instanceof PipelineError && error.code === 'DATA_CORRUPT')) throw error
-    log.error('writer.foreign_slice', error, { traceId: decision.traceId })
-    return []
-  }
-}
-
-function bodyBytes(trace: HotTrace): number {
-  return trace.bodies.reduce((sum, body) => sum + body.bytes.length, 0)
-}
-
-async function commit(
-  lease: Lease,
-  folded: readonly FoldedRecord[],
-  before: CountingState,
-): Promise<CountingState> {
-  const last = folded.at(-1)
-  if (last === undefined) return before
-  try {
-    await lease.commit({ offset: last.offset + 1, note: noteOf(last.after) })
-  } catch (error) {
-    const stale = error instanceof PipelineError && error.code === 'STALE_OWNER'
-    if (!stale && !isRetryable(error)) throw error
-  }
-  return last.after
+function bodyBytes(traces: readonly HotTrace[]): number {
+  let sum = 0
+  for (const { bodies } of traces) for (const { bytes } of bodies) sum += bytes.length
+  return sum
 }

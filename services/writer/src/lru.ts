@@ -16,9 +16,17 @@ export class Lru<V> {
     return found.value
   }
 
-  set(key: string, value: V, weight: number): void {
-    this.#weight -= this.#values.get(key)?.weight ?? 0
+  /** As `get`, and forgets it. */
+  take(key: string): V | undefined {
+    const found = this.#values.get(key)
+    if (found === undefined) return undefined
     this.#values.delete(key)
+    this.#weight -= found.weight
+    return found.value
+  }
+
+  set(key: string, value: V, weight: number): void {
+    this.take(key)
     if (weight > this.#weightMax) return
     this.#values.set(key, { value, weight })
     this.#weight += weight
@@ -27,5 +35,12 @@ export class Lru<V> {
       this.#values.delete(oldest)
       this.#weight -= freed
     }
+  }
+
+  /** Says what `value` turned out to weigh, where it is still the one held; undefined forgets it. */
+  reweigh(key: string, value: V, weight: number | undefined): void {
+    if (this.#values.get(key)?.value !== value) return
+    if (weight === undefined) this.take(key)
+    else this.set(key, value, weight)
   }
 }

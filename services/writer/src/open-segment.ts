@@ -1,44 +1,58 @@
+import { hash } from 'node:crypto'
 import type { CountingState, Decision } from '@winnow/model'
-import { PipelineError } from '@winnow/runtime'
-import { type SpanRow, spanRows } from '@winnow/storage'
-import type { WriterConfig } from './config.ts'
+import { type LedgerRow, ledgerRow, type SpanRow } from '@winnow/storage'
+import { emptyRangeAgeMs, type WriterConfig } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
-import type { SliceRead } from './slice-reader.ts'
-
-/** A decision that counts, with the rows that it adds to warm and cold. */
-export interface SegmentDecision {
-  readonly offset: number
-  readonly appendedAtMs: number
-  readonly decision: Decision
-  readonly rows: readonly SpanRow[]
-}
+import type { KeptSpans } from './kept-reader.ts'
+import { ledgerRowBytes, rowBytes } from './row-bytes.ts'
 
 /** What is written for exactly [a, b]. */
 export interface SegmentRange {
   readonly a: number
   readonly b: number
-  /** Offset of the first record of the range; a itself unless retention had passed it. */
-  readonly first: number
-  /** Append time of the first record of the range: its UTC date is in the name. */
-  readonly dateMs: number
+  /** The first record of the range: its append time names the objects. */
+  readonly first: { readonly offset: number; readonly appendedAtMs: number }
+  /** Lower-case hex SHA-256 of its bytes, which tell another log's object of the same name from ours. */
+  readonly digest: string | undefined
   /** The counting state after b. */
   readonly after: CountingState
-  readonly decisions: readonly SegmentDecision[]
-  /** Slices without rows: retention had passed them, or their bytes were none of the trace. */
-  readonly goneSlices: number
+  /** One a counting decision. */
+  readonly ledger: readonly LedgerRow[]
+  /** Of warm, in the order of the log; a span id may come twice. */
+  readonly rows: readonly SpanRow[]
+  /** Spans without rows: retention had passed them; their bytes were none of the trace. */
+  readonly spansGone: number
+  readonly spansAside: number
 }
+
+interface Entry {
+  readonly offset: number
+  readonly appendedAtMs: number
+  readonly after: CountingState
+  readonly readAtMs: number
+  readonly ledger: LedgerRow | undefined
+  readonly rows: readonly SpanRow[]
+  readonly spansGone: number
+  readonly spansAside: number
+  readonly bytes: number
+}
+
+/** What a record that is no counting decision takes. */
+const entryOverheadBytes = 200
 
 /** The range that is being gathered from one partition of `decisions`. Pure: what to write, never how. */
 export class OpenSegment {
+  readonly partition: number
   #a: number
-  #records: { offset: number; appendedAtMs: number; after: CountingState; gone: number }[] = []
-  #decisions: SegmentDecision[] = []
-  #sinceMs = Number.POSITIVE_INFINITY
+  #entries: Entry[] = []
+  #decisions = 0
   #bytes = 0
-  /** Set while another's segment of the same name reaches beyond what has been read. */
-  readThrough = -1
+  #readThrough = -1
+  /** Of the first record; undefined where the range was cut, and its bytes are no longer here. */
+  #digest: string | undefined
 
-  constructor(a: number) {
+  constructor(partition: number, a: number) {
+    this.partition = partition
     this.#a = a
   }
 
@@ -47,73 +61,124 @@ export class OpenSegment {
     return this.#a
   }
 
-  /** The last offset that has been read; a - 1 before the first. */
-  get last(): number {
-    return this.#records.at(-1)?.offset ?? this.#a - 1
+  /** The offset that is read next. */
+  get next(): number {
+    return (this.#entries.at(-1)?.offset ?? this.#a - 1) + 1
   }
 
-  /** Retention has removed what the range would have begun with. */
-  skipTo(offset: number): void {
-    if (this.#records.length === 0) this.#a = Math.max(this.#a, offset)
+  get isEmpty(): boolean {
+    return this.#entries.length === 0
   }
 
-  /** `reads` are the slices that the decision's `write` names. Slices of another trace count as gone. */
-  add(partition: number, record: FoldedRecord, reads: readonly SliceRead[], nowMs: number): void {
+  /** Memory of what is gathered, as an estimate. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Nothing is gathered, and the range begins elsewhere: retention, or another writer, has been there. */
+  beginAt(offset: number): void {
+    if (!this.isEmpty) throw new TypeError(`[${this.#a}, ${this.next}) is gathered already`)
+    this.#a = offset
+  }
+
+  /** `kept` are the pieces of the record, all of them. */
+  add(record: FoldedRecord, kept: readonly KeptSpans[], nowMs: number): void {
     const { offset, appendedAtMs, after, decision } = record
-    let gone = reads.filter(slice => slice.kind !== 'read').length
-    if (decision !== undefined) {
-      const read = reads.filter(slice => slice.kind === 'read')
-      let rows: readonly SpanRow[] = []
-      try {
-        if (decision.verdict === 'keep') rows = spanRows(decision, partition, offset, read)
-      } catch (error) {
-        if (!(error instanceof PipelineError && error.code === 'DATA_CORRUPT')) throw error
-        gone += read.length
-      }
-      this.#decisions.push({ offset, appendedAtMs, decision, rows })
-      this.#bytes += read.reduce((sum, slice) => sum + slice.bytes.length, 0)
-      this.#sinceMs = Math.min(this.#sinceMs, nowMs)
-    }
-    this.#records.push({ offset, appendedAtMs, after, gone })
+    const sum = (of: (one: KeptSpans) => number): number => kept.reduce((all, k) => all + of(k), 0)
+    const ledger =
+      decision &&
+      written(
+        decision,
+        this.partition,
+        offset,
+        sum(k => k.slicesRead),
+      )
+    const rows = kept.length === 1 ? (kept[0]?.rows ?? []) : kept.flatMap(one => one.rows)
+    const bytes =
+      entryOverheadBytes +
+      (ledger === undefined ? 0 : ledgerRowBytes(ledger)) +
+      rows.reduce((all, row) => all + rowBytes(row), 0)
+    if (this.isEmpty) this.#digest = sha256(record.value)
+    this.#entries.push({
+      offset,
+      appendedAtMs,
+      after,
+      readAtMs: nowMs,
+      ledger,
+      rows,
+      spansGone: sum(({ spansGone }) => spansGone),
+      spansAside: sum(({ spansAside }) => spansAside),
+      bytes,
+    })
+    this.#bytes += bytes
+    if (ledger !== undefined) this.#decisions++
   }
 
-  /** A range without a counting decision is never due: it joins the next one. */
+  /** Another's segment of the same name reaches to `b`: nothing is due before that has been read. */
+  waitFor(b: number): void {
+    this.#readThrough = b
+  }
+
+  /** Whether there is something to write, and nobody else's `b` to be reached first. */
+  get isWritable(): boolean {
+    return this.#decisions > 0 && this.next > this.#readThrough
+  }
+
   due(config: WriterConfig, nowMs: number): boolean {
-    if (this.#decisions.length === 0 || this.last < this.readThrough) return false
-    return (
-      nowMs - this.#sinceMs >= config.segmentAge ||
-      this.#bytes >= config.segmentBytes ||
-      this.#decisions.length >= config.segmentDecisions ||
-      this.readThrough >= 0
-    )
+    const [first] = this.#entries
+    if (first === undefined || this.next <= this.#readThrough) return false
+    if (this.#readThrough >= 0) return true
+    if (this.#bytes >= config.segmentBytes) return true
+    if (this.#entries.length >= config.segmentDecisions) return true
+    const decided = this.#entries.find(({ ledger }) => ledger !== undefined)
+    return decided === undefined
+      ? nowMs - first.readAtMs >= emptyRangeAgeMs
+      : nowMs - decided.readAtMs >= config.segmentAge
   }
 
   /** [a, b] of what was read; `b` defaults to all of it. */
-  range(b = this.last): SegmentRange {
-    const records = this.#records.filter(record => record.offset <= b)
-    const first = records[0]
-    const last = records.at(-1)
-    if (first === undefined || last === undefined)
+  range(b = this.next - 1): SegmentRange {
+    const entries = this.#entries.filter(({ offset }) => offset <= b)
+    const [first] = entries
+    const last = entries.at(-1)
+    if (first === undefined || last === undefined) {
       throw new TypeError(`no record in [${this.#a}, ${b}]`)
-    const decisions = this.#decisions.filter(({ offset }) => offset <= b)
+    }
     return {
       a: this.#a,
       b,
-      first: first.offset,
-      dateMs: first.appendedAtMs,
+      first,
+      digest: this.#digest,
       after: last.after,
-      decisions,
-      goneSlices: records.reduce((sum, { gone }) => sum + gone, 0),
+      ledger: entries.flatMap(({ ledger }) => ledger ?? []),
+      rows: entries.flatMap(({ rows }) => rows),
+      spansGone: entries.reduce((sum, { spansGone }) => sum + spansGone, 0),
+      spansAside: entries.reduce((sum, { spansAside }) => sum + spansAside, 0),
     }
   }
 
   /** The range through `b` is written; the next begins behind it. */
-  forgetThrough(b: number, nowMs: number): void {
+  forgetThrough(b: number): void {
     this.#a = b + 1
-    this.#records = this.#records.filter(({ offset }) => offset > b)
-    this.#decisions = this.#decisions.filter(({ offset }) => offset > b)
-    this.#sinceMs = this.#decisions.length === 0 ? Number.POSITIVE_INFINITY : nowMs
-    this.#bytes = 0
-    this.readThrough = -1
+    this.#entries = this.#entries.filter(({ offset }) => offset > b)
+    this.#decisions = this.#entries.filter(({ ledger }) => ledger !== undefined).length
+    this.#bytes = this.#entries.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.#readThrough = -1
+    this.#digest = undefined
   }
+}
+
+/** `slices_written` below the decision's `write` says that bodies had expired, or were none of the trace. */
+function written(
+  decision: Decision,
+  partition: number,
+  offset: number,
+  slicesRead: number,
+): LedgerRow {
+  const row = ledgerRow(decision, partition, offset)
+  return slicesRead === row.slices_written ? row : { ...row, slices_written: slicesRead }
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex')
 }

@@ -1,15 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { Bus } from '@winnow/bus'
-import { type CountingState, countingStart } from '@winnow/model'
+import type { CountingState } from '@winnow/model'
 import type { ColdHashers } from '@winnow/privacy'
-import type { Metrics } from '@winnow/runtime'
+import type { Log, Metrics } from '@winnow/runtime'
 import {
   type BlobStore,
   coldRows,
-  type ListedSegment,
-  ledgerRow,
-  listSegments,
-  readSegmentMetadata,
   type SegmentMetadata,
   type SegmentRows,
   type SpanRow,
@@ -17,117 +12,131 @@ import {
   segmentSpanRows,
   writeSegment,
 } from '@winnow/storage'
-import type { OpenSegment, SegmentRange } from './open-segment.ts'
+import { type OpenSegment, type SegmentRange, sha256 } from './open-segment.ts'
 
 export interface SegmentTarget {
   readonly bus: Bus
   /** Full name of the `decisions` topic. */
   readonly decisions: string
-  readonly partition: number
   readonly logId: string
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
+  readonly log: Log
   readonly metrics: Metrics
 }
 
-export interface Written {
-  readonly b: number
-  readonly after: CountingState
-}
+export type SegmentPut =
+  | { readonly kind: 'written'; readonly range: SegmentRange; readonly after: CountingState }
+  /** The ledger's `b`, which somebody else has fixed, lies beyond what has been read. */
+  | { readonly kind: 'behind'; readonly b: number }
 
 /**
- * The ledger first: what it says of b holds for the other tiers, whoever wrote it. Undefined: it
- * reaches beyond what has been read, so more has to be read first. Done twice, it changes nothing.
+ * Writes the three tiers for exactly [a, b]. The ledger first: what it says of b holds for the other
+ * tiers, whoever wrote it. Done twice, it changes nothing. Rejects with STORE_UNAVAILABLE, and with
+ * DATA_CORRUPT where the name is taken by another log's object.
  */
-export async function putSegment(
-  target: SegmentTarget,
-  open: OpenSegment,
-): Promise<Written | undefined> {
-  const range = open.range()
-  const first = await target.bus.fetch(target.decisions, target.partition, range.first)
-  const digest = createHash('sha256').update(first.value).digest('hex')
-  const ours = metadataOf(target, range, digest)
-  const ledger = range.decisions.map(({ decision, offset }) =>
-    ledgerRow(decision, target.partition, offset),
-  )
-  const written = await put(target, range.dateMs, ours, { tier: 'ledger', rows: ledger })
-  if (written.b > range.b) {
-    open.readThrough = written.b
-    return undefined
+export async function putSegment(target: SegmentTarget, open: OpenSegment): Promise<SegmentPut> {
+  const ours = open.range()
+  const digest = ours.digest ?? (await digestOf(target, open.partition, ours.first.offset))
+  const rows = segmentSpanRows(ours.rows)
+  const ledger = await put(target, ours, metadataOf(target, open, ours, rows.length, digest), {
+    tier: 'ledger',
+    rows: ours.ledger,
+  })
+  if (ledger.b > ours.b) return { kind: 'behind', b: ledger.b }
+  const range = ledger.b === ours.b ? ours : open.range(ledger.b)
+  const warm = range === ours ? rows : segmentSpanRows(range.rows)
+  sayWhereTheyDiffer(target.log, ledger, range, warm.length)
+  // The count of the ledger's rows is its own; of the others it is what these objects hold.
+  const metadata = {
+    ...metadataOf(target, open, range, warm.length, digest),
+    rows: { ledger: ledger.rows.ledger, warm: warm.length, cold: warm.length },
   }
-  const exact = written.b === range.b ? range : open.range(written.b)
-  const rows = segmentSpanRows(exact.decisions.flatMap(one => one.rows))
-  const metadata = { ...metadataOf(target, exact, digest), rows: rowsOf(written, rows) }
-  const cold = await hashed(rows, target.hashers)
-  await put(target, range.dateMs, { ...metadata, tier: 'cold' }, { tier: 'cold', rows: cold })
-  await put(target, range.dateMs, { ...metadata, tier: 'warm' }, { tier: 'warm', rows })
-  return { b: exact.b, after: exact.after }
+  const cold = await hashed(warm, target.hashers)
+  await put(target, range, metadata, { tier: 'cold', rows: cold })
+  await put(target, range, metadata, { tier: 'warm', rows: warm })
+  return { kind: 'written', range, after: ledger.after }
 }
 
-/**
- * Where a partition without a commit goes on: at the start of the last segment that anybody wrote of
- * this log, because its other tiers may be missing; what exists is found. The state there is what the
- * segment before it says.
- */
-export async function afterLastSegment(
-  blobs: BlobStore,
-  partition: number,
-  logId: string,
-): Promise<{ readonly offset: number; readonly state: CountingState } | undefined> {
-  const segments: ListedSegment[] = []
-  for await (const segment of listSegments(blobs, 'ledger', { partition, logId })) {
-    segments.push(segment)
-  }
-  const [last, before] = segments.sort((x, y) => y.offset - x.offset)
-  if (last === undefined) return undefined
-  const metadata = before && (await readSegmentMetadata(blobs, before.key))
-  return {
-    offset: last.offset,
-    state: metadata?.b === last.offset - 1 ? metadata.after : countingStart,
-  }
+/** Of a range that begins where another's ended the first record is read once more. */
+async function digestOf(target: SegmentTarget, partition: number, offset: number): Promise<string> {
+  return sha256((await target.bus.fetch(target.decisions, partition, offset)).value)
 }
 
 async function put(
-  target: SegmentTarget,
-  dateMs: number,
+  { blobs, metrics }: SegmentTarget,
+  range: SegmentRange,
   metadata: SegmentMetadata,
   content: SegmentRows,
 ): Promise<SegmentMetadata> {
   const { tier } = content
-  const written = await writeSegment(target.blobs, dateMs, metadata, content)
+  const written = await writeSegment(
+    blobs,
+    range.first.appendedAtMs,
+    { ...metadata, tier },
+    content,
+  )
   if (written.created) {
-    target.metrics.tierObjects.inc({ tier })
-    target.metrics.tierBytes.inc({ tier }, written.bytes)
+    metrics.tierObjects.inc({ tier })
+    metrics.tierBytes.inc({ tier }, written.bytes)
   }
   return written.metadata
 }
 
-function metadataOf(target: SegmentTarget, range: SegmentRange, digest: string): SegmentMetadata {
-  const spans = segmentSpanRows(range.decisions.flatMap(one => one.rows)).length
+function metadataOf(
+  target: SegmentTarget,
+  { partition }: OpenSegment,
+  range: SegmentRange,
+  spans: number,
+  digest: string,
+): SegmentMetadata {
   return {
     v: segmentFormat,
     tier: 'ledger',
-    partition: target.partition,
+    partition,
     logId: target.logId,
     a: range.a,
     b: range.b,
     after: range.after,
-    rows: { ledger: range.decisions.length, warm: spans, cold: spans },
+    rows: { ledger: range.ledger.length, warm: spans, cold: spans },
     digest,
   }
 }
 
 /**
- * Another writer may have read bodies that are gone for this one: its count is the ledger's, ours is
- * what the objects will hold if it died before it wrote them.
+ * Another writer may have read bodies that are gone for this one, and have died before it wrote them.
+ * That two count differently cannot be; if it is, the ledger holds, and this line is how it is found.
  */
-function rowsOf(ledger: SegmentMetadata, rows: readonly SpanRow[]): SegmentMetadata['rows'] {
-  return { ledger: ledger.rows.ledger, warm: rows.length, cold: rows.length }
+function sayWhereTheyDiffer(
+  log: Log,
+  ledger: SegmentMetadata,
+  range: SegmentRange,
+  spans: number,
+): void {
+  const { partition, a, b } = ledger
+  if (ledger.rows.warm !== spans) {
+    log.warn('writer.rows_unlike_ledger', {
+      partition,
+      a,
+      b,
+      ledger: ledger.rows.warm,
+      ours: spans,
+    })
+  }
+  const isSame = ledger.after.claim === range.after.claim && ledger.after.next === range.after.next
+  if (!isSame || ledger.rows.ledger !== range.ledger.length) {
+    log.error('writer.counts_unlike_ledger', 'which decisions count is not agreed', {
+      partition,
+      a,
+      b,
+    })
+  }
 }
 
-async function hashed(rows: readonly SpanRow[], hashers: ColdHashers): Promise<SpanRow[]> {
-  const byTenant = Map.groupBy(rows, row => row.tenant)
-  const cold: SpanRow[] = []
-  for (const [tenant, own] of byTenant) cold.push(...coldRows(own, await hashers.of(tenant)))
-  return cold
+async function hashed(rows: readonly SpanRow[], hashers: ColdHashers): Promise<readonly SpanRow[]> {
+  const parts: SpanRow[][] = []
+  for (const [tenant, own] of Map.groupBy(rows, row => row.tenant)) {
+    parts.push(coldRows(own, await hashers.of(tenant)))
+  }
+  return parts.flat()
 }

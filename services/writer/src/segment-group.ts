@@ -1,14 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Bus, Lease } from '@winnow/bus'
-import { type CountingState, countingStart, type Decision, refKey } from '@winnow/model'
+import type { Batch, Bus, Lease } from '@winnow/bus'
+import { countingStart } from '@winnow/model'
 import type { ColdHashers } from '@winnow/privacy'
-import { type Clock, isRetryable, type Log, type Metrics, PipelineError } from '@winnow/runtime'
+import type { Clock, Log, Metrics } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
-import { idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
-import { foldBatch, noteOf, stateOf } from './decisions-reader.ts'
+import {
+  idleWaitMs,
+  readAheadBytesMax,
+  readAheadRecordsMax,
+  readBytesMax,
+  type WriterConfig,
+} from './config.ts'
+import { type FoldedRecord, foldRecords } from './decisions-reader.ts'
+import type { Gate } from './gate.ts'
+import type { Gathered } from './gathered.ts'
+import { type KeptReader, type KeptSpans, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
 import { OpenSegment } from './open-segment.ts'
-import { afterLastSegment, putSegment } from './put-segment.ts'
-import type { SliceRead, SliceReader } from './slice-reader.ts'
+import { commitPosition } from './position.ts'
+import { putSegment } from './put-segment.ts'
+import { untilDone } from './retry.ts'
+import { type SegmentStart, startBehindGap, startOf } from './segment-start.ts'
 
 export interface SegmentGroupOptions {
   readonly bus: Bus
@@ -16,112 +26,160 @@ export interface SegmentGroupOptions {
   readonly decisions: string
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
-  readonly slices: SliceReader
+  readonly kept: KeptReader
+  /** Shared by all partitions of one writer, as is the gate that their puts go through. */
+  readonly gathered: Gathered
+  readonly flushes: Gate
   readonly config: WriterConfig
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
-  readonly stopping: () => boolean
+  /** The writer is to stop. */
+  readonly stopping: AbortSignal
 }
 
 /**
  * Writes one partition of `decisions` as segments, each exactly once without a coordinator: a segment
  * is a range [a, b] named by a alone and created by a conditional put. The ledger's goes first and
- * fixes b; whoever finds it there takes its b (protocol, Writer 1-4).
+ * fixes b; whoever finds it there takes its b (protocol, Writer 1-4). What is gathered when it ends
+ * is not committed: whoever comes next reads it again.
  */
 export async function runSegmentGroup(lease: Lease, options: SegmentGroupOptions): Promise<void> {
-  const { bus, decisions, config, clock, log } = options
-  const { partition } = lease
-  const logId = await bus.logId(decisions)
-  const from = await startOf(lease, logId, options)
-  const open = new OpenSegment(from.offset)
-  let state = from.state
-  while (!lease.lost.aborted && !options.stopping()) {
-    const batch = await lease.read(readBytesMax, idleWaitMs)
-    if (batch.gap !== undefined) {
-      log.warn('writer.segments_gap', { partition, ...batch.gap })
-      state = countingStart
-      open.skipTo(batch.gap.to)
-    }
-    // Where nothing was committed but segments exist, the lease begins before them.
-    const records = batch.records.filter(({ offset }) => offset >= from.offset)
-    const folded = foldBatch({ records }, state)
-    state = folded.at(-1)?.after ?? state
-    for (const record of folded) {
-      const reads = await readSlices(lease, record.decision, options)
-      if (reads === undefined) return
-      open.add(partition, record, reads, clock.nowMs())
-    }
-    if (open.due(config, clock.nowMs())) await flush(lease, logId, open, options)
-  }
-}
-
-/** From the commit, else behind the last segment that somebody wrote, else from the first record held. */
-async function startOf(
-  lease: Lease,
-  logId: string,
-  options: SegmentGroupOptions,
-): Promise<{ readonly offset: number; readonly state: CountingState }> {
-  if (lease.committed !== undefined) {
-    return { offset: lease.committed.offset, state: stateOf(lease.committed.note) }
-  }
-  const last = await afterLastSegment(options.blobs, lease.partition, logId)
-  if (last !== undefined) return last
-  const { first } = await options.bus.bounds(options.decisions, lease.partition)
-  return { offset: first, state: countingStart }
-}
-
-/** Undefined once the lease is lost. Read as soon as the decision is, so that no body expires waiting. */
-async function readSlices(
-  lease: Lease,
-  decision: Decision | undefined,
-  options: SegmentGroupOptions,
-): Promise<readonly SliceRead[] | undefined> {
-  const refs = decision?.write.flatMap(at => decision.slices[at]?.ref ?? []) ?? []
-  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 5000)) {
-    if (lease.lost.aborted) return undefined
-    try {
-      const reads = await options.slices.read(refs)
-      for (const slice of reads) {
-        if (slice.kind !== 'unreadable') continue
-        options.log.error('writer.unreadable_slice', slice.error, { ref: refKey(slice.ref) })
-      }
-      return reads
-    } catch (error) {
-      if (!isRetryable(error)) throw error
-      options.log.error('writer.read_failed', error, { partition: lease.partition })
-      await sleep(waitMs)
-    }
-  }
-}
-
-/** Repeats until the range is written, the lease is lost, or more has to be read first. */
-async function flush(
-  lease: Lease,
-  logId: string,
-  open: OpenSegment,
-  options: SegmentGroupOptions,
-): Promise<void> {
-  for (let waitMs = 100; !lease.lost.aborted; waitMs = Math.min(waitMs * 2, 5000)) {
-    try {
-      const written = await putSegment({ ...options, partition: lease.partition, logId }, open)
-      if (written === undefined) return
-      await commit(lease, written.b + 1, written.after)
-      open.forgetThrough(written.b, options.clock.nowMs())
-      return
-    } catch (error) {
-      if (!isRetryable(error)) throw error
-      options.log.error('writer.segment_put_failed', error, { partition: lease.partition })
-      await sleep(waitMs)
-    }
-  }
-}
-
-async function commit(lease: Lease, offset: number, state: CountingState): Promise<void> {
+  const group = new SegmentGroup(lease, options)
   try {
-    await lease.commit({ offset, note: noteOf(state) })
-  } catch (error) {
-    const stale = error instanceof PipelineError && error.code === 'STALE_OWNER'
-    if (!stale && !isRetryable(error)) throw error
+    await group.run()
+  } finally {
+    group.close()
+  }
+}
+
+class SegmentGroup {
+  readonly #lease: Lease
+  readonly #options: SegmentGroupOptions
+  readonly #ended: AbortSignal
+  readonly #open: OpenSegment
+  #logId = ''
+  #state = countingStart
+  /** Of the record whose pieces are being read. */
+  #pieces: KeptSpans[] = []
+
+  constructor(lease: Lease, options: SegmentGroupOptions) {
+    this.#lease = lease
+    this.#options = options
+    this.#ended = AbortSignal.any([lease.lost, options.stopping])
+    this.#open = new OpenSegment(lease.partition, 0)
+    options.gathered.add(this.#open)
+  }
+
+  close(): void {
+    this.#options.gathered.delete(this.#open)
+  }
+
+  async run(): Promise<void> {
+    const { bus, decisions } = this.#options
+    const start = await this.#ask('start', async () => {
+      this.#logId = await bus.logId(decisions)
+      return startOf(this.#lease, this.#history)
+    })
+    if (start !== undefined) this.#begin(start)
+    while (!this.#ended.aborted) {
+      const batch = await this.#lease.read(readBytesMax, idleWaitMs)
+      await this.#passGap(batch)
+      await this.#gather(batch)
+      await this.#flushIfDue()
+    }
+  }
+
+  get #history() {
+    const { bus, decisions, blobs } = this.#options
+    return { bus, decisions, blobs, logId: this.#logId }
+  }
+
+  #begin({ offset, state }: SegmentStart): void {
+    this.#open.beginAt(offset)
+    this.#state = state
+  }
+
+  /** What was in those records nobody can know any more, so each counts as one span. */
+  async #passGap({ records, gap }: Batch): Promise<void> {
+    const { log, metrics } = this.#options
+    const from = this.#open.next
+    const to = Math.max(gap?.to ?? 0, records[0]?.offset ?? 0)
+    if (to <= from) return
+    log.warn('writer.decisions_gap', { partition: this.#lease.partition, from, to })
+    if (!this.#open.isEmpty) {
+      metrics.lostToRetention.inc(to - from)
+      this.#state = countingStart
+      return
+    }
+    const start = await this.#ask('start', () =>
+      startBehindGap(this.#lease.partition, to, this.#history),
+    )
+    if (start === undefined) return
+    if (start.offset === to) metrics.lostToRetention.inc(to - from)
+    this.#begin(start)
+  }
+
+  async #gather(batch: Batch): Promise<void> {
+    const { partition } = this.#lease
+    const { log, gathered } = this.#options
+    // Where nothing was committed but segments exist, the lease begins before them.
+    const unread = batch.records.filter(({ offset }) => offset >= this.#open.next)
+    const records = foldRecords(unread, this.#state, offset =>
+      log.warn('writer.unreadable_decision', { partition, offset }),
+    )
+    this.#state = records.at(-1)?.after ?? this.#state
+    const pieces = piecesOf(records, readAheadBytesMax)
+    for (const window of windowsOf(pieces, readAheadRecordsMax, readAheadBytesMax)) {
+      await gathered.room(this.#open, this.#ended)
+      const read = await this.#ask('read', () => this.#readAll(window))
+      if (read === undefined) return
+      for (const [at, piece] of window.entries()) {
+        this.#pieces.push(read[at] as KeptSpans)
+        if (piece.isLast) await this.#add(piece.record)
+      }
+    }
+  }
+
+  /** As soon as the decision is there, so that no body expires while a segment fills. */
+  #readAll(window: readonly Piece[]): Promise<KeptSpans[]> {
+    return Promise.all(window.map(piece => this.#options.kept.read(this.#lease.partition, piece)))
+  }
+
+  async #add(record: FoldedRecord): Promise<void> {
+    this.#open.add(record, this.#pieces, this.#options.clock.nowMs())
+    this.#pieces = []
+    await this.#flushIfDue()
+  }
+
+  async #flushIfDue(): Promise<void> {
+    const { config, clock, gathered, flushes, metrics } = this.#options
+    const open = this.#open
+    while (open.due(config, clock.nowMs()) || gathered.excess === open) {
+      const target = { ...this.#options, logId: this.#logId }
+      const put = await this.#ask('put', () => flushes.run(() => putSegment(target, open)))
+      if (put === undefined) return
+      if (put.kind === 'behind') {
+        open.waitFor(put.b)
+        gathered.changed()
+        return
+      }
+      metrics.lostToRetention.inc(put.range.spansGone)
+      metrics.spansRejected.inc({ reason: 'unreadable_slice' }, put.range.spansAside)
+      await commitPosition(this.#lease, put.range.b + 1, put.after)
+      open.forgetThrough(put.range.b)
+      gathered.changed()
+    }
+  }
+
+  /** Undefined once the lease is lost or the writer is to stop. */
+  #ask<T extends object | boolean>(
+    what: 'start' | 'read' | 'put',
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const { partition } = this.#lease
+    return untilDone(this.#ended, partition, work, error =>
+      this.#options.log.error(`writer.segments_${what}_failed`, error, { partition }),
+    )
   }
 }

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Bus, Membership } from '@winnow/bus'
+import type { Bus, Lease, Membership } from '@winnow/bus'
 import type { ColdHashers } from '@winnow/privacy'
 import type { Clock, Component, Log, Metrics } from '@winnow/runtime'
 import type { BlobStore, HotStore } from '@winnow/storage'
-import type { WriterConfig } from './config.ts'
+import { flushesMax, stopWaitMs, type WriterConfig } from './config.ts'
+import { Gate } from './gate.ts'
+import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
+import { KeptReader } from './kept-reader.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { SliceReader } from './slice-reader.ts'
 
@@ -21,15 +24,20 @@ export interface WriterOptions {
   readonly metrics: Metrics
 }
 
+/** The groups that fold `decisions`, each with its own positions. */
+export const hotGroup = 'writer-hot'
+export const segmentsGroup = 'writer-segments'
+
 /**
  * Folds `decisions` in two groups, so that an outage of one store never lets bodies expire for the
- * other, and writes what is kept to the hot store and to segments.
+ * other, and writes what is kept to the hot store and to segments. Starts once.
  */
 export class Writer implements Component {
   readonly #options: WriterOptions
   readonly #failure = Promise.withResolvers<never>()
   readonly #stop = new AbortController()
-  #memberships: Membership[] = []
+  readonly #folds = new Set<Promise<void>>()
+  readonly #memberships: Membership[] = []
   #expiry: Promise<void> | undefined
 
   constructor(options: WriterOptions) {
@@ -43,25 +51,47 @@ export class Writer implements Component {
   }
 
   async start(): Promise<void> {
-    const { bus, topics, config } = this.#options
+    const { bus, topics, config, log } = this.#options
     const slices = new SliceReader(bus, topics.spans, config.recordCache)
-    const shared = { ...this.#options, slices, stopping: () => this.#stop.signal.aborted }
-    this.#memberships = [
-      bus.join(topics.decisions, 'writer-hot', lease => runHotGroup(lease, shared)),
-      bus.join(topics.decisions, 'writer-segments', lease =>
-        runSegmentGroup(lease, { ...shared, decisions: topics.decisions }),
-      ),
-    ]
-    for (const membership of this.#memberships) membership.failed.catch(this.#failure.reject)
+    const shared = {
+      ...this.#options,
+      decisions: topics.decisions,
+      kept: new KeptReader(slices, config.keptCache, log),
+      gathered: new Gathered(config.gatheredBytes),
+      flushes: new Gate(flushesMax),
+      stopping: this.#stop.signal,
+    }
+    this.#join(hotGroup, lease => runHotGroup(lease, shared))
+    this.#join(segmentsGroup, lease => runSegmentGroup(lease, shared))
     this.#expiry = this.#expire().catch(this.#failure.reject)
   }
 
-  /** What is gathered and not written yet is read again by whoever comes next. */
+  /**
+   * The hot group commits what it has put. What the segments have gathered and not written is read
+   * again by whoever comes next.
+   */
   async stop(): Promise<void> {
     this.#stop.abort()
+    // Folds end by themselves while their leases still let them commit; a bus that is away is not waited for.
+    const waited = new AbortController()
+    await Promise.race([
+      Promise.allSettled(this.#folds),
+      sleep(stopWaitMs, undefined, { signal: waited.signal }).catch(() => {}),
+    ])
+    waited.abort()
     await Promise.all(this.#memberships.map(membership => membership.close()))
-    this.#memberships = []
     await this.#expiry
+  }
+
+  #join(group: string, run: (lease: Lease) => Promise<void>): void {
+    const { bus, topics } = this.#options
+    const membership = bus.join(topics.decisions, group, async lease => {
+      const fold = run(lease)
+      this.#folds.add(fold)
+      await fold.finally(() => this.#folds.delete(fold))
+    })
+    membership.failed.catch(this.#failure.reject)
+    this.#memberships.push(membership)
   }
 
   async #expire(): Promise<void> {

@@ -1,0 +1,177 @@
+// Hot: every kept span passes here once for both groups.
+import { compareRefs, type Decision, refKey, type SpanRef } from '@winnow/model'
+import { type Log, PipelineError } from '@winnow/runtime'
+import { type HotBody, type SpanRow, spanRows } from '@winnow/storage'
+import { type FoldedRecord, refsToWrite } from './decisions-reader.ts'
+import { Lru } from './lru.ts'
+import { rowBytes } from './row-bytes.ts'
+import type { SliceRead, SliceReader } from './slice-reader.ts'
+
+/**
+ * A folded record, or a part of one: a decision over many large slices is read and put in pieces, so
+ * that a trace of gigabytes does not have to fit into memory with its text.
+ */
+export interface Piece {
+  readonly record: FoldedRecord
+  /** By (offset, start); empty for what adds no spans. */
+  readonly refs: readonly SpanRef[]
+  /** Of its record. */
+  readonly isLast: boolean
+}
+
+/** What a piece adds to the stores. */
+export interface KeptSpans {
+  /** One a span id within the piece, structured level. */
+  readonly rows: readonly SpanRow[]
+  readonly bodies: readonly HotBody[]
+  readonly slicesRead: number
+  /** Spans of slices that retention had passed. */
+  readonly spansGone: number
+  /** Spans of slices whose bytes are none of this trace, or none at all. */
+  readonly spansAside: number
+}
+
+const nothing: KeptSpans = { rows: [], bodies: [], slicesRead: 0, spansGone: 0, spansAside: 0 }
+
+/**
+ * The spans of kept traces as rows. Both groups of a writer share one reader: what one has read waits
+ * in memory until the other has asked for it, so that a slice is fetched and decoded once for both.
+ */
+export class KeptReader {
+  readonly #slices: SliceReader
+  readonly #log: Log
+  readonly #waiting: Lru<Promise<KeptSpans>>
+
+  constructor(slices: SliceReader, cacheBytesMax: number, log: Log) {
+    this.#slices = slices
+    this.#log = log
+    this.#waiting = new Lru(cacheBytesMax)
+  }
+
+  /** Rejects with what may pass. A slice that is none of the trace is logged and set aside. */
+  read(partition: number, piece: Piece): Promise<KeptSpans> {
+    const { record, refs } = piece
+    const [first] = refs
+    if (record.decision === undefined || first === undefined) return Promise.resolve(nothing)
+    const key = `${partition}:${record.offset}:${refKey(first)}`
+    const known = this.#waiting.take(key)
+    if (known !== undefined) return known
+    const reading = this.#read(partition, record.offset, record.decision, refs)
+    this.#waiting.set(key, reading, bytesOf(refs))
+    reading.then(
+      kept => this.#waiting.reweigh(key, reading, weightOf(kept)),
+      () => this.#waiting.reweigh(key, reading, undefined),
+    )
+    return reading
+  }
+
+  async #read(
+    partition: number,
+    offset: number,
+    decision: Decision,
+    refs: readonly SpanRef[],
+  ): Promise<KeptSpans> {
+    const own: (SliceRead & { kind: 'read' })[] = []
+    let spansGone = 0
+    let spansAside = 0
+    for (const slice of await this.#slices.read(refs)) {
+      if (slice.kind === 'read') own.push(slice)
+      else if (slice.kind === 'gone') spansGone += slice.ref.spanCount
+      else {
+        spansAside += slice.ref.spanCount
+        this.#setAside(slice.ref, decision, slice.error)
+      }
+    }
+    const { rows, foreign } = rowsOf(decision, partition, offset, own)
+    for (const slice of foreign) {
+      spansAside += slice.ref.spanCount
+      this.#setAside(
+        slice.ref,
+        decision,
+        new PipelineError('DATA_CORRUPT', 'another trace’s spans'),
+      )
+    }
+    const bodies = own
+      .filter(slice => !foreign.includes(slice))
+      .map(({ ref, bytes }) => ({ ref: refKey(ref), bytes }))
+    return { rows, bodies, slicesRead: bodies.length, spansGone, spansAside }
+  }
+
+  #setAside(ref: SpanRef, { traceId }: Decision, error: PipelineError): void {
+    this.#log.error('writer.slice_set_aside', error, { ref: refKey(ref), traceId })
+  }
+}
+
+/** Records as pieces of at most `bytesMax` bytes of slices each, unless one slice alone has more. */
+export function piecesOf(records: readonly FoldedRecord[], bytesMax: number): Piece[] {
+  return records.flatMap(record => {
+    const refs = record.decision === undefined ? [] : refsToWrite(record.decision).sort(compareRefs)
+    const parts = runs(refs, ref => ref.length, Number.POSITIVE_INFINITY, bytesMax)
+    if (parts.length === 0) return [{ record, refs: [], isLast: true }]
+    return parts.map((part, at) => ({ record, refs: part, isLast: at === parts.length - 1 }))
+  })
+}
+
+/** Runs of pieces that are read, and put, at once. */
+export function windowsOf(
+  pieces: readonly Piece[],
+  countMax: number,
+  bytesMax: number,
+): readonly (readonly Piece[])[] {
+  return runs(pieces, piece => bytesOf(piece.refs), countMax, bytesMax)
+}
+
+/** Cuts a list into runs of at most `countMax` items and `bytesMax` in all, at least one item each. */
+function runs<T>(
+  items: readonly T[],
+  sizeOf: (item: T) => number,
+  countMax: number,
+  bytesMax: number,
+): T[][] {
+  const all: T[][] = []
+  let run: T[] | undefined
+  let bytes = 0
+  for (const item of items) {
+    const size = sizeOf(item)
+    if (run === undefined || run.length >= countMax || bytes + size > bytesMax) {
+      run = []
+      bytes = 0
+      all.push(run)
+    }
+    run.push(item)
+    bytes += size
+  }
+  return all
+}
+
+/** Where one slice is another trace's, the others still have their rows. */
+function rowsOf(
+  decision: Decision,
+  partition: number,
+  offset: number,
+  slices: readonly (SliceRead & { kind: 'read' })[],
+): { readonly rows: readonly SpanRow[]; readonly foreign: readonly SliceRead[] } {
+  try {
+    return { rows: spanRows(decision, partition, offset, slices), foreign: [] }
+  } catch (error) {
+    if (!(error instanceof PipelineError && error.code === 'DATA_CORRUPT')) throw error
+    const isForeign = ({ data }: SliceRead & { kind: 'read' }): boolean =>
+      data.resourceSpans.some(({ scopeSpans }) =>
+        scopeSpans.some(({ spans }) => spans.some(span => span.traceId !== decision.traceId)),
+      )
+    const foreign = slices.filter(isForeign)
+    const own = slices.filter(slice => !foreign.includes(slice))
+    return { rows: spanRows(decision, partition, offset, own), foreign }
+  }
+}
+
+function bytesOf(refs: readonly SpanRef[]): number {
+  return refs.reduce((sum, ref) => sum + ref.length, 0)
+}
+
+function weightOf({ rows, bodies }: KeptSpans): number {
+  return (
+    rows.reduce((sum, row) => sum + rowBytes(row), 0) +
+    bodies.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  )
+}
