@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -7,7 +8,7 @@ import { promisify } from 'node:util'
 import { tracesToJson } from '@winnow/otlp'
 import { trace48f } from '@winnow/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type RunningWinnow, shortWaits, startWinnow } from './support/winnow-process.ts'
+import { type RunningWinnow, startWinnow } from './support/winnow-process.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -93,18 +94,17 @@ async function run(command: string): Promise<{ stdout: string }> {
   return shell('bash', ['-c', text], { cwd: root, env, maxBuffer: 1 << 24 })
 }
 
-/** `winnow up` with nothing said but a folder, until it says that it is ready. */
-async function startDefault(): Promise<{ code: number; stderr: string }> {
-  const script = `npx winnow up & pid=$!; for i in $(seq 100); do grep -q "is ready" err 2>/dev/null && break; sleep 0.1; done; kill $pid; wait $pid`
-  const inFolder = `cd "${folder}" && npx() { "${process.execPath}" "${root}/services/winnow/bin/winnow.mjs" "\${@:2}" 2>>err; }; ${script}; code=$?; cat err >&2; exit $code`
-  const env = { ...process.env, ...shortWaits }
-  try {
-    const { stderr } = await shell('bash', ['-c', inFolder], { env })
-    return { code: 0, stderr }
-  } catch (error) {
-    const { code, stderr } = error as { code: number; stderr: string }
-    return { code, stderr }
-  }
+/** `winnow up` with nothing said, in an empty folder, until it says that it is ready. */
+async function startDefault(): Promise<{ code: number | null; stderr: string }> {
+  const program = join(root, 'services/winnow/bin/winnow.mjs')
+  const child = spawn(process.execPath, [program, 'up'], { cwd: folder })
+  let stderr = ''
+  child.stderr.on('data', chunk => {
+    stderr += chunk
+    if (stderr.includes('winnow is ready')) child.kill('SIGTERM')
+  })
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return { code, stderr }
 }
 
 /** The first fenced block after a line that ends so. */
