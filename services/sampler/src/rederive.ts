@@ -1,10 +1,10 @@
-import { type Decision, type RuleAnswer, randomnessOf } from '@winnow/model'
+import type { Decision, RuleAnswer } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import type { RuleSpec } from './policy-file.ts'
 import { factFields, withRequests } from './revise.ts'
 import type { CompiledPolicy, Rule, RuleEnvironment } from './rules.ts'
-import { type EarlierVerdict, judge } from './verdict.ts'
+import { type EarlierVerdict, judge, randomnessText } from './verdict.ts'
 
 export interface Rederived {
   /** The decision says what its own facts, recorded thresholds and policy say. */
@@ -28,7 +28,7 @@ export function rederive(decision: Decision, policy: CompiledPolicy): Rederived 
     )
   }
   const facts = foldTrace(decision.slices, decision.evaluations)
-  const randomness = randomnessOf(decision.traceId, facts.rv).toString(16).padStart(14, '0')
+  const randomness = randomnessText(decision.traceId, facts)
   const answers = policy.rules.map((rule, at) => {
     const recorded = decision.rules.find(({ name }) => name === policy.names[at])
     return answerAgain(policy.policy.rules[at] as RuleSpec, rule, recorded, {

@@ -79,6 +79,19 @@ test('a series ends one byte past its slices’ size', () => {
   expect(shape(left + 1)).toEqual([2, true])
 })
 
+test('what only evaluations know is kept by no draw: its spans may state another R than its id', () => {
+  const lucky = traceIdOf(1, 'ffffffffffffff')
+  const early = must(next(undefined, evaluation(lucky, { name: 'judge', score: 0.9 })))
+  expect(early).toMatchObject({ verdict: 'drop', slices: [] })
+  const spans = (rv?: string) => summary(lucky, [slice(0, [span], root(10, rv ? { rv } : {}))])
+  // As if the evaluation had come with the spans, or after them.
+  expect(next(early, spans('00000000000000'))).toMatchObject({ verdict: 'drop', revision: 2 })
+  expect(next(early, spans())).toMatchObject({ verdict: 'keep', stratum: 'ordinary' })
+  const failed = must(next(undefined, evaluation(lucky, { name: 'judge', passed: false })))
+  expect(failed).toMatchObject({ verdict: 'keep', slices: [] })
+  for (const one of [early, failed]) expect(rederive(one, policy).differences).toEqual([])
+})
+
 test('evaluations and requests of a trace are bounded, at the limit and one past it', () => {
   const many = (count: number) =>
     Array.from({ length: count }, (_, n) => evaluation(id, { name: `e${n}`, id: `${id}.${n}` }))

@@ -7,7 +7,6 @@ import {
   type Evaluation,
   type Evidence,
   type RuleAnswer,
-  randomnessOf,
   refKey,
   refsMax,
   type Slice,
@@ -17,7 +16,7 @@ import { sliceBytes, slicesBytes, slicesBytesMax } from './decision-record.ts'
 import { evaluationOf } from './evidence-record.ts'
 import { foldTrace, inOrder, type TraceFacts } from './fold.ts'
 import type { CompiledPolicy, SlowBar } from './rules.ts'
-import { type EarlierVerdict, type Judged, judge } from './verdict.ts'
+import { type EarlierVerdict, type Judged, judge, randomnessText } from './verdict.ts'
 
 /** Evaluations and requests that one trace's decision carries; later ones are not taken. */
 export const evaluationsMax = 128
@@ -66,7 +65,7 @@ export function revise(
   const { tenant, traceId } = (inputs[0] as Input).evidence
   const { slices } = merged
   const facts = foldTrace(slices, merged.evaluations)
-  const randomness = randomnessOf(traceId, facts.rv).toString(16).padStart(14, '0')
+  const randomness = randomnessText(traceId, facts)
   const rules = answersOf(context, tenant, facts, randomness, last?.rules, merged.requests)
   const judged = judge(rules, randomness, facts.upstream, earlierOf(last))
   const isLost = judged.verdict === 'keep' && isTooLate(last, slices, context)

@@ -1,4 +1,5 @@
-import { probabilityOf, type RuleAnswer, type Verdict } from '@winnow/model'
+import { probabilityOf, type RuleAnswer, randomnessOf, type Verdict } from '@winnow/model'
+import type { TraceFacts } from './fold.ts'
 import { thresholdHex } from './rules.ts'
 
 /** What of the last decision a verdict inherits. */
@@ -73,6 +74,16 @@ export function judge(
     stratum: isRescued ? 'rescued' : name,
     isRescue,
   }
+}
+
+/**
+ * R in 14 hex digits, as rules and {@link judge} compare it. Of a trace without spans it is the least
+ * there is, which only a must-keep passes: its spans may state another R than the trace id's, and a
+ * keep by chance could not be taken back then, so the verdict would depend on what came first.
+ */
+export function randomnessText(traceId: string, { rv, spanCount }: TraceFacts): string {
+  const randomness = spanCount === 0 ? 0n : randomnessOf(traceId, rv)
+  return randomness.toString(16).padStart(14, '0')
 }
 
 const hexByProbability = new Map<number, string>()
