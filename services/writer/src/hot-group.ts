@@ -1,5 +1,5 @@
 import type { Batch, Lease } from '@winnow/bus'
-import { type CountingState, countingStart } from '@winnow/model'
+import { type CountingState, countingStart, type Decision } from '@winnow/model'
 import type { Clock, Log, Metrics } from '@winnow/runtime'
 import type { HotStore, HotTrace } from '@winnow/storage'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
@@ -54,6 +54,11 @@ function fold(batch: Batch, state: CountingState, partition: number, log: Log): 
   )
 }
 
+/** A keep that awaits its spans, or whose bytes have left the bus, is no kept trace to be found. */
+function isStored({ verdict, slices, gone }: Decision): boolean {
+  return verdict === 'keep' && slices.length > 0 && gone !== true
+}
+
 /** False once it is to end. Repeats until the store has everything: nothing is dropped here. */
 async function putAll(
   ended: AbortSignal,
@@ -62,7 +67,7 @@ async function putAll(
   options: HotGroupOptions,
 ): Promise<boolean> {
   const { hot, config, log, metrics } = options
-  const kept = folded.filter(({ decision }) => decision?.verdict === 'keep')
+  const kept = folded.filter(({ decision }) => decision !== undefined && isStored(decision))
   const pieces = piecesOf(kept, config.hotBatchBytes)
   for (const window of windowsOf(pieces, config.hotBatch, config.hotBatchBytes)) {
     const traces = await untilDone(
