@@ -70,8 +70,9 @@ export class SliceReader {
 
   async #fetch(partition: number, offset: number): Promise<Uint8Array | undefined> {
     try {
-      // The value is borrowed and may be a view of a whole batch; the cache holds it for longer.
-      return (await this.#bus.fetch(this.#topic, partition, offset)).value.slice()
+      const { value } = await this.#bus.fetch(this.#topic, partition, offset)
+      // It is borrowed and may be a view of a whole batch. Not `slice()`: of a Buffer that is a view too.
+      return new Uint8Array(value)
     } catch (error) {
       if (error instanceof PipelineError && error.code === 'OFFSET_GONE') return undefined
       throw error
@@ -83,7 +84,7 @@ export class SliceReader {
 function cut(ref: SpanRef, record: Uint8Array): Uint8Array {
   const { start, length } = ref
   if (start >= 0 && length >= 0 && start + length <= record.length) {
-    return record.slice(start, start + length)
+    return new Uint8Array(record.subarray(start, start + length))
   }
   throw new PipelineError(
     'DATA_CORRUPT',

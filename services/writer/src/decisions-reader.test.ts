@@ -1,0 +1,80 @@
+import type { BusRecord } from '@winnow/bus'
+import { countingStart } from '@winnow/model'
+import { expect, test } from 'vitest'
+import { foldRecords, refsToWrite } from './decisions-reader.ts'
+import { decisionOn, sliceAt, traceIdOf } from './writer.fixture.ts'
+
+const records = (values: readonly unknown[]): BusRecord[] =>
+  values.map((value, offset) => ({
+    offset,
+    appendedAtMs: 1_000 + offset,
+    value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
+  }))
+
+const claim = { v: 1, kind: 'claim', by: 'test' }
+
+test('what counts is folded record by record, and the state behind each is known', () => {
+  const own = (n: number, seq: number, of = 0): unknown =>
+    decisionOn(traceIdOf(n), { claim: of, seq })
+  const folded = foldRecords(
+    // In sequence, a repeat, one that skips, the next, a claim, a stale one, a current one.
+    records([claim, own(1, 1), own(1, 1), own(2, 3), own(2, 2), claim, own(3, 3), own(3, 1, 5)]),
+    countingStart,
+    () => expect.fail('all are records'),
+  )
+  expect(folded.map(({ decision }) => decision?.traceId)).toEqual([
+    undefined,
+    traceIdOf(1),
+    undefined,
+    undefined,
+    traceIdOf(2),
+    undefined,
+    undefined,
+    traceIdOf(3),
+  ])
+  expect(folded.map(({ after }) => `${after.claim} ${after.next}`)).toEqual([
+    '0 1',
+    '0 2',
+    '0 2',
+    '0 2',
+    '0 3',
+    '5 1',
+    '5 1',
+    '5 2',
+  ])
+})
+
+test('bytes that are no record count for nobody and are told by offset', () => {
+  const unreadable: number[] = []
+  const decision = decisionOn(traceIdOf(1), { claim: 0, seq: 1 })
+  const folded = foldRecords(
+    records([
+      claim,
+      'no json',
+      'null',
+      '[]',
+      { v: 0, kind: 'claim' },
+      { v: 1, kind: 'other' },
+      { ...decision, seq: '1' },
+      { ...decision, slices: undefined },
+      decision,
+    ]),
+    countingStart,
+    offset => unreadable.push(offset),
+  )
+  expect(unreadable).toEqual([1, 2, 3, 4, 5, 6, 7])
+  expect(folded.at(-1)).toMatchObject({ decision, after: { claim: 0, next: 2 } })
+  expect(folded.length).toBe(9)
+})
+
+test('a newer format is refused by name and never skipped: it may count', () => {
+  expect(() => foldRecords(records([claim, { v: 2 }]), countingStart, () => {})).toThrow(
+    /DATA_CORRUPT.*record 1 has format v 2, this release reads up to 1: upgrade the writers/,
+  )
+})
+
+test('what is to be written is what `write` names', () => {
+  const slices = [sliceAt({ offset: 3 }), sliceAt({ offset: 4 }), sliceAt({ offset: 9 })]
+  const refs = refsToWrite(decisionOn(traceIdOf(1), { slices, write: [2, 0, 7] }))
+  expect(refs.map(({ offset }) => offset)).toEqual([9, 3])
+})

@@ -1,0 +1,138 @@
+import type { Slice } from '@winnow/model'
+import { afterEach, expect, test } from 'vitest'
+import type { FoldedRecord } from './decisions-reader.ts'
+import { KeptReader, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
+import { SliceReader } from './slice-reader.ts'
+import {
+  decisionOn,
+  Fixture,
+  sliceAt,
+  spanIdOf,
+  spanOf,
+  spansTopic,
+  traceIdOf,
+} from './writer.fixture.ts'
+
+const id = traceIdOf(1)
+let fixture: Fixture
+afterEach(() => fixture?.stop())
+
+const recordOf = (slices: readonly Slice[], offset = 7): FoldedRecord => ({
+  offset,
+  appendedAtMs: 0,
+  value: new Uint8Array(),
+  decision: decisionOn(id, { slices }),
+  after: { claim: 0, next: 2 },
+})
+
+const pieceOf = (slices: readonly Slice[], offset = 7): Piece => ({
+  record: recordOf(slices, offset),
+  refs: slices.map(({ ref }) => ref),
+  isLast: true,
+})
+
+function reading(cacheBytes = 1 << 20): { kept: KeptReader; fetches: () => number } {
+  fixture = new Fixture()
+  let fetches = 0
+  const counting = new Proxy(fixture.bus, {
+    get: (bus, name) => {
+      if (name === 'fetch') fetches++
+      const value = Reflect.get(bus, name)
+      return typeof value === 'function' ? value.bind(bus) : value
+    },
+  })
+  // Records are not held, so that every reading of a slice is seen.
+  const slices = new SliceReader(counting, spansTopic, 0)
+  return { kept: new KeptReader(slices, cacheBytes, fixture.log), fetches: () => fetches }
+}
+
+test('what one group reads the other is given, once', async () => {
+  const { kept, fetches } = reading()
+  const piece = pieceOf(await fixture.slices([[spanOf(id, 0), spanOf(id, 1)]]))
+  const [hot, segments] = await Promise.all([kept.read(0, piece), kept.read(0, piece)])
+  expect(segments).toBe(hot)
+  expect(fetches()).toBe(1)
+  expect(hot.rows.map(row => row.span_id)).toEqual([spanIdOf(0), spanIdOf(1)])
+  expect(hot.bodies.map(({ ref }) => ref)).toEqual(['0:0:0'])
+  await kept.read(0, piece)
+  expect(fetches()).toBe(2)
+})
+
+test('what waits for the other group is limited; past that it is read again', async () => {
+  const { kept, fetches } = reading(0)
+  const piece = pieceOf(await fixture.slices([[spanOf(id, 0)]]))
+  await kept.read(0, piece)
+  await kept.read(0, piece)
+  expect(fetches()).toBe(2)
+})
+
+test('a revision that adds nothing reads nothing', async () => {
+  const { kept, fetches } = reading()
+  expect(await kept.read(0, pieceOf([]))).toMatchObject({ rows: [], bodies: [] })
+  expect(fetches()).toBe(0)
+})
+
+test('a slice of another trace is set aside whole: neither its rows nor its text are this trace’s', async () => {
+  const { kept } = reading()
+  const slices = await fixture.slices([
+    [spanOf(id, 0)],
+    [spanOf(id, 1), spanOf(traceIdOf(2), 2)],
+    Buffer.from('no OTLP'),
+    [spanOf(id, 3)],
+  ])
+  const gone = sliceAt({ offset: 99, spanCount: 5 })
+  const read = await kept.read(0, pieceOf([...slices, gone]))
+  expect(read.rows.map(row => row.span_id)).toEqual([spanIdOf(0), spanIdOf(3)])
+  expect(read.bodies.length).toBe(2)
+  expect(read).toMatchObject({ slicesRead: 2, spansGone: 0, spansAside: 2 + 1 + 5 })
+  const [line] = fixture.said('writer.slice_set_aside')
+  expect(line).toMatchObject({ traceId: id })
+  expect(JSON.stringify(fixture.lines)).not.toContain('refund')
+})
+
+test('a span that a client sent twice is one row, of the slice that came first', async () => {
+  const { kept } = reading()
+  const [first] = await fixture.slices([[spanOf(id, 0, { name: 'first' })]])
+  const [second] = await fixture.slices([[spanOf(id, 0, { name: 'second' }), spanOf(id, 1)]])
+  const read = await kept.read(0, pieceOf([second, first] as Slice[]))
+  expect(read.rows.map(row => row.name)).toEqual(['first', 'llm.generate'])
+  expect(read.bodies.length).toBe(2)
+})
+
+test('expired slices are counted by their spans, the others are read', async () => {
+  const { kept } = reading()
+  const [old] = await fixture.slices([[spanOf(id, 0), spanOf(id, 1)]])
+  const [young] = await fixture.slices([[spanOf(id, 2)]])
+  fixture.bus.expire(spansTopic, 0, 1)
+  const read = await kept.read(0, pieceOf([old, young] as Slice[]))
+  expect(read).toMatchObject({ slicesRead: 1, spansGone: 2, spansAside: 0 })
+})
+
+test('a decision over many bytes is read in pieces by (offset, start), at the limit in one', () => {
+  const slices = [3, 1, 2].map(offset => sliceAt({ offset, length: 10 }))
+  const [record, drop] = [recordOf(slices), { ...recordOf([], 8), decision: undefined }]
+  const shape = (bytesMax: number): string[] =>
+    piecesOf([record, drop], bytesMax).map(
+      ({ record: { offset }, refs, isLast }) =>
+        `${offset}: ${refs.map(ref => ref.offset).join()}${isLast ? ' last' : ''}`,
+    )
+  expect(shape(30)).toEqual(['7: 1,2,3 last', '8:  last'])
+  expect(shape(29)).toEqual(['7: 1,2', '7: 3 last', '8:  last'])
+  // One slice alone may be larger than all of a piece.
+  expect(shape(9)).toEqual(['7: 1', '7: 2', '7: 3 last', '8:  last'])
+})
+
+test('a window has as many pieces and bytes as are allowed, or one piece', () => {
+  const pieces = [10, 10, 0, 10, 40, 5].map((length, at) =>
+    pieceOf(length === 0 ? [] : [sliceAt({ offset: at, length })], at),
+  )
+  const shape = (countMax: number, bytesMax: number): string =>
+    windowsOf(pieces, countMax, bytesMax)
+      .map(window => window.map(({ record }) => record.offset).join())
+      .join(' ')
+  expect(shape(100, 30)).toBe('0,1,2,3 4 5')
+  expect(shape(100, 29)).toBe('0,1,2 3 4 5')
+  expect(shape(2, 100)).toBe('0,1 2,3 4,5')
+  expect(shape(1, 100)).toBe('0 1 2 3 4 5')
+  expect(windowsOf([], 1, 1)).toEqual([])
+})

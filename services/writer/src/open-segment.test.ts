@@ -1,0 +1,119 @@
+import { expect, test } from 'vitest'
+import { emptyRangeAgeMs, writerConfigSchema } from './config.ts'
+import type { FoldedRecord } from './decisions-reader.ts'
+import type { KeptSpans } from './kept-reader.ts'
+import { OpenSegment, sha256 } from './open-segment.ts'
+import { decisionOn, sliceAt, traceIdOf } from './writer.fixture.ts'
+
+const config = { ...writerConfigSchema.parse({}), segmentDecisions: 4, segmentAge: 60_000 }
+
+const nothing: KeptSpans = { rows: [], bodies: [], slicesRead: 0, spansGone: 0, spansAside: 0 }
+
+const record = (offset: number, isDecision = true): FoldedRecord => ({
+  offset,
+  appendedAtMs: 1_000 + offset,
+  value: Buffer.from(`record ${offset}`),
+  decision: isDecision ? decisionOn(traceIdOf(offset)) : undefined,
+  after: { claim: 0, next: offset },
+})
+
+function filled(offsets: readonly number[]): OpenSegment {
+  const open = new OpenSegment(3, offsets[0] ?? 0)
+  for (const offset of offsets) open.add(record(offset), [nothing], 0)
+  return open
+}
+
+test('due by count at the limit, not one before', () => {
+  const open = filled([5, 6, 7])
+  expect(open.due(config, 0)).toBe(false)
+  open.add(record(8, false), [nothing], 0)
+  expect(open.due(config, 0)).toBe(true)
+})
+
+test('due by age at the limit, not a millisecond before, from the oldest decision on', () => {
+  const open = new OpenSegment(3, 5)
+  open.add(record(5, false), [nothing], 0)
+  open.add(record(6), [nothing], 1_000)
+  open.add(record(7), [nothing], 2_000)
+  expect(open.due(config, 60_999)).toBe(false)
+  expect(open.due(config, 61_000)).toBe(true)
+})
+
+test('due by memory at the limit, not a byte below', () => {
+  const open = filled([5])
+  expect(open.due({ ...config, segmentBytes: open.bytes + 1 }, 0)).toBe(false)
+  expect(open.due({ ...config, segmentBytes: open.bytes }, 0)).toBe(true)
+})
+
+test('a range without a decision joins the next one, for a day', () => {
+  const open = new OpenSegment(3, 5)
+  expect(open.due(config, Number.MAX_SAFE_INTEGER)).toBe(false)
+  open.add(record(5, false), [nothing], 0)
+  expect(open.due(config, emptyRangeAgeMs - 1)).toBe(false)
+  expect(open.due(config, emptyRangeAgeMs)).toBe(true)
+  expect(open.isWritable).toBe(false)
+  for (const offset of [6, 7, 8]) open.add(record(offset, false), [nothing], 0)
+  expect(open.due(config, 0)).toBe(true)
+})
+
+test('while another’s b is not reached nothing is due, and then it is at once', () => {
+  const open = filled([5, 6, 7, 8])
+  open.waitFor(9)
+  expect([open.due(config, 1e9), open.isWritable]).toEqual([false, false])
+  open.add(record(9, false), [nothing], 0)
+  expect([open.due(config, 0), open.isWritable]).toEqual([true, true])
+  open.forgetThrough(9)
+  open.add(record(10), [nothing], 0)
+  expect(open.due(config, 0)).toBe(false)
+})
+
+test('a range is what was read from a to b, with the state behind b', () => {
+  const open = filled([5, 6, 8])
+  expect(open.range()).toMatchObject({
+    a: 5,
+    b: 8,
+    first: { offset: 5, appendedAtMs: 1_005 },
+    digest: sha256(Buffer.from('record 5')),
+    after: { claim: 0, next: 8 },
+  })
+  expect(open.range().ledger.map(row => row.sampling_offset)).toEqual([5, 6, 8])
+  expect(open.range(7)).toMatchObject({ a: 5, b: 7, after: { claim: 0, next: 6 } })
+  expect(open.range(7).ledger.map(row => row.sampling_offset)).toEqual([5, 6])
+  expect(() => open.range(4)).toThrow(/no record in \[5, 4\]/)
+})
+
+test('what is behind a written range stays, with its memory and its age', () => {
+  const open = filled([5, 6])
+  const { bytes } = open
+  open.add(record(7), [nothing], 500)
+  open.add(record(8), [nothing], 900)
+  open.forgetThrough(6)
+  expect([open.a, open.next, open.bytes]).toEqual([7, 9, bytes])
+  // The record's bytes were borrowed: whoever needs its digest has to read it again.
+  expect(open.range()).toMatchObject({ a: 7, b: 8, digest: undefined })
+  expect(open.due(config, 60_499)).toBe(false)
+  expect(open.due(config, 60_500)).toBe(true)
+  open.forgetThrough(8)
+  expect([open.a, open.next, open.bytes, open.isEmpty]).toEqual([9, 9, 0, true])
+})
+
+test('it begins elsewhere only while nothing is gathered', () => {
+  const open = new OpenSegment(3, 5)
+  open.beginAt(9)
+  expect([open.a, open.next]).toEqual([9, 9])
+  open.add(record(9), [nothing], 0)
+  expect(() => open.beginAt(12)).toThrow(/\[9, 10\) is gathered already/)
+})
+
+test('the ledger says how many slices were written, which may be fewer than were wanted', () => {
+  const open = new OpenSegment(3, 5)
+  const slices = [sliceAt({ offset: 1 }), sliceAt({ offset: 2 })]
+  const decision = decisionOn(traceIdOf(5), { slices })
+  open.add({ ...record(5), decision }, [{ ...nothing, slicesRead: 1, spansGone: 4 }], 0)
+  open.add({ ...record(6), decision }, [{ ...nothing, slicesRead: 2, spansAside: 3 }], 0)
+  const { ledger, spansGone, spansAside } = open.range()
+  expect(ledger.map(row => row.slices_written)).toEqual([1, 2])
+  // By log time alone, never by a read: so every reader agrees on it.
+  expect(ledger.map(row => row.gone)).toEqual([false, false])
+  expect([spansGone, spansAside]).toEqual([4, 3])
+})
