@@ -40,6 +40,7 @@ export interface RunningWinnow {
   readonly api: string
   readonly metrics: string
   readonly data: string
+  readonly pid: number
   readonly stderr: () => string
   /** SIGTERM; the exit code. */
   stop(): Promise<number | null>
@@ -82,6 +83,7 @@ export async function startWinnow(
   return {
     ...ready,
     data,
+    pid: child.pid ?? 0,
     stderr: () => output.stderr,
     stop: () => {
       child.kill('SIGTERM')
