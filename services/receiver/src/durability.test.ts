@@ -80,6 +80,7 @@ test('an append that takes longer than appendWaitMax is 503, and may land as an 
   const refused = await post(started, '/v1/traces', one)
   expect(refused.status).toBe(503)
   expect(statusFromJson(await refused.bytes()).message).toContain('appendWaitMax')
+  expect((await started.health.read()).parts.bus).toMatchObject({ ready: false })
   expect(receiver.bytesInFlight).toBeGreaterThan(0)
   open()
   await until(() => receiver.bytesInFlight === 0)

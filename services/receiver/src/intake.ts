@@ -94,7 +94,7 @@ export class Intake {
     const appends = [...byPartition].map(([partition, group]) =>
       this.#append(topics.evidence, partition, group),
     )
-    await within(config.appendWaitMax, Promise.all(appends))
+    await this.#noted(within(config.appendWaitMax, Promise.all(appends)))
   }
 
   /** Sends what is gathered and resolves once nothing is under way. */
@@ -106,7 +106,7 @@ export class Intake {
     const { metrics } = this.#options
     const { transport, tenant } = request
     const { report, durable } = this.#gatherSpans(request)
-    await durable
+    await this.#noted(durable)
     for (const [reason, count] of report.byReason) metrics.spansRejected.inc({ reason }, count)
     const labels = { tenant: metrics.capped('tenant', tenant), transport }
     if (report.accepted > 0) metrics.spansReceived.inc(labels, report.accepted)
@@ -150,13 +150,22 @@ export class Intake {
     return found.result
   }
 
+  /** An append that only takes too long has not failed for the bus, and yet nothing goes on. */
+  async #noted(durable: Promise<unknown>): Promise<void> {
+    try {
+      await durable
+    } catch (error) {
+      this.#options.busHealth.failed(error)
+      throw error
+    }
+  }
+
   async #append(topic: string, partition: number, records: readonly NewRecord[]): Promise<void> {
     const { busHealth, log } = this.#options
     try {
       await this.#window.append(topic, partition, records)
       busHealth.succeeded()
     } catch (error) {
-      busHealth.failed(error)
       log.error('receiver.append_failed', error, { topic, partition })
       throw error
     }
