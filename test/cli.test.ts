@@ -159,3 +159,13 @@ test('every command has help with examples', async () => {
     expect(stdout, command).toMatch(/Examples?:\n/)
   }
 })
+
+test('an older Node is told in one line what to do', async () => {
+  const older = "Object.defineProperty(process.versions, 'node', { value: '20.20.2' })"
+  const { code, stderr } = await winnow(['--version'], {
+    NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(older)}"`,
+  })
+  expect(code).toBe(2)
+  expect(stderr.trim().split('\n')).toHaveLength(1)
+  expect(stderr).toMatch(/needs Node 24\.11 or newer, this is 20\.20\.2: run it as `npx winnow`/)
+})

@@ -14,6 +14,25 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type RunningWinnow, startWinnow } from './support/winnow-process.ts'
 
+/** The names that dashboards are built on; a renamed one is a broken dashboard. */
+const metricNames = [
+  'winnow_spans_received_total',
+  'winnow_spans_rejected_total',
+  'winnow_open_traces',
+  'winnow_traces_closed_total',
+  'winnow_decisions_total',
+  'winnow_kept_ratio',
+  'winnow_full_resolution_traces_per_error',
+  'winnow_decision_delay_seconds',
+  'winnow_rescued_total',
+  'winnow_evaluations_total',
+  'winnow_tier_bytes_total',
+  'winnow_tier_objects_total',
+  'winnow_bus_lag_records',
+  'winnow_bus_lag_seconds',
+  'winnow_lost_to_retention_spans_total',
+]
+
 let running: RunningWinnow
 
 beforeAll(async () => {
@@ -179,6 +198,7 @@ test('what was found can be searched, counted and measured', async () => {
   expect(metrics).toMatch(/winnow_spans_received_total\{[^}]*transport="grpc"[^}]*\} 8/)
   expect(metrics).toMatch(/winnow_rescued_total\{cause="evaluation"\} 1/)
   expect(metrics).toMatch(/winnow_decisions_total\{[^}]*rule="citation-failed"[^}]*\} 1/)
+  for (const name of metricNames) expect(metrics, name).toContain(`# TYPE ${name} `)
   expect((await fetch(`http://${running.metrics}/readyz`)).status).toBe(200)
 })
 
