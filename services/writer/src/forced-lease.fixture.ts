@@ -1,17 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus, Lease, Position } from '@winnow/bus'
 import { PipelineError } from '@winnow/runtime'
-import { decisionsTopic } from './writer.fixture.ts'
+import type { BlobStore } from '@winnow/storage'
+import { flushesMax, type WriterConfig } from './config.ts'
+import { Gate } from './gate.ts'
+import { Gathered } from './gathered.ts'
+import { KeptReader } from './kept-reader.ts'
+import { runSegmentGroup } from './segment-group.ts'
+import { SliceReader } from './slice-reader.ts'
+import { decisionsTopic, type Fixture, spansTopic } from './writer.fixture.ts'
 
 /** Where a group stands, shared by leases that do not know of each other. */
 export interface Positions {
   committed: Position | undefined
 }
 
-/** A lease of partition 0 that no group gave: whoever is handed it believes to be the owner. */
+/**
+ * A lease of partition 0 that no group gave: whoever is handed it believes to be the owner. At the end
+ * of the log time passes, so that what is gathered comes of age.
+ */
 export class ForcedLease implements Lease {
   readonly partition = 0
   readonly committed: Position | undefined
+  readonly #fixture: Fixture
   readonly #bus: Bus
   readonly #positions: Positions
   readonly #lost = new AbortController()
@@ -20,8 +31,9 @@ export class ForcedLease implements Lease {
   /** Another owner is there: commits are refused, reads go on. */
   isStale = false
 
-  constructor(bus: Bus, positions: Positions, recordsMax: () => number = () => 1_000) {
-    this.#bus = bus
+  constructor(fixture: Fixture, positions: Positions, recordsMax: () => number = () => 1_000) {
+    this.#fixture = fixture
+    this.#bus = fixture.bus
     this.#positions = positions
     this.#recordsMax = recordsMax
     this.committed = positions.committed
@@ -44,6 +56,7 @@ export class ForcedLease implements Lease {
     const from = this.#next ?? (await this.#bus.bounds(decisionsTopic, 0)).first
     const { records, gap } = await this.#bus.read(decisionsTopic, 0, from, 1 << 24, 0)
     const taken = records.slice(0, this.#recordsMax())
+    if (taken.length === 0) this.#fixture.clock.advanceMs(1_000)
     this.#next = (taken.at(-1)?.offset ?? (gap?.to ?? from) - 1) + 1
     return gap === undefined ? { records: taken } : { records: taken, gap }
   }
@@ -52,4 +65,24 @@ export class ForcedLease implements Lease {
     if (this.isStale) throw new PipelineError('STALE_OWNER', 'another owner')
     this.#positions.committed = position
   }
+}
+
+/** The segments of one partition as a process of its own: it shares stores and bus with others, no memory. */
+export function segmentsProcess(
+  fixture: Fixture,
+  lease: Lease,
+  config: Partial<WriterConfig>,
+  changes: { readonly blobs?: BlobStore; readonly stopping?: AbortSignal } = {},
+): Promise<void> {
+  const options = fixture.options(config)
+  const slices = new SliceReader(options.bus, spansTopic, options.config.recordCache)
+  return runSegmentGroup(lease, {
+    ...options,
+    decisions: decisionsTopic,
+    kept: new KeptReader(slices, options.config.keptCache, options.log),
+    gathered: new Gathered(options.config.gatheredBytes),
+    flushes: new Gate(flushesMax),
+    stopping: new AbortController().signal,
+    ...changes,
+  })
 }
