@@ -28,6 +28,26 @@ test('a body grows as it comes and keeps every byte', async () => {
   expect(pool.keptBytes).toBeGreaterThan(100_000)
 })
 
+test('a length that was announced is given no memory before it begins to come', async () => {
+  const { admission } = setUp(100_000)
+  const taken: number[] = []
+  const pool = new BodyPool(0)
+  const take = pool.take.bind(pool)
+  pool.take = bytesMin => {
+    taken.push(bytesMin)
+    return take(bytesMin)
+  }
+  const limits = { bytesMax: 10_000_000, limitName: 'requestBytesMax' }
+  const ticket = admission.open('a', 0)
+  const builder = new BodyBuilder(pool, ticket, limits, 3_000_000)
+  expect(taken).toEqual([])
+  builder.add(Buffer.alloc(1))
+  expect(taken).toEqual([64 * 1024])
+  builder.add(Buffer.alloc(64 * 1024))
+  expect(taken).toEqual([64 * 1024, 3_000_000])
+  expect(builder.finish().bytes).toHaveLength(64 * 1024 + 1)
+})
+
 test('one byte past the limit is too large, whatever length was announced', async () => {
   const { builder } = setUp(100)
   const stream = new PassThrough()

@@ -23,21 +23,25 @@ export interface BodySink {
   discard(): void
 }
 
-/** Grows by doubling in pooled memory, and refuses what goes over its limit or its ticket. */
+/** Grows in pooled memory, and refuses what goes over its limit or its ticket. */
 export class BodyBuilder implements BodySink {
   readonly #pool: BodyPool
   readonly #ticket: Ticket
   readonly #limits: BodyLimits
-  #buffer: Buffer
+  readonly #expectedBytes: number
+  #buffer: Buffer = nothing
   #length = 0
 
-  /** `expectedBytes` is a hint, and a sender's word: it is not believed beyond {@link promisedBytesMax}. */
+  /**
+   * `expectedBytes` is a sender's word: memory is set aside for it only once {@link firstBytes} have
+   * come, so that thousands of clients which announce much and send nothing hold next to nothing.
+   */
   constructor(pool: BodyPool, ticket: Ticket, limits: BodyLimits, expectedBytes: number) {
     this.#pool = pool
     this.#ticket = ticket
     this.#limits = limits
-    const promised = Number.isFinite(expectedBytes) ? expectedBytes : 0
-    this.#buffer = pool.take(Math.max(1, Math.min(promised, limits.bytesMax, promisedBytesMax)))
+    const isPromise = expectedBytes > 0 && expectedBytes <= limits.bytesMax
+    this.#expectedBytes = isPromise ? Math.min(expectedBytes, promisedBytesMax) : 0
   }
 
   /** Throws PAYLOAD_TOO_LARGE or QUOTA_EXCEEDED. */
@@ -45,14 +49,20 @@ export class BodyBuilder implements BodySink {
     const length = this.#length + chunk.length
     if (length > this.#limits.bytesMax) throw tooLarge(this.#limits)
     this.#ticket.take(chunk.length)
-    if (length > this.#buffer.length) {
-      const longer = this.#pool.take(Math.max(length, this.#buffer.length * 2))
-      this.#buffer.copy(longer, 0, 0, this.#length)
-      this.#pool.give(this.#buffer)
-      this.#buffer = longer
-    }
+    if (length > this.#buffer.length) this.#grow(length)
     this.#buffer.set(chunk, this.#length)
     this.#length = length
+  }
+
+  #grow(length: number): void {
+    const isFirst = this.#length === 0
+    const wanted = isFirst
+      ? Math.min(this.#expectedBytes, firstBytes)
+      : Math.max(this.#expectedBytes, this.#buffer.length * 2)
+    const longer = this.#pool.take(Math.max(length, wanted))
+    this.#buffer.copy(longer, 0, 0, this.#length)
+    if (!isFirst) this.#pool.give(this.#buffer)
+    this.#buffer = longer
   }
 
   finish(): Body {
@@ -65,9 +75,11 @@ export class BodyBuilder implements BodySink {
   }
 }
 
-const nothing = Buffer.alloc(0)
+const nothing: Buffer = Buffer.alloc(0)
 
-/** So much is set aside for a length that was announced; what is longer grows as it comes. */
+const firstBytes = 64 * 1024
+
+/** So much is set aside for a length that was announced; what is longer grows by doubling. */
 const promisedBytesMax = 4 * 1024 * 1024
 
 export function tooLarge({ bytesMax, limitName }: BodyLimits): PipelineError {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { partitionOfHex } from '@winnow/bus'
 import { decodeTenantRuns } from '@winnow/model'
@@ -221,6 +222,23 @@ test('stop() waits stopWaitMax for a bus that does not answer, and no longer', a
   await until(() => bus.appends === 1)
   await receiver.stop()
   expect(await answer).toBe('gone')
+})
+
+test('stop() hangs up on clients that do not go away by themselves', async () => {
+  started = await startReceiver({ stopWaitMax: '20ms' })
+  const { receiver } = started
+  const sockets = [receiver.grpcAddress, receiver.httpAddress, receiver.httpAddress].map(
+    address => {
+      const [host, port] = address.split(':')
+      return connect(Number(port), host).resume()
+    },
+  )
+  const closed = sockets.map(socket => new Promise(resolve => socket.once('close', resolve)))
+  sockets[2]?.write('POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n')
+  sockets[2]?.write('content-type: application/json\r\n\r\n{')
+  await until(() => receiver.bytesInFlight === 1)
+  await receiver.stop()
+  await Promise.all(closed)
 })
 
 test('a request sent twice is on the bus twice, byte for byte: one span id, for the fold to count once', async () => {

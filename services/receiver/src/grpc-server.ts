@@ -15,6 +15,7 @@ import { FrameSink, framePrefixBytes } from './grpc-frame.ts'
 import { Http2Sessions, http2Options } from './http2-sessions.ts'
 import { acceptedEncodings, type ContentEncoding, contentEncodingOf } from './inflate.ts'
 import { type Refusal, refusal } from './refusal.ts'
+import { Sockets } from './sockets.ts'
 
 const services = 'opentelemetry.proto.collector'
 const signalOf: ReadonlyMap<string, Signal> = new Map([
@@ -31,12 +32,14 @@ export class GrpcServer {
   readonly #edge: Edge
   readonly #server: Http2Server
   readonly #sessions: Http2Sessions
+  readonly #sockets: Sockets
 
   constructor(edge: Edge) {
     this.#edge = edge
     this.#server = createServer(http2Options)
     this.#server.maxConnections = edge.config.connectionsMax
     this.#sessions = new Http2Sessions(this.#server)
+    this.#sockets = new Sockets(this.#server)
     this.#server.on('stream', (stream, headers) => {
       // A client that goes away while it is answered is no event.
       stream.on('error', () => {})
@@ -68,7 +71,7 @@ export class GrpcServer {
 
   /** Ends what is left. */
   destroy(): void {
-    this.#sessions.destroy()
+    this.#sockets.destroy()
   }
 
   async #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {

@@ -268,6 +268,22 @@ test('gRPC: a client with a retry policy sends again what an outage refused, and
   expect(await started.bus.spans()).toHaveLength(1)
 })
 
+test('gRPC: stop() answers the calls under way, and takes no new one', async () => {
+  await start()
+  let open = (): void => {}
+  const opened = new Promise<void>(resolve => {
+    open = resolve
+  })
+  started.bus.before = () => opened
+  const answer = call(paths.traces, two)
+  while (started.bus.appends === 0) await new Promise(setImmediate)
+  const stopped = started.receiver.stop()
+  open()
+  expect(await answer).toEqual({ ok: Buffer.alloc(0) })
+  await stopped
+  expect(await call(paths.traces, two)).toMatchObject({ code: status.UNAVAILABLE })
+})
+
 /** One call as its bytes are, without a client that would mend them: the response's headers, or trailers. */
 function rawCall(
   bytes: Uint8Array,

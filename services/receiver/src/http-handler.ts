@@ -212,7 +212,8 @@ function send(edge: Edge, request: HttpRequest, response: HttpResponse, answer: 
  */
 function discardRest(edge: Edge, request: HttpRequest): void {
   if (request instanceof Http2ServerRequest) {
-    request.stream.once('finish', () => request.stream.close(constants.NGHTTP2_NO_ERROR))
+    // Node sends what is written before it ends the stream.
+    request.stream.close(constants.NGHTTP2_NO_ERROR)
     return
   }
   const { requestBytesMax, bodyWaitMax } = edge.config

@@ -7,6 +7,7 @@ import { boundAddress } from './bound-address.ts'
 import { headersWaitMs, keepAliveMs } from './config.ts'
 import type { HttpRequest, HttpResponse } from './http-handler.ts'
 import { Http2Sessions, http2Options } from './http2-sessions.ts'
+import { Sockets } from './sockets.ts'
 
 /** What every HTTP/2 connection begins with (RFC 9113, section 3.4). */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
@@ -18,6 +19,7 @@ const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 export class HttpServer {
   readonly #http1: Server
   readonly #sessions: Http2Sessions
+  readonly #sockets: Sockets
   readonly #undecided = new Set<Socket>()
 
   constructor(
@@ -38,6 +40,7 @@ export class HttpServer {
     this.#http1.maxConnections = connectionsMax
     const serveHttp1 = this.#http1.listeners('connection')
     this.#http1.removeAllListeners('connection')
+    this.#sockets = new Sockets(this.#http1)
     this.#http1.on('connection', (socket: Socket) => {
       this.#undecided.add(socket)
       decide(socket, isHttp2 => {
@@ -73,8 +76,7 @@ export class HttpServer {
 
   /** Ends what is left. */
   destroy(): void {
-    this.#http1.closeAllConnections()
-    this.#sessions.destroy()
+    this.#sockets.destroy()
   }
 }
 

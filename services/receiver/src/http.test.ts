@@ -275,6 +275,29 @@ test('HTTP/2 without TLS is served on the same port, many requests on one connec
   expect(await started.bus.spans()).toHaveLength(32)
 })
 
+test('HTTP/2: a request that is refused early does not end the connection', async () => {
+  started = await startReceiver({ requestBytesMax: '64KiB' })
+  const session = connectHttp2(started.url)
+  const ask = (body: Buffer): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/v1/traces',
+        'content-type': media.protobuf,
+      })
+      stream.on('response', headers => {
+        stream.resume()
+        resolve(headers[':status'])
+      })
+      stream.on('error', reject)
+      stream.end(body)
+    })
+  expect(await ask(Buffer.alloc(8 * 1024 * 1024))).toBe(413)
+  expect(await ask(requestProto(...two))).toBe(200)
+  expect(session.destroyed).toBe(false)
+  session.destroy()
+})
+
 test('browsers of a listed origin may ask first and read the answer, others may not', async () => {
   started = await startReceiver({ corsOrigins: ['https://app.example'] })
   const preflight = (origin: string): Promise<Response> =>

@@ -35,8 +35,4 @@ export class Http2Sessions {
   goAway(): void {
     for (const session of this.#open) session.close()
   }
-
-  destroy(): void {
-    for (const session of this.#open) session.destroy()
-  }
 }
