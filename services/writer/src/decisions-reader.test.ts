@@ -1,7 +1,7 @@
 import type { BusRecord } from '@winnow/bus'
 import { countingStart } from '@winnow/model'
 import { expect, test } from 'vitest'
-import { foldRecords, refsToWrite } from './decisions-reader.ts'
+import { foldRecords, parseRecord, RecordParser, refsToWrite } from './decisions-reader.ts'
 import { decisionOn, sliceAt, traceIdOf } from './writer.fixture.ts'
 
 const records = (values: readonly unknown[]): BusRecord[] =>
@@ -20,6 +20,7 @@ test('what counts is folded record by record, and the state behind each is known
     // In sequence, a repeat, one that skips, the next, a claim, a stale one, a current one.
     records([claim, own(1, 1), own(1, 1), own(2, 3), own(2, 2), claim, own(3, 3), own(3, 1, 5)]),
     countingStart,
+    parseRecord,
     () => expect.fail('all are records'),
   )
   expect(folded.map(({ decision }) => decision?.traceId)).toEqual([
@@ -60,6 +61,7 @@ test('bytes that are no record count for nobody and are told by offset', () => {
       decision,
     ]),
     countingStart,
+    parseRecord,
     offset => unreadable.push(offset),
   )
   expect(unreadable).toEqual([1, 2, 3, 4, 5, 6, 7])
@@ -68,7 +70,9 @@ test('bytes that are no record count for nobody and are told by offset', () => {
 })
 
 test('a newer format is refused by name and never skipped: it may count', () => {
-  expect(() => foldRecords(records([claim, { v: 2 }]), countingStart, () => {})).toThrow(
+  expect(() =>
+    foldRecords(records([claim, { v: 2 }]), countingStart, parseRecord, () => {}),
+  ).toThrow(
     /DATA_CORRUPT.*record 1 has format v 2, this release reads up to 1: upgrade the writers/,
   )
 })
@@ -77,4 +81,20 @@ test('what is to be written is what `write` names', () => {
   const slices = [sliceAt({ offset: 3 }), sliceAt({ offset: 4 }), sliceAt({ offset: 9 })]
   const refs = refsToWrite(decisionOn(traceIdOf(1), { slices, write: [2, 0, 7] }))
   expect(refs.map(({ offset }) => offset)).toEqual([9, 3])
+})
+
+test('a record is parsed once for two groups in step, and again for one that lags behind', () => {
+  const value = Buffer.from(JSON.stringify(decisionOn(traceIdOf(1))))
+  const parser = new RecordParser(2 * value.length)
+  const first = parser.parse(0, 1, value)
+  expect(parser.parse(0, 1, value)).toBe(first)
+  // Asked for by both: nothing waits for a third.
+  const again = parser.parse(0, 1, value)
+  expect(again).not.toBe(first)
+  expect(again).toEqual(first)
+  for (const offset of [2, 3]) parser.parse(0, offset, value)
+  expect(parser.parse(0, 1, value)).not.toBe(again)
+  // One number of two partitions is two records.
+  expect(parser.parse(1, 3, Buffer.from(JSON.stringify(claim)))).toEqual(claim)
+  expect(parser.parse(1, 9, Buffer.from('none'))).toBeUndefined()
 })

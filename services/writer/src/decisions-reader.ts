@@ -8,6 +8,7 @@ import {
   type SpanRef,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
+import { Lru } from './lru.ts'
 
 /** A record of `decisions` as a group folds it: whether it counts, and the state after it. */
 export interface FoldedRecord {
@@ -27,11 +28,12 @@ export interface FoldedRecord {
 export function foldRecords(
   records: readonly BusRecord[],
   state: CountingState,
+  parse: (value: Uint8Array, offset: number) => DecisionRecord | undefined,
   unreadable: (offset: number) => void,
 ): FoldedRecord[] {
   let after = state
   return records.map(({ offset, appendedAtMs, value }) => {
-    const parsed = parseRecord(value, offset)
+    const parsed = parse(value, offset)
     if (parsed === undefined) {
       unreadable(offset)
       return { offset, appendedAtMs, value, decision: undefined, after }
@@ -43,6 +45,28 @@ export function foldRecords(
   })
 }
 
+/**
+ * Parses a record once for both groups of a writer, while they are in step: what one has parsed waits
+ * until the other has asked for it. Half of what a dropped decision costs is its JSON.
+ */
+export class RecordParser {
+  readonly #waiting: Lru<DecisionRecord>
+
+  /** At most so many bytes of records wait. */
+  constructor(bytesMax: number) {
+    this.#waiting = new Lru(bytesMax)
+  }
+
+  parse(partition: number, offset: number, value: Uint8Array): DecisionRecord | undefined {
+    const key = `${partition}:${offset}`
+    const known = this.#waiting.take(key)
+    if (known !== undefined) return known
+    const parsed = parseRecord(value, offset)
+    if (parsed !== undefined) this.#waiting.set(key, parsed, value.length)
+    return parsed
+  }
+}
+
 /** The slices that a decision has the writer write. */
 export function refsToWrite(decision: Decision): SpanRef[] {
   return decision.write.flatMap(at => decision.slices[at]?.ref ?? [])
@@ -51,7 +75,7 @@ export function refsToWrite(decision: Decision): SpanRef[] {
 const versionMax = 1
 
 /** Agrees with the sampler on what is a record, or the two would count differently behind it. */
-function parseRecord(value: Uint8Array, offset: number): DecisionRecord | undefined {
+export function parseRecord(value: Uint8Array, offset: number): DecisionRecord | undefined {
   let parsed: { readonly [K in keyof Decision]?: unknown } | null
   try {
     parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())

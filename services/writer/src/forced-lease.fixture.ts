@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus, Lease, Position } from '@winnow/bus'
 import { PipelineError } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
-import { flushesMax, type WriterConfig } from './config.ts'
+import { flushesMax, parsedBytesMax, type WriterConfig } from './config.ts'
+import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
 import { KeptReader } from './kept-reader.ts'
@@ -80,6 +81,7 @@ export function segmentsProcess(
     ...options,
     decisions: decisionsTopic,
     kept: new KeptReader(slices, options.config.keptCache, options.log),
+    parser: new RecordParser(parsedBytesMax),
     gathered: new Gathered(options.config.gatheredBytes),
     flushes: new Gate(flushesMax),
     stopping: new AbortController().signal,

@@ -3,7 +3,7 @@ import { type CountingState, countingStart, type Decision } from '@winnow/model'
 import type { Clock, Log, Metrics } from '@winnow/runtime'
 import type { HotStore, HotTrace } from '@winnow/storage'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
-import { type FoldedRecord, foldRecords } from './decisions-reader.ts'
+import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
 import { type KeptReader, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
 import { commitPosition, stateOf } from './position.ts'
 import { untilDone } from './retry.ts'
@@ -11,6 +11,7 @@ import { untilDone } from './retry.ts'
 export interface HotGroupOptions {
   readonly hot: HotStore
   readonly kept: KeptReader
+  readonly parser: RecordParser
   readonly config: WriterConfig
   readonly clock: Clock
   readonly log: Log
@@ -25,7 +26,7 @@ export interface HotGroupOptions {
  * What it puts twice, after a crash or as a former owner, changes nothing.
  */
 export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promise<void> {
-  const { clock, log } = options
+  const { clock } = options
   const { partition } = lease
   const ended = AbortSignal.any([lease.lost, options.stopping])
   let state = stateOf(lease.committed?.note)
@@ -33,7 +34,7 @@ export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promi
   let committedAtMs = clock.nowMs()
   while (!ended.aborted) {
     const batch = await lease.read(readBytesMax, idleWaitMs)
-    const folded = fold(batch, state, partition, log)
+    const folded = fold(batch, state, partition, options)
     if (!(await putAll(ended, partition, folded, options))) break
     uncommitted = folded.at(-1) ?? uncommitted
     state = uncommitted?.after ?? state
@@ -47,10 +48,18 @@ export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promi
     await commitPosition(lease, uncommitted.offset + 1, uncommitted.after)
 }
 
-function fold(batch: Batch, state: CountingState, partition: number, log: Log): FoldedRecord[] {
+function fold(
+  batch: Batch,
+  state: CountingState,
+  partition: number,
+  { log, parser }: HotGroupOptions,
+): FoldedRecord[] {
   if (batch.gap !== undefined) log.warn('writer.hot_gap', { partition, ...batch.gap })
-  return foldRecords(batch.records, batch.gap === undefined ? state : countingStart, offset =>
-    log.warn('writer.unreadable_decision', { partition, offset }),
+  return foldRecords(
+    batch.records,
+    batch.gap === undefined ? state : countingStart,
+    (value, offset) => parser.parse(partition, offset, value),
+    offset => log.warn('writer.unreadable_decision', { partition, offset }),
   )
 }
 

@@ -42,7 +42,7 @@ test('it gives up when it is to end, also in the middle of a wait', async () => 
 })
 
 test('waits double up to the most there is, and partitions do not wait alike', () => {
-  for (let attempt = 0; attempt < 2_000; attempt++) {
+  for (const attempt of [0, 1, 2, 3, 4, 5, 6, 7, 30, 31, 1_000, 1e9]) {
     const most = Math.min(retryMaxMs, retryFirstMs * 2 ** attempt)
     const waits = Array.from({ length: 12 }, (_, partition) => backoffMs(attempt, partition))
     for (const ms of waits) {

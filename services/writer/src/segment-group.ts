@@ -10,7 +10,7 @@ import {
   readBytesMax,
   type WriterConfig,
 } from './config.ts'
-import { type FoldedRecord, foldRecords } from './decisions-reader.ts'
+import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
 import type { Gate } from './gate.ts'
 import type { Gathered } from './gathered.ts'
 import { type KeptReader, type KeptSpans, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
@@ -27,6 +27,7 @@ export interface SegmentGroupOptions {
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
   readonly kept: KeptReader
+  readonly parser: RecordParser
   /** Shared by all partitions of one writer, as is the gate that their puts go through. */
   readonly gathered: Gathered
   readonly flushes: Gate
@@ -122,11 +123,14 @@ class SegmentGroup {
 
   async #gather(batch: Batch): Promise<void> {
     const { partition } = this.#lease
-    const { log, gathered } = this.#options
+    const { log, gathered, parser } = this.#options
     // Where nothing was committed but segments exist, the lease begins before them.
     const unread = batch.records.filter(({ offset }) => offset >= this.#open.next)
-    const records = foldRecords(unread, this.#state, offset =>
-      log.warn('writer.unreadable_decision', { partition, offset }),
+    const records = foldRecords(
+      unread,
+      this.#state,
+      (value, offset) => parser.parse(partition, offset, value),
+      offset => log.warn('writer.unreadable_decision', { partition, offset }),
     )
     this.#state = records.at(-1)?.after ?? this.#state
     const pieces = piecesOf(records, readAheadBytesMax)

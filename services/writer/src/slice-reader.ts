@@ -11,7 +11,7 @@ export type SliceRead =
   | {
       readonly kind: 'read'
       readonly ref: SpanRef
-      /** The slice's own memory, not a view of its record. */
+      /** Not a view of its record: memory of the slices that were read with it, and of nothing else. */
       readonly bytes: Uint8Array
       readonly data: TracesData
     }
@@ -19,6 +19,10 @@ export type SliceRead =
   | { readonly kind: 'gone'; readonly ref: SpanRef }
   /** There are no bytes that the decision could mean. Nothing can be done, so it is said. */
   | { readonly kind: 'unreadable'; readonly ref: SpanRef; readonly error: PipelineError }
+
+type Found =
+  | { readonly kind: 'found'; readonly ref: SpanRef; readonly record: Uint8Array }
+  | (SliceRead & { readonly kind: 'gone' | 'unreadable' })
 
 /** Reads the bodies of kept traces where they lie. A record that holds several is fetched once. */
 export class SliceReader {
@@ -37,19 +41,34 @@ export class SliceReader {
    * In the order of `refs`. Rejects with what may pass, such as BUS_UNAVAILABLE; a slice that is gone,
    * or can never be read, is an answer.
    */
-  read(refs: readonly SpanRef[]): Promise<SliceRead[]> {
-    return Promise.all(refs.map(ref => this.#slice(ref)))
+  async read(refs: readonly SpanRef[]): Promise<SliceRead[]> {
+    const found = await Promise.all(refs.map(ref => this.#find(ref)))
+    // Memory of their own, one for all: a view would keep a record of 128 KiB for a slice of 2 KiB.
+    const bytes = found.reduce((sum, one) => sum + (one.kind === 'found' ? one.ref.length : 0), 0)
+    const memory = Buffer.allocUnsafeSlow(bytes)
+    let at = 0
+    return found.map(one => {
+      if (one.kind !== 'found') return one
+      const { start, length } = one.ref
+      memory.set(one.record.subarray(start, start + length), at)
+      at += length
+      return decoded(one.ref, memory.subarray(at - length, at))
+    })
   }
 
-  async #slice(ref: SpanRef): Promise<SliceRead> {
+  async #find(ref: SpanRef): Promise<Found> {
     try {
       const record = await this.#record(ref)
       if (record === undefined) return { kind: 'gone', ref }
-      const bytes = cut(ref, record)
-      return { kind: 'read', ref, bytes, data: decodeTraces(bytes) }
+      const { start, length } = ref
+      const isWhole = Number.isSafeInteger(start) && Number.isSafeInteger(length)
+      if (isWhole && start >= 0 && length >= 0 && start + length <= record.length) {
+        return { kind: 'found', ref, record }
+      }
+      const error = `slice ${refKey(ref)} of ${length} bytes lies outside its record of ${record.length}`
+      return { kind: 'unreadable', ref, error: new PipelineError('DATA_CORRUPT', error) }
     } catch (error) {
-      if (!(error instanceof PipelineError) || isRetryable(error)) throw error
-      return { kind: 'unreadable', ref, error }
+      return unreadable(ref, error)
     }
   }
 
@@ -80,14 +99,16 @@ export class SliceReader {
   }
 }
 
-/** A copy: a view would keep the record's 128 KiB alive for as long as a slice of 2 KiB is used. */
-function cut(ref: SpanRef, record: Uint8Array): Uint8Array {
-  const { start, length } = ref
-  if (start >= 0 && length >= 0 && start + length <= record.length) {
-    return new Uint8Array(record.subarray(start, start + length))
+function decoded(ref: SpanRef, bytes: Uint8Array): SliceRead {
+  try {
+    return { kind: 'read', ref, bytes, data: decodeTraces(bytes) }
+  } catch (error) {
+    return unreadable(ref, error)
   }
-  throw new PipelineError(
-    'DATA_CORRUPT',
-    `slice ${refKey(ref)} of ${length} bytes lies outside its record of ${record.length}`,
-  )
+}
+
+/** Throws what may pass, and what is a bug. */
+function unreadable(ref: SpanRef, error: unknown): SliceRead & { kind: 'unreadable' } {
+  if (!(error instanceof PipelineError) || isRetryable(error)) throw error
+  return { kind: 'unreadable', ref, error }
 }

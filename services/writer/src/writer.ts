@@ -3,7 +3,8 @@ import type { Bus, Lease, Membership } from '@winnow/bus'
 import type { ColdHashers } from '@winnow/privacy'
 import type { Clock, Component, Log, Metrics } from '@winnow/runtime'
 import type { BlobStore, HotStore } from '@winnow/storage'
-import { flushesMax, stopWaitMs, type WriterConfig } from './config.ts'
+import { flushesMax, parsedBytesMax, stopWaitMs, type WriterConfig } from './config.ts'
+import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
@@ -57,6 +58,7 @@ export class Writer implements Component {
       ...this.#options,
       decisions: topics.decisions,
       kept: new KeptReader(slices, config.keptCache, log),
+      parser: new RecordParser(parsedBytesMax),
       gathered: new Gathered(config.gatheredBytes),
       flushes: new Gate(flushesMax),
       stopping: this.#stop.signal,
