@@ -1,0 +1,126 @@
+import type { Why } from '@winnow/query'
+import { checkP99, percentile, type TraceKey } from '@winnow/testing'
+
+interface Judged {
+  readonly key: TraceKey
+  readonly service: string
+  readonly operation: string
+  readonly variant: string | null
+  readonly durationMs: number
+  /** Log time at which it was closed, hence judged and learned: no other order can be known here. */
+  readonly atMs: number
+  readonly threshold: number | undefined
+  /** The baseline it was compared with, `<service> <operation>[ <variant>]`, and how much that knew. */
+  readonly baseline: string
+  readonly count: number
+}
+
+/**
+ * Whether each recorded threshold of `slow` is a p99 of what its baseline had seen (invariant 6). The
+ * window is one hour and the run shorter, so a baseline has seen all that was decided before. Which
+ * traces those are is known where stages keep in step, `isInStep`; else partitions run ahead of each
+ * other, and a threshold only has to lie where the p99 of some part of the run can.
+ */
+export function thresholdMistakes(asked: ReadonlyMap<TraceKey, Why>, isInStep: boolean): string[] {
+  const judged = [...asked].flatMap(([key, why]) => judgedOf(key, why) ?? [])
+  const mistakes: string[] = []
+  for (const [tenant, own] of Map.groupBy(judged, ({ key }) => key.slice(0, key.indexOf('/')))) {
+    const windows = windowsOf(own)
+    for (const [baseline, compared] of Map.groupBy(own, one => one.baseline)) {
+      const window = windows.get(baseline) ?? []
+      const check = isInStep ? stepwise(window) : roughly(window)
+      for (const one of compared.toSorted((a, b) => a.count - b.count)) {
+        const wrong = countMistake(one, window.length) ?? check(one)
+        if (wrong !== null) mistakes.push(`${tenant} ${one.key} against ${baseline}: ${wrong}`)
+      }
+    }
+  }
+  return mistakes
+}
+
+/** As the sampler's default configuration has it. */
+const countMin = 500
+/** Durations by which the order of learning may differ from the order of closing, within a millisecond. */
+const looseBy = 4
+
+function countMistake({ threshold, count }: Judged, known: number): string | null {
+  if (count > known) return `${count} durations, but only ${known} traces have it`
+  if (threshold === undefined) {
+    return count < countMin ? null : `no threshold although it knows ${count} durations`
+  }
+  return count < countMin ? `a threshold from ${count} durations` : null
+}
+
+type Check = (judged: Judged) => string | null
+
+/** Asked by rising count: within the 98.5th and 99.5th percentile of the first so many durations. */
+function stepwise(window: readonly number[]): Check {
+  const sorted = new SortedPrefix(window)
+  return ({ threshold, count }) => {
+    if (threshold === undefined) return null
+    const wrong = checkP99(sorted.of(count), threshold)
+    for (let by = 1; wrong !== null && by <= looseBy; by++) {
+      for (const size of [count - by, count + by]) {
+        if (checkP99(window.slice(0, size), threshold) === null) return null
+      }
+    }
+    return wrong
+  }
+}
+
+/** A part of {@link countMin} has its p99 this far down in the whole once in a hundred thousand runs. */
+function roughly(window: readonly number[]): Check {
+  const low = percentile(window, 97) ?? 0
+  const high = (percentile(window, 100) ?? 0) * 1.011
+  return ({ threshold }) =>
+    threshold === undefined || (threshold >= low && threshold <= high)
+      ? null
+      : `the threshold ${threshold} ms lies outside of ${low} to ${high} ms, the 97th and 100th percentile of the run`
+}
+
+/** The first so many of a list by size; asked for more and more of them. Sorting each anew takes seconds. */
+class SortedPrefix {
+  readonly #list: readonly number[]
+  readonly #sorted: number[] = []
+
+  constructor(list: readonly number[]) {
+    this.#list = list
+  }
+
+  of(count: number): readonly number[] {
+    for (const value of this.#list.slice(this.#sorted.length, count)) {
+      const above = this.#sorted.findLastIndex(other => other <= value) + 1
+      this.#sorted.splice(above, 0, value)
+    }
+    return this.#sorted
+  }
+}
+
+/** Durations of each baseline in the order in which it came to know them. */
+function windowsOf(judged: readonly Judged[]): Map<string, number[]> {
+  const windows = new Map<string, number[]>()
+  const learn = (name: string, durationMs: number): void => {
+    const window = windows.get(name)
+    if (window === undefined) windows.set(name, [durationMs])
+    else window.push(durationMs)
+  }
+  for (const { service, operation, variant, durationMs } of judged.toSorted(
+    (a, b) => a.atMs - b.atMs,
+  )) {
+    learn(`${service} ${operation}`, durationMs)
+    if (variant !== null) learn(`${service} ${operation} ${variant}`, durationMs)
+  }
+  return windows
+}
+
+/** Undefined for a trace without a root: it is in no baseline. */
+function judgedOf(key: TraceKey, why: Why): Judged | undefined {
+  const { service, operation, variant, durationMs, closedAt } = why
+  const slow = why.rules.find(rule => rule.name === 'slow')
+  const { key: baseline, count } = slow?.detail ?? {}
+  if (service === null || operation === null || durationMs === null || closedAt === null) return
+  if (typeof baseline !== 'string' || typeof count !== 'number') return
+  const threshold = typeof slow?.threshold === 'number' ? slow.threshold : undefined
+  const atMs = Date.parse(closedAt)
+  return { key, service, operation, variant, durationMs, atMs, threshold, baseline, count }
+}
