@@ -21,7 +21,7 @@ export const writerConfigSchema = z
     hotBatchBytes: bytesKey('8MiB'),
     /** How often the hot store is asked to expire what its tier no longer allows. */
     expireEvery: durationKey('1min').refine(ms => ms >= expireEveryMinMs && ms <= timerMaxMs, {
-      error: 'is 1s to 24d',
+      error: 'give 1s to 24d',
     }),
   })
   .prefault({})

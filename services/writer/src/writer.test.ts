@@ -428,13 +428,13 @@ test('all partitions together gather what is allowed; past it the largest is wri
   await fixture.keep(1, 2, 0)
   await fixture.keep(2, 2, 1)
   for (let n = 3; n < 9; n++) await fixture.keep(n, 2, 2)
-  // Some 4 KB a trace: all eight are over the limit, what is left behind the first segment is not.
+  // Some 4 KB a trace: all eight are over the limit, what is left behind its segments is not.
   await fixture.writer({ ...later, gatheredBytes: 20_000 })
   await fixture.committed(hotGroup, 2)
   await until('a segment', async () => (await tiersOf(fixture.blobs)).ledger.length > 0)
   await fixture.stop()
   const { ledger } = await tiersOf(fixture.blobs)
-  expect(ledger.map(({ metadata }) => metadata.partition)).toEqual([2])
+  expect([...new Set(ledger.map(({ metadata }) => metadata.partition))]).toEqual([2])
   expect(await fixture.bus.committed(decisionsTopic, segmentsGroup, 0)).toBeUndefined()
 })
 
