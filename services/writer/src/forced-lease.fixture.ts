@@ -73,7 +73,7 @@ export function segmentsProcess(
   fixture: Fixture,
   lease: Lease,
   config: Partial<WriterConfig>,
-  changes: { readonly blobs?: BlobStore; readonly stopping?: AbortSignal } = {},
+  changes: { readonly blobs?: BlobStore; readonly gathered?: Gathered } = {},
 ): Promise<void> {
   const options = fixture.options(config)
   const slices = new SliceReader(options.bus, spansTopic, options.config.recordCache)

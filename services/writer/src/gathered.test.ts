@@ -1,10 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
+import { PipelineError } from '@winnow/runtime'
+import { MemoryBlobStore } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import type { FoldedRecord } from './decisions-reader.ts'
+import { ForcedLease, segmentsProcess } from './forced-lease.fixture.ts'
 import { Gathered } from './gathered.ts'
 import type { KeptSpans } from './kept-reader.ts'
 import { OpenSegment } from './open-segment.ts'
-import { decisionOn, traceIdOf } from './writer.fixture.ts'
+import { noteOf } from './position.ts'
+import { decisionOn, Fixture, traceIdOf, until } from './writer.fixture.ts'
 
 const nothing: KeptSpans = { rows: [], bodies: [], slicesRead: 0, spansGone: 0, spansAside: 0 }
 const never = new AbortController().signal
@@ -73,4 +77,38 @@ test('a partition that is lost makes room, and one that ends does not wait', asy
   const waiting = gathered.room(small, never)
   gathered.delete(large)
   await waiting
+})
+
+test('while the store is away memory stays where the limit is, and then everything is written', async () => {
+  const fixture = new Fixture()
+  for (let n = 0; n < 30; n++) await fixture.drop(n)
+  let isAway = true
+  const blobs = new (class extends MemoryBlobStore {
+    override async create(key: string, bytes: Uint8Array): Promise<boolean> {
+      if (isAway) throw new PipelineError('STORE_UNAVAILABLE', 'away')
+      return super.create(key, bytes)
+    }
+  })(fixture.clock)
+  const limit = 10 * perDecision
+  const gathered = new Gathered(limit)
+  const config = { segmentAge: 1_000_000 }
+  const running = [1, 2].map(() => {
+    const positions = { committed: { offset: 0, note: noteOf({ claim: -1, next: 1 }) } }
+    const lease = new ForcedLease(fixture, positions, () => 1)
+    return { lease, positions, done: segmentsProcess(fixture, lease, config, { blobs, gathered }) }
+  })
+  await until('a put was tried', () => fixture.said('writer.segments_put_failed').length > 0)
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setTimeout(resolve, 1))
+  expect(gathered.bytes).toBeGreaterThan(limit)
+  // A record of each may be on its way when the limit is passed.
+  expect(gathered.bytes).toBeLessThan(limit + 2 * perDecision)
+  isAway = false
+  await until('all is written', () =>
+    running.every(({ positions }) => positions.committed.offset > 25),
+  )
+  for (const { lease, done } of running) {
+    lease.lose()
+    await done
+  }
+  expect(gathered.bytes).toBe(0)
 })
