@@ -28,7 +28,7 @@ import {
 
 // As measured at the design's load: 1.7 KB a span, 8 spans a trace in 4 slices, records of some
 // 128 KiB that 32 traces share, one trace of five kept.
-const traces = 3_200
+const traces = 6_400
 const spansPerTrace = 8
 const slicesPerTrace = 4
 const tracesPerRecord = 32
