@@ -29,6 +29,26 @@ test('a variable with _FILE reads its value from a file', () => {
   expect(readConfig(schema, { keys, env, readFile }).listen).toEqual({ host: 'localhost', port: 1 })
 })
 
+test('a key that takes text takes the variable as it stands, whatever YAML would make of it', () => {
+  const texts = z.strictObject({ password: z.string(), listen: addressKey('localhost:1') })
+  const read = (env: Record<string, string>) =>
+    readConfig(texts, { keys: ['password', 'listen'], env, readFile: () => '0042 #1\n' })
+  for (const password of ['0042', 'a #b', 'a: b', '{x', 'null', '[1]', 'yes'])
+    expect(read({ WINNOW_PASSWORD: password }).password).toBe(password)
+  expect(read({ WINNOW_PASSWORD_FILE: 'secret' }).password).toBe('0042 #1')
+  const listen = read({ WINNOW_PASSWORD: 'x', WINNOW_LISTEN: '[::1]:4317' }).listen
+  expect(listen).toEqual({ host: '::1', port: 4317 })
+})
+
+test('a key that takes something else is read as YAML, and a bad one is named without a guess', () => {
+  const lists = z.strictObject({ origins: z.array(z.string()).default([]), count: z.int() })
+  const listKeys = ['origins', 'count']
+  const env = { WINNOW_ORIGINS: '[a, b]', WINNOW_COUNT: '3' }
+  expect(readConfig(lists, { keys: listKeys, env })).toEqual({ origins: ['a', 'b'], count: 3 })
+  const bad = () => readConfig(lists, { keys: listKeys, env: { ...env, WINNOW_ORIGINS: '[a' } })
+  expect(bad).toThrow(/WINNOW_ORIGINS: its value is not YAML/)
+})
+
 test('all mistakes come at once, each with its key, value and remedy', () => {
   const text = 'listen: nowhere\nassembler: { openMax: 5, maxByte: 1MiB }'
   const env = { WINNOW_QIET: '1s' }

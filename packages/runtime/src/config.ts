@@ -66,7 +66,7 @@ export function readConfig<T>(
 ): T {
   const source = options.source ?? 'configuration'
   const tree = parseTree(options.text ?? '', source)
-  const mistakes = applyEnvironment(tree, options)
+  const mistakes = applyEnvironment(schema, tree, options)
   const result = schema.safeParse(tree)
   if (!result.success) mistakes.push(...result.error.issues.map(issue => describe(issue, tree)))
   if (result.success && mistakes.length === 0) return result.data
@@ -103,8 +103,13 @@ function parseTree(text: string, source: string): Tree {
   throw new PipelineError('CONFIG_INVALID', `${source}: the top level must be keys and values`)
 }
 
-function applyEnvironment(tree: Tree, options: Parameters<typeof readConfig>[1]): string[] {
+function applyEnvironment(
+  schema: z.ZodType,
+  tree: Tree,
+  options: Parameters<typeof readConfig>[1],
+): string[] {
   const byVariable = new Map(options.keys.map(key => [variableOf(key), key]))
+  const shape = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
   const mistakes: string[] = []
   for (const [name, given] of Object.entries(options.env ?? {})) {
     if (!name.startsWith('WINNOW_') || given === undefined) continue
@@ -117,12 +122,24 @@ function applyEnvironment(tree: Tree, options: Parameters<typeof readConfig>[1])
     }
     try {
       const text = fromFile === undefined ? given : (options.readFile?.(given) ?? '').trim()
-      setPath(tree, key.split('.'), parseYaml(text) ?? text)
+      const path = key.split('.')
+      setPath(tree, path, isTextAt(shape, path) ? text : (parseYaml(text) ?? text))
     } catch (cause) {
-      mistakes.push(`✖ ${name}: cannot read ${given}: ${(cause as Error).message}`)
+      const what = fromFile === undefined ? 'its value is not YAML' : `cannot read ${given}`
+      mistakes.push(`✖ ${name}: ${what}: ${(cause as Error).message}`)
     }
   }
   return mistakes
+}
+
+/**
+ * Whether the key at `path` takes text. Such a value is taken as it stands: read as YAML, a password of
+ * digits would be a number, one with ` #` would lose its end, and `[::1]:4317` would be a list.
+ */
+function isTextAt(shape: unknown, path: readonly string[]): boolean {
+  let at = shape as { readonly type?: unknown; readonly properties?: Readonly<Tree> } | undefined
+  for (const part of path) at = at?.properties?.[part] as typeof at
+  return at?.type === 'string'
 }
 
 function setPath(tree: Tree, path: readonly string[], value: unknown): void {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus } from '@winnow/bus'
-import { type Component, isRetryable, type Metrics } from '@winnow/runtime'
+import { type Component, type Metrics, PipelineError } from '@winnow/runtime'
 
 /** Every group of the pipeline with the topic it folds. */
 const GROUPS = {
@@ -14,6 +14,11 @@ const GROUPS = {
 export const writerLagMaxMs = 30_000
 
 const MEASURE_EVERY_MS = 1000
+
+interface Lag {
+  readonly records: number
+  readonly ageMs: number
+}
 
 /**
  * How far every group is behind, for `/metrics`; and, where `watched`, every second for admission. On
@@ -54,29 +59,40 @@ export class BusLag implements Component {
     await this.#loop
   }
 
+  /** Figures that cannot be had right now stay what they were: the other metrics are still asked for. */
   async measure(): Promise<void> {
     for (const [group, topic] of Object.entries(GROUPS)) {
-      const { records, ageMs } = await this.#of(group, this.#topics[topic])
-      this.#metrics.busLagRecords.set({ group }, records)
-      this.#metrics.busLagSeconds.set({ group }, ageMs / 1000)
+      const lag = await this.#known(group, this.#topics[topic])
+      if (lag === undefined) continue
+      this.#metrics.busLagRecords.set({ group }, lag.records)
+      this.#metrics.busLagSeconds.set({ group }, lag.ageMs / 1000)
     }
   }
 
   async #run(): Promise<void> {
     const signal = this.#stop.signal
     while (!signal.aborted) {
-      try {
-        this.#writerLagMs = (await this.#of('writer-hot', this.#topics.decisions)).ageMs
-      } catch (error) {
-        // Whoever appends meets the same outage and answers for it; here it only leaves the last figure.
-        if (!isRetryable(error)) throw error
-      }
+      const lag = await this.#known('writer-hot', this.#topics.decisions)
+      if (lag !== undefined) this.#writerLagMs = lag.ageMs
       await sleep(MEASURE_EVERY_MS, undefined, { signal }).catch(() => {})
     }
   }
 
+  /**
+   * Undefined while the bus does not answer, or where retention passed a record between two questions:
+   * whoever appends or reads meets the same and answers for it.
+   */
+  async #known(group: string, topic: string): Promise<Lag | undefined> {
+    try {
+      return await this.#of(group, topic)
+    } catch (error) {
+      if (error instanceof PipelineError) return undefined
+      throw error
+    }
+  }
+
   /** `ageMs`: between the newest record and the oldest that is not committed, so that silence is no lag. */
-  async #of(group: string, topic: string): Promise<{ records: number; ageMs: number }> {
+  async #of(group: string, topic: string): Promise<Lag> {
     const count = await this.#bus.partitionCount(topic)
     let records = 0
     let ageMs = 0

@@ -42,6 +42,8 @@ SIGTERM and SIGINT drain what was acknowledged and exit 0.`,
   .action(async options => {
     const { up } = await import('./up.ts')
     await up(options)
+    // All is drained and closed. A client's open connection or a timer must not hold the process.
+    process.exit()
   })
 
 registerClientCommands(program)

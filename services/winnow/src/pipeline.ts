@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { Assembler, sliceReader } from '@winnow/assembler'
 import { type Bus, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { createReceiver, type Receiver } from '@winnow/receiver'
@@ -9,12 +9,15 @@ import {
   Health,
   type HealthPart,
   Metrics,
+  PipelineError,
   systemClock,
 } from '@winnow/runtime'
-import { createSampler, defaultPolicy, parsePolicy } from '@winnow/sampler'
+import { createSampler, defaultPolicy, type Policy, parsePolicy } from '@winnow/sampler'
 import { BusLag } from './bus-lag.ts'
+import { makeFolder } from './make-folder.ts'
 import { openBus } from './open-bus.ts'
 import type { Config } from './program-config.ts'
+import { startError } from './start-error.ts'
 import { mergedMetrics } from './threads/merged-metrics.ts'
 import type { StageData } from './threads/messages.ts'
 import { StageThread } from './threads/stage-thread.ts'
@@ -55,9 +58,8 @@ export class Pipeline implements Component {
 
   async start(): Promise<void> {
     const config = this.#config
-    const policy =
-      config.policy === undefined ? defaultPolicy : parsePolicy(readFileSync(config.policy, 'utf8'))
-    mkdirSync(config.data, { recursive: true })
+    const policy = policyOf(config)
+    makeFolder(config.data)
     const specs = topicSpecs({ ...config.topics, retentionMs: config.retention })
     const bus = await openBus(config, specs, this.#log)
     this.#bus = bus
@@ -110,7 +112,11 @@ export class Pipeline implements Component {
     })
     for (const stage of [assembler, sampler, writer, query])
       stage.failed.catch(this.#failure.reject)
-    await this.#startAll([receiver, assembler, sampler, writer, query, lag, admin])
+    try {
+      await this.#startAll([receiver, assembler, sampler, writer, query, lag, admin])
+    } catch (error) {
+      throw startError(error, config)
+    }
     this.#addresses = addressesOf(receiver, query, admin)
   }
 
@@ -127,6 +133,18 @@ export class Pipeline implements Component {
       this.#running.unshift(component)
     }
   }
+}
+
+function policyOf({ policy }: Config): Policy {
+  if (policy === undefined) return defaultPolicy
+  let text: string
+  try {
+    text = readFileSync(policy, 'utf8')
+  } catch (cause) {
+    const reason = (cause as Error).message
+    throw new PipelineError('CONFIG_INVALID', `policy: cannot read ${policy}: ${reason}`, { cause })
+  }
+  return parsePolicy(text, policy)
 }
 
 function names(

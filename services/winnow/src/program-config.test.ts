@@ -44,6 +44,30 @@ test('a bus is files or Kafka', () => {
   expect(() => load({ env: { WINNOW_BUS: 'redis://a' } })).toThrow(/bus is "redis:\/\/a": use file/)
 })
 
+test('an address that others reach is refused without keys, and taken with them', () => {
+  for (const [name, address] of [
+    ['api', '0.0.0.0:4300'],
+    ['otlpGrpc', '[::]:4317'],
+    ['otlpHttp', '10.0.0.1:4318'],
+    ['metrics', 'example.com:1'],
+  ] as const) {
+    const text = `${name}: "${address}"`
+    expect(() => load({ text }), address).toThrow(`${name} is "${address}": without keys`)
+    expect(load({ text: `${text}\nkeys: { ${'a'.repeat(64)}: t }` })[name].port).toBeGreaterThan(0)
+  }
+  for (const address of ['127.0.0.1:1', '127.1.2.3:1', 'localhost:1', '[::1]:1'])
+    expect(load({ env: { WINNOW_API: address } }).api.port).toBe(1)
+})
+
+test('a file that cannot be read is a mistake of the configuration, with its name', () => {
+  const readFile = () => {
+    throw new Error('ENOENT: no such file')
+  }
+  const read = () => loadConfig({ file: 'missing.yaml', env: {}, options: {}, readFile })
+  expect(read).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  expect(read).toThrow(/cannot read missing\.yaml: ENOENT/)
+})
+
 test('a key that is no SHA-256 is refused without being shown', () => {
   const text = 'keys: { my-secret-key: team-a }'
   expect(() => load({ text })).toThrow(/keys: has an entry that is no SHA-256/)

@@ -1,15 +1,15 @@
 import { assemblerConfigSchema } from '@winnow/assembler'
 import { queryConfigSchema } from '@winnow/query'
 import { receiverConfigSchema } from '@winnow/receiver'
-import { addressKey, bytesKey, durationKey, readConfig } from '@winnow/runtime'
+import { addressKey, bytesKey, durationKey, PipelineError, readConfig } from '@winnow/runtime'
 import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
+import { listenOptions } from './start-error.ts'
 
 const sha256 = /^[0-9a-f]{64}$/
 
-/** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */
-export const configSchema = z.strictObject({
+const keysOfAll = z.strictObject({
   v: z.literal(1).default(1),
   /** The folder of everything that is kept on this machine. */
   data: z.string().min(1).default('./data'),
@@ -65,7 +65,7 @@ export const configSchema = z.strictObject({
     })
     .optional(),
   /** A policy file; without it the default policy decides. */
-  policy: z.string().optional(),
+  policy: z.string().min(1).optional(),
   otlpGrpc: addressKey('127.0.0.1:4317'),
   otlpHttp: addressKey('127.0.0.1:4318'),
   api: addressKey('127.0.0.1:4300'),
@@ -77,6 +77,20 @@ export const configSchema = z.strictObject({
   writer: writerConfigSchema,
   query: queryConfigSchema,
 })
+
+/** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */
+export const configSchema = keysOfAll.superRefine((config, context) => {
+  if (config.keys !== undefined) return
+  for (const key of Object.keys(listenOptions) as (keyof typeof listenOptions)[]) {
+    if (isLoopback(config[key].host)) continue
+    const message = 'without keys anybody there could send and read: set keys, or use 127.0.0.1'
+    context.addIssue({ code: 'custom', path: [key], message })
+  }
+})
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
 
 export type Config = z.infer<typeof configSchema>
 
@@ -104,7 +118,7 @@ export function loadConfig(source: {
   readonly options: Readonly<Record<string, string | undefined>>
   readonly readFile: (path: string) => string
 }): Config {
-  const text = source.file === undefined ? undefined : source.readFile(source.file)
+  const text = source.file === undefined ? undefined : textOf(source.file, source.readFile)
   const flags = Object.entries(source.options).filter(([, value]) => value !== undefined)
   // An option is the variable of the same key: one way in, one precedence.
   const env = {
@@ -118,6 +132,17 @@ export function loadConfig(source: {
     ...(text !== undefined && { text }),
     ...(source.file !== undefined && { source: source.file }),
   })
+}
+
+function textOf(file: string, readFile: (path: string) => string): string {
+  try {
+    return readFile(file)
+  } catch (cause) {
+    const reason = (cause as Error).message
+    throw new PipelineError('CONFIG_INVALID', `cannot read ${file}: ${reason} (--config)`, {
+      cause,
+    })
+  }
 }
 
 function optionVariable(option: string): string {

@@ -36,7 +36,9 @@ export async function up(options: UpOptions): Promise<void> {
   })
   const ended = signal()
   const pipeline = new Pipeline(config)
-  await pipeline.start()
+  // A broker may be waited for; a signal ends that too. What has started so far took nothing in.
+  const started = pipeline.start().then(() => true)
+  if (!(await Promise.race([started, ended.then(() => false)]))) return
   try {
     announce(pipeline, options.json === true)
     if (demo !== undefined) {

@@ -21,9 +21,11 @@ export async function callApi(
   path: string,
   body?: unknown,
 ): Promise<ApiAnswer> {
-  let response: Response
+  const url = apiUrl(options.url, path)
+  let status: number
+  let text: string
   try {
-    response = await fetch(new URL(path, options.url), {
+    const response = await fetch(url, {
       method,
       headers: {
         ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -32,16 +34,40 @@ export async function callApi(
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(requestMs),
     })
+    status = response.status
+    text = await response.text()
   } catch (error) {
     throw new CommandEnd(exitCode.unreachable, unreachable(options.url, error))
   }
-  const text = await response.text()
-  const answer = { status: response.status, body: parseBody(text, options.url) }
+  const answer = { status, body: parseBody(text, options.url) }
+  if (status >= 400 && !isApiError(answer.body)) throw notWinnow(options.url, `status ${status}`)
   if (answer.status === 401 || answer.status === 403) {
     throw new CommandEnd(exitCode.usage, `${errorText(answer.body)} (--key)`)
   }
   if (answer.status >= 500) throw new CommandEnd(exitCode.unreachable, errorText(answer.body))
   return answer
+}
+
+function apiUrl(base: string, path: string): URL {
+  const url = URL.canParse(base) ? new URL(path, base) : undefined
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
+  throw new CommandEnd(
+    exitCode.usage,
+    `--url "${base}" is no address; use ${defaultUrl} or the like`,
+  )
+}
+
+/** Every error of the API names a remedy and a code of its own; the admin port's NOT_FOUND is none. */
+function isApiError(body: unknown): boolean {
+  const { code, remedy } = (body as { error?: Record<string, unknown> } | null)?.error ?? {}
+  return typeof code === 'string' && typeof remedy === 'string' && code !== 'NOT_FOUND'
+}
+
+function notWinnow(url: string, what: string): CommandEnd {
+  return new CommandEnd(
+    exitCode.unreachable,
+    `${url} answers, but not as Winnow's API (${what}); name that with --url`,
+  )
 }
 
 /** The line for people that an error body of the API holds. */
@@ -59,10 +85,7 @@ function parseBody(text: string, url: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new CommandEnd(
-      exitCode.unreachable,
-      `${url} answers, but not as Winnow: ${String(cause)}`,
-    )
+    throw notWinnow(url, (cause as Error).message)
   }
 }
 

@@ -28,9 +28,9 @@ Examples:
     `
 Examples:
   $ winnow trace 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f
-  $ winnow trace 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f --json --format otlp > trace.json`,
+  $ winnow trace 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f --format otlp > trace.json`,
   )
-    .option('--format <format>', 'with --json: otlp for OTLP/JSON')
+    .option('--format <format>', 'otlp: as OTLP/JSON')
     .action(showTrace)
   client(
     program,
@@ -110,12 +110,16 @@ async function showWhy(id: string, options: Options): Promise<void> {
 }
 
 async function showTrace(id: string, options: Options & { format?: string }): Promise<void> {
-  const query = options.format === undefined ? '' : `?format=${encodeURIComponent(options.format)}`
+  if (options.format !== undefined && options.format !== 'otlp') {
+    throw new CommandEnd(exitCode.usage, `--format "${options.format}" is unknown; there is otlp`)
+  }
+  const asJson = options.json === true || options.format === 'otlp'
+  const query = options.format === undefined ? '' : `?format=${options.format}`
   const path = `/api/v1/traces/${encodeURIComponent(id)}${query}`
   const answer = await callApi(options, 'GET', path)
   if (answer.status === 404 && options.json) print(JSON.stringify(answer.body))
   const trace = expected<{ why: Why; spans: readonly WaterfallSpan[] }>(answer)
-  if (options.json) {
+  if (asJson) {
     print(JSON.stringify(trace))
     return
   }

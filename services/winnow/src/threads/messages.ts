@@ -16,10 +16,19 @@ export type ToStage =
   | { readonly kind: 'ask'; readonly id: number; readonly what: 'stop' | 'metrics' | 'health' }
   | { readonly kind: 'pending'; readonly id: number; readonly facts: PendingFacts | undefined }
 
+/** What is left of an error once it has crossed threads: its message and Node's plain fields. */
+export interface StageError {
+  readonly message: string
+  readonly code?: string
+  readonly syscall?: string
+  readonly port?: number
+  readonly hostname?: string
+}
+
 /** Worker to main. `metrics` are a registry's metrics as JSON, to be merged with the others'. */
 export type FromStage =
   | { readonly kind: 'started'; readonly address: string | undefined }
-  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'failed'; readonly error: StageError }
   | { readonly kind: 'reply'; readonly id: number; readonly value: unknown }
   | {
       readonly kind: 'askPending'

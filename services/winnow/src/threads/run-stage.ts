@@ -2,7 +2,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { type Bus, RemoteBus } from '@winnow/bus'
 import type { PendingFacts } from '@winnow/query'
 import { type Component, createLog, Health, type Log, Metrics, systemClock } from '@winnow/runtime'
-import type { FromStage, StageData, ToStage } from './messages.ts'
+import type { FromStage, StageData, StageError, ToStage } from './messages.ts'
 
 export interface StageContext extends StageData {
   readonly bus: Bus
@@ -35,7 +35,7 @@ export function runStage(make: (context: StageContext) => Promise<Stage>): void 
   let stage: Stage | undefined
   const fail = (error: unknown): void => {
     log.error('thread.failed', error)
-    send({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    send({ kind: 'failed', error: stageError(error) })
   }
   const pending: StageContext['pending'] = (tenant, traceId) => {
     const id = nextId++
@@ -66,4 +66,16 @@ export function runStage(make: (context: StageContext) => Promise<Stage>): void 
       answer(message.what).then(value => send({ kind: 'reply', id: message.id, value }), fail)
     }
   })
+}
+
+function stageError(error: unknown): StageError {
+  if (!(error instanceof Error)) return { message: String(error) }
+  const { code, syscall, port, hostname } = error as StageError & Error
+  return {
+    message: error.message,
+    ...(code !== undefined && { code }),
+    ...(syscall !== undefined && { syscall }),
+    ...(port !== undefined && { port }),
+    ...(hostname !== undefined && { hostname }),
+  }
 }

@@ -1,7 +1,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { type Bus, serveBus } from '@winnow/bus'
 import type { PendingFacts } from '@winnow/query'
-import { type Component, type HealthReport, PipelineError } from '@winnow/runtime'
+import type { Component, HealthReport } from '@winnow/runtime'
 import type { FromStage, StageData, ToStage } from './messages.ts'
 
 export interface StageThreadOptions {
@@ -88,7 +88,7 @@ export class StageThread implements Component {
         this.#started.resolve(message.address)
         break
       case 'failed':
-        this.#fail(new PipelineError('CONFIG_INVALID', message.message))
+        this.#fail(Object.assign(new Error(message.error.message), message.error))
         break
       case 'reply':
         this.#replies.get(message.id)?.(message.value)

@@ -1,0 +1,44 @@
+import { MemoryBus } from '@winnow/bus'
+import { ManualClock, Metrics, PipelineError } from '@winnow/runtime'
+import { expect, test } from 'vitest'
+import { BusLag } from './bus-lag.ts'
+
+const topics = { spans: 's', evidence: 'e', decisions: 'd' }
+
+function made() {
+  const clock = new ManualClock()
+  const specs = Object.values(topics).map(name => ({
+    name,
+    partitions: 2,
+    retentionMs: 60_000,
+    keyed: false,
+  }))
+  const bus = new MemoryBus(specs, clock)
+  const metrics = new Metrics()
+  return { clock, bus, metrics, lag: new BusLag(bus, topics, metrics, false) }
+}
+
+test('a group is behind by the records it has not committed, and by the time they span', async () => {
+  const { clock, bus, metrics, lag } = made()
+  await bus.append('s', 0, [{ value: Buffer.from('1') }])
+  clock.advanceMs(3000)
+  await bus.append('s', 0, [{ value: Buffer.from('2') }])
+  await lag.measure()
+  const text = await metrics.text()
+  expect(text).toContain('winnow_bus_lag_records{group="assembler"} 2')
+  expect(text).toContain('winnow_bus_lag_seconds{group="assembler"} 3')
+  expect(text).toContain('winnow_bus_lag_records{group="sampler"} 0')
+})
+
+test('a bus that does not answer, or has let a record go, leaves the last figure', async () => {
+  const { bus, metrics, lag } = made()
+  await bus.append('s', 0, [{ value: Buffer.from('1') }])
+  await lag.measure()
+  for (const code of ['BUS_UNAVAILABLE', 'OFFSET_GONE'] as const) {
+    bus.bounds = async () => {
+      throw new PipelineError(code, 'not now')
+    }
+    await lag.measure()
+    expect(await metrics.text()).toContain('winnow_bus_lag_records{group="assembler"} 1')
+  }
+})

@@ -1,0 +1,52 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { exitCode } from '../exit-codes.ts'
+import { callApi } from './api-client.ts'
+
+async function answering(status: number, body: string, cut = false): Promise<{ url: string }> {
+  const server = createServer((_request, response) => {
+    response.writeHead(status, { 'content-length': cut ? body.length + 1 : body.length })
+    response.write(body)
+    if (cut) response.destroy()
+    else response.end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+const call = (options: { url: string }) => callApi(options, 'GET', '/api/v1/search')
+
+test('an answer of the API is the caller’s to judge, a refusal too', async () => {
+  const body = '{"error":{"code":"TRACE_UNKNOWN","remedy":"check the id"}}'
+  expect(await call(await answering(200, '{"traces":[]}'))).toMatchObject({ status: 200 })
+  expect(await call(await answering(404, body))).toMatchObject({ status: 404 })
+})
+
+test('an address that is none is wrong use', async () => {
+  for (const url of ['notaurl', 'ftp://127.0.0.1', ''])
+    await expect(call({ url })).rejects.toMatchObject({ status: exitCode.usage })
+})
+
+test('what answers but is not the API counts as not reached, never as "no"', async () => {
+  const others = [
+    await answering(200, '<html>'),
+    await answering(404, '{"error":{"code":"NOT_FOUND","remedy":"ask for /metrics"}}'),
+    await answering(404, '{"code":12,"message":"use /v1/traces"}'),
+    await answering(200, '{"traces":[', true),
+  ]
+  for (const options of others)
+    await expect(call(options)).rejects.toMatchObject({ status: exitCode.unreachable })
+})
+
+test('a server in trouble counts as not reached, an unknown key as wrong use', async () => {
+  const error = (code: string) => `{"error":{"code":"${code}","remedy":"try again"}}`
+  const down = await answering(503, error('UNAVAILABLE'))
+  await expect(call(down)).rejects.toMatchObject({ status: exitCode.unreachable })
+  const stranger = await answering(401, error('UNAUTHENTICATED'))
+  await expect(call(stranger)).rejects.toMatchObject({ status: exitCode.usage })
+})

@@ -1,0 +1,39 @@
+import { createServer } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { startError } from './start-error.ts'
+
+const config = {
+  otlpGrpc: { host: '127.0.0.1', port: 4317 },
+  otlpHttp: { host: '127.0.0.1', port: 4318 },
+  api: { host: 'nowhere.invalid', port: 4300 },
+  metrics: { host: '127.0.0.1', port: 9464 },
+}
+
+test('a port in use is named with its key, its address and its option', async () => {
+  const first = createServer().listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    first.close()
+  })
+  await new Promise(resolve => first.once('listening', resolve))
+  const { port } = first.address() as { port: number }
+  const error = await new Promise(resolve =>
+    createServer().listen(port, '127.0.0.1').once('error', resolve),
+  )
+  const told = startError(error, { ...config, otlpHttp: { host: '127.0.0.1', port } }) as Error
+  expect(told).toMatchObject({ code: 'CONFIG_INVALID' })
+  expect(told.message).toContain(`otlpHttp 127.0.0.1:${port} is in use`)
+  expect(told.message).toContain('--otlp-http HOST:PORT')
+  expect(told.message).not.toContain('metrics')
+})
+
+test('a name that nobody resolves is named by its key', () => {
+  const error = { code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'nowhere.invalid' }
+  expect((startError(error, config) as Error).message).toContain(
+    'api nowhere.invalid:4300 is a name',
+  )
+})
+
+test('an error of anything else stays what it is', () => {
+  const error = Object.assign(new Error('disk'), { code: 'EIO', syscall: 'read' })
+  expect(startError(error, config)).toBe(error)
+})

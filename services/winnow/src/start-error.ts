@@ -1,0 +1,48 @@
+import { PipelineError } from '@winnow/runtime'
+import type { Config } from './program-config.ts'
+
+/** The keys of `winnow.yaml` that name an address to listen on, with the option of each. */
+export const listenOptions = {
+  otlpGrpc: '--otlp-grpc',
+  otlpHttp: '--otlp-http',
+  api: '--api',
+  metrics: '--metrics',
+} as const
+
+type ListenKey = keyof typeof listenOptions
+
+/** What an error of `listen` or of the lookup before it says, whether it crossed a thread or not. */
+interface ListenError {
+  readonly code?: string
+  readonly syscall?: string
+  /** Of `listen`. */
+  readonly port?: number
+  /** Of the lookup. */
+  readonly hostname?: string
+}
+
+/**
+ * An error of the start as whoever started it can act on it: where an address cannot be listened on,
+ * CONFIG_INVALID with its key, the address and the remedy; any other error is returned as it is.
+ */
+export function startError(error: unknown, config: Pick<Config, ListenKey>): unknown {
+  const { code, syscall, port, hostname } = error as ListenError
+  if (code === undefined || (syscall !== 'listen' && syscall !== 'getaddrinfo')) return error
+  const isMeant = (key: ListenKey): boolean =>
+    syscall === 'listen' ? config[key].port === port : config[key].host === hostname
+  const keys = (Object.keys(listenOptions) as ListenKey[]).filter(isMeant)
+  if (keys.length === 0) return error
+  const lines = keys.map(key => {
+    const { host, port: wanted } = config[key]
+    return `${key} ${host}:${wanted} ${problems[code] ?? code}; or choose another with ${listenOptions[key]} HOST:PORT (port 0 picks a free one)`
+  })
+  return new PipelineError('CONFIG_INVALID', lines.join('\n'), { cause: error })
+}
+
+const problems: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use: stop the process that listens there',
+  EADDRNOTAVAIL: 'is no address of this machine: use one of its own',
+  EACCES: 'needs rights that this process does not have: use a port above 1023',
+  ENOTFOUND: 'is a name that nobody resolves: correct it',
+  EAI_AGAIN: 'is a name that cannot be resolved right now: use a number',
+}
