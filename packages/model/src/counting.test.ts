@@ -41,3 +41,19 @@ test('a sequence number that leaves a gap does not count', () => {
 test('with no state, the first decision is taken at its word when its claim is no longer held', () => {
   expect(fold([decision(90, 7), decision(90, 8), decision(90, 8)])).toEqual([true, true, false])
 })
+
+test('with no state, a later claim that is no longer held ends what an older one appended', () => {
+  expect(fold([decision(80, 3), decision(90, 7), decision(80, 4), decision(90, 8)])).toEqual([
+    true,
+    true,
+    false,
+    true,
+  ])
+})
+
+test('after a gap that took the claim away, its decisions go on counting', () => {
+  const before: CountingState = { claim: 10, next: 5 }
+  expect(
+    fold([decision(10, 9), decision(70, 4), decision(70, 5), decision(10, 5)], before),
+  ).toEqual([false, true, true, false])
+})

@@ -12,8 +12,12 @@ export const countingStart: CountingState = { claim: -1, next: 1 }
 
 /**
  * Folds one record. Whoever uses it - index, writer, query, verify - agrees with every other reader,
- * because nothing but the log enters. A reader without any state takes the first decision it meets at
- * its word when no claim record came before it: retention has removed that claim.
+ * because nothing but the log enters.
+ *
+ * A decision that names a later claim than the current one can only mean that retention removed that
+ * claim before this reader came: it is taken at its word, and what older claims append is not. Only a
+ * stale record that lies before every record of the current claim, at the very start of what is
+ * retained, is counted by a reader without state that a reader with state would pass over.
  */
 export function countRecord(
   state: CountingState,
@@ -21,9 +25,8 @@ export function countRecord(
   record: DecisionRecord,
 ): { readonly counts: boolean; readonly state: CountingState } {
   if (record.kind === 'claim') return { counts: false, state: { claim: offset, next: 1 } }
-  if (state.claim === -1 && record.claim >= 0) {
-    return { counts: true, state: { claim: record.claim, next: record.seq + 1 } }
-  }
-  if (record.claim !== state.claim || record.seq !== state.next) return { counts: false, state }
-  return { counts: true, state: { claim: state.claim, next: state.next + 1 } }
+  const { claim, seq } = record
+  if (claim > state.claim) return { counts: true, state: { claim, next: seq + 1 } }
+  if (claim !== state.claim || seq !== state.next) return { counts: false, state }
+  return { counts: true, state: { claim, next: seq + 1 } }
 }
