@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import {
   type Address,
   type ApiKeys,
@@ -10,7 +10,7 @@ import {
   tenantOf,
 } from '@winnow/runtime'
 import { ApiError } from './api-error.ts'
-import { bodyBytesMax } from './config.ts'
+import { bodyBytesMax, requestWaitMaxMs, stopWaitMaxMs } from './config.ts'
 import { postEvaluations } from './evaluations.ts'
 import {
   type Answer,
@@ -41,14 +41,23 @@ interface Request {
 export class ApiServer implements Component {
   readonly #options: ApiServerOptions
   readonly #server: Server
+  /** Open connections with the number of their requests under way. */
+  readonly #sockets = new Map<Socket, number>()
+  #isStopping = false
 
   constructor(options: ApiServerOptions) {
     this.#options = options
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ requestTimeout: requestWaitMaxMs }, (request, response) => {
+      this.#count(request.socket, 1)
+      response.once('close', () => this.#count(request.socket, -1))
       this.#serve(request, response).catch((error: unknown) => {
         options.log.error('query.answer_failed', error)
         response.destroy()
       })
+    })
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.set(socket, 0)
+      socket.once('close', () => this.#sockets.delete(socket))
     })
   }
 
@@ -59,15 +68,25 @@ export class ApiServer implements Component {
   }
 
   async start(): Promise<void> {
+    this.#isStopping = false
     this.#server.listen(this.#options.listen.port, this.#options.listen.host)
     await once(this.#server, 'listening')
   }
 
+  /** Answers what is under way, for at most {@link stopWaitMaxMs}; a connection without a request ends at once. */
   async stop(): Promise<void> {
     if (!this.#server.listening) return
+    this.#isStopping = true
     const closed = new Promise(resolve => this.#server.close(resolve))
-    this.#server.closeIdleConnections()
+    for (const [socket, requests] of this.#sockets) if (requests === 0) socket.destroy()
+    const timer = setTimeout(() => this.#server.closeAllConnections(), stopWaitMaxMs)
     await closed
+    clearTimeout(timer)
+  }
+
+  #count(socket: Socket, change: 1 | -1): void {
+    const requests = this.#sockets.get(socket)
+    if (requests !== undefined) this.#sockets.set(socket, requests + change)
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -82,12 +101,12 @@ export class ApiServer implements Component {
     if (answer.status === 401) headers['www-authenticate'] = 'Bearer'
     if (answer.status === 503) headers['retry-after'] = '1'
     // A body that was not read to its end would be taken for the next request.
-    if (!request.complete) headers.connection = 'close'
+    if (!request.complete || this.#isStopping) headers.connection = 'close'
     response.writeHead(answer.status, headers).end(body)
   }
 
   #answer(request: IncomingMessage): Promise<Answer> | Answer {
-    const url = new URL(request.url ?? '/', 'http://localhost')
+    const url = urlOf(request.url ?? '/')
     const tenant = tenantOf(this.#options.keys, request.headers)
     if (tenant === undefined) {
       throw new ApiError(
@@ -158,6 +177,14 @@ function notFound(): ApiError {
 function allow(method: string, only: 'GET' | 'POST'): void {
   if (method === only || (method === 'HEAD' && only === 'GET')) return
   throw new ApiError(405, 'METHOD_NOT_ALLOWED', `use ${only}`, { field: 'method', value: method })
+}
+
+/** `//` and the like begin a path, and would be read as the name of a host. */
+function urlOf(target: string): URL {
+  const base = 'http://localhost'
+  const absolute = target.startsWith('/') ? base + target : target
+  if (URL.canParse(absolute, base)) return new URL(absolute, base)
+  throw new ApiError(400, 'INVALID_PATH', 'send a path as /api/v1/…', { value: target })
 }
 
 function decode(part: string): string {

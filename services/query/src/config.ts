@@ -24,3 +24,12 @@ export const pageLimitDefault = 50
 
 /** Bytes of a request body. */
 export const bodyBytesMax = 1024 * 1024
+
+/** How long a request may take to arrive; without a limit a slow one would hold its connection for ever. */
+export const requestWaitMaxMs = 30_000
+
+/** How long `stop` waits for requests under way before it ends their connections. */
+export const stopWaitMaxMs = 5000
+
+/** How far the clock that stamps records may be behind ours: the assembler's `clockSlack`. */
+export const clockSlackMs = 2000

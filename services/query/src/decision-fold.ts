@@ -8,8 +8,8 @@ import {
   type DecisionRecord,
   type Verdict,
 } from '@winnow/model'
-import { type Component, isRetryable, type Log } from '@winnow/runtime'
-import { readBytesMax, tailWaitMs } from './config.ts'
+import { type Clock, type Component, isRetryable, type Log } from '@winnow/runtime'
+import { clockSlackMs, readBytesMax, tailWaitMs } from './config.ts'
 
 /** What is remembered of a trace's last counting decision; the rest is fetched where it lies. */
 export interface FoldEntry {
@@ -35,6 +35,7 @@ export interface FoldOptions {
   /** Full name of the `decisions` topic. */
   readonly topic: string
   readonly tracesMax: number
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -49,9 +50,10 @@ export class DecisionFold implements Component {
   readonly #tails: Promise<void>[] = []
   readonly #matchedSets = new Map<string, readonly string[]>()
   readonly #stop = new AbortController()
-  readonly #behind = new Map<number, number>()
+  /** By partition, when it was last found read to its end; 0: never. */
+  readonly #endSeenAtMs: number[] = []
   #partitions = 1
-  #logTimeMs = 0
+  #stampMs = 0
   #forgotten = 0
 
   constructor(options: FoldOptions) {
@@ -66,6 +68,7 @@ export class DecisionFold implements Component {
     for (let partition = 0; partition < this.#partitions; partition++) {
       const { first, end } = await bus.bounds(topic, partition)
       const ready = Promise.withResolvers<void>()
+      this.#endSeenAtMs[partition] = 0
       caughtUp.push(ready.promise)
       this.#tails.push(this.#tail(partition, first, end, ready.resolve))
     }
@@ -77,9 +80,13 @@ export class DecisionFold implements Component {
     await Promise.all(this.#tails)
   }
 
-  /** Greatest append timestamp seen: the time against which retention is judged. */
+  /**
+   * The time against which retention is judged: the greatest append timestamp seen. Once the log was read
+   * to its end the wall clock, less {@link clockSlackMs}, moves it too, or else nothing would ever expire in
+   * a pipeline that is idle; a backlog never does.
+   */
   get logTimeMs(): number {
-    return this.#logTimeMs
+    return Math.max(this.#stampMs, Math.min(...this.#endSeenAtMs) - clockSlackMs)
   }
 
   /** Traces that were pushed out by `tracesMax`. */
@@ -118,7 +125,7 @@ export class DecisionFold implements Component {
           state = this.#apply(partition, record, state)
           next = record.offset + 1
         }
-        this.#behind.set(partition, next)
+        if (batch.records.length === 0) this.#endSeenAtMs[partition] = this.#options.clock.nowMs()
       } catch (error) {
         if (this.#stop.signal.aborted) return
         if (!isRetryable(error)) throw error
@@ -129,7 +136,7 @@ export class DecisionFold implements Component {
   }
 
   #apply(partition: number, record: BusRecord, state: CountingState): CountingState {
-    this.#logTimeMs = Math.max(this.#logTimeMs, record.appendedAtMs)
+    this.#stampMs = Math.max(this.#stampMs, record.appendedAtMs)
     const parsed = parse(record)
     const step = countRecord(state, record.offset, parsed)
     if (step.counts && parsed.kind === 'decision') this.#remember(partition, record.offset, parsed)

@@ -218,6 +218,9 @@ test('an evaluation answers with what it did', async () => {
     ({ status }) => status === 200,
   )
   expect(found.body).toMatchObject({ id, traceId: kept, name: 'csat', state: 'rescued' })
+  const upper = await call(`/api/v1/evaluations/${kept.toUpperCase()}.c1`)
+  expect(upper.body).toEqual(found.body)
+  expect((await call(`/api/v1/evaluations/${kept}.C1`)).status).toBe(404)
   expect((await call('/api/v1/evaluations/c1')).status).toBe(400)
 })
 
@@ -280,6 +283,14 @@ test('a wrong parameter is named with its value and the remedy', async () => {
     '/api/v1/search?state=lost': 'state',
     '/api/v1/search?colour=red': 'colour',
     '/api/v1/search?state=dropped&cursor=x': 'cursor',
+    '/api/v1/search?cursor=x': 'cursor',
+    '/api/v1/search?cursor=': 'cursor',
+    '/api/v1/search?limit=1.5': 'limit',
+    '/api/v1/search?since=9999999999d': 'since',
+    '/api/v1/sampling?since=9999999999d': 'since',
+    '/api/v1/sampling?sinse=1h': 'sinse',
+    [`/api/v1/traces/${kept}?format=xml`]: 'format',
+    [`/api/v1/traces/${kept}?fromat=otlp`]: 'fromat',
     '/api/v1/traces/xyz/why': 'id',
   }
   for (const [path, field] of Object.entries(cases)) {
@@ -288,6 +299,8 @@ test('a wrong parameter is named with its value and the remedy', async () => {
     expect(body.error, path).toMatchObject({ field, remedy: expect.stringMatching(/./) })
   }
   expect((await call('/api/v1/nothing')).status).toBe(404)
+  expect((await call('//')).status).toBe(404)
+  expect((await call('//api/v1/search')).status).toBe(404)
   expect((await call('/api/v1/search', { method: 'POST', body: '{}' })).status).toBe(405)
   expect((await call('/api/v1/evaluations', { method: 'POST', body: '{' })).body.error.code).toBe(
     'INVALID_JSON',

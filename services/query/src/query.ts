@@ -33,6 +33,7 @@ export class Query implements Component {
       bus,
       topic: topics.decisions,
       tracesMax: config.foldTracesMax,
+      clock,
       log,
     })
     this.#server = new ApiServer({

@@ -11,7 +11,7 @@ import type { HotStore, HotTraceRead } from '@winnow/storage'
 import { ApiError } from './api-error.ts'
 import type { DecisionFold } from './decision-fold.ts'
 import { samplingReport } from './sampling.ts'
-import { moment, parseSearch, search } from './search.ts'
+import { moment, parseSearch, refuseUnknown, search } from './search.ts'
 import { otlpOf, spansOf } from './trace-read.ts'
 import { explain, type PendingFacts, shown, type Waits, type Why } from './why.ts'
 
@@ -45,6 +45,7 @@ export async function getTrace(
   query: URLSearchParams,
 ): Promise<Answer> {
   const traceId = traceIdOf(id)
+  const format = formatOf(query)
   const [why, read] = await Promise.all([
     whyOf(deps, tenant, traceId),
     deps.hot.get(tenant, traceId),
@@ -60,8 +61,18 @@ export async function getTrace(
       },
     }
   }
-  if (query.get('format') === 'otlp') return otlpAnswer(read)
+  if (format === 'otlp') return otlpAnswer(read)
   return { status: 200, body: { traceId, why, tiersSearched, ...spansOf(read) } }
+}
+
+function formatOf(query: URLSearchParams): 'otlp' | undefined {
+  refuseUnknown(query, ['format'])
+  const format = query.get('format')
+  if (format === null || format === 'otlp') return format ?? undefined
+  throw new ApiError(400, 'INVALID_FORMAT', 'use format=otlp, or leave it out', {
+    field: 'format',
+    value: format,
+  })
 }
 
 function otlpAnswer(read: HotTraceRead): Answer {
@@ -110,7 +121,7 @@ export async function postRescue(
       `give a reason of 1 to ${requestReasonBytesMax} bytes`,
       {
         field: 'reason',
-        value: String(reason),
+        ...(typeof reason === 'string' && { value: reason }),
       },
     )
   }
@@ -158,7 +169,9 @@ export async function getEvaluation(deps: RouteDeps, tenant: string, id: string)
     )
   }
   const decision = await decisionOf(deps, tenant, traceId)
-  const found = decision?.evaluations.find(one => one.id === id)
+  // The trace id in whatever case, as everywhere; what the client chose behind it as it is.
+  const known = traceId + id.slice(id.indexOf('.'))
+  const found = decision?.evaluations.find(one => one.id === known)
   if (decision === undefined || found === undefined) {
     throw new ApiError(
       404,
@@ -171,7 +184,7 @@ export async function getEvaluation(deps: RouteDeps, tenant: string, id: string)
     )
   }
   const { state, ...rest } = shown(found, decision, deps.fold.logTimeMs, deps.waits)
-  return { status: 200, body: { ...rest, id, traceId, state } }
+  return { status: 200, body: { ...rest, id: known, traceId, state } }
 }
 
 export async function getSearch(
@@ -190,6 +203,7 @@ export async function getSearch(
 }
 
 export function getSampling(deps: RouteDeps, tenant: string, query: URLSearchParams): Answer {
+  refuseUnknown(query, ['since'])
   const sinceMs = moment(query, 'since', deps.clock.nowMs())
   const report = samplingReport(deps.fold.entries(tenant), sinceMs, deps.fold.forgotten)
   return { status: 200, body: report }

@@ -40,13 +40,7 @@ const KNOWN = [
 
 /** Reads the query of `/search`; without `state` it lists kept traces. Unknown parameters are refused. */
 export function parseSearch(query: URLSearchParams, nowMs: number): SearchRequest {
-  for (const name of query.keys()) {
-    if (!KNOWN.includes(name)) {
-      throw new ApiError(400, 'UNKNOWN_PARAMETER', `use one of ${KNOWN.join(', ')}`, {
-        field: name,
-      })
-    }
-  }
+  refuseUnknown(query, KNOWN)
   const text = (name: string): string | undefined => query.get(name) ?? undefined
   const state = text('state') ?? 'kept'
   if (!STATES.some(known => known === state)) {
@@ -57,8 +51,8 @@ export function parseSearch(query: URLSearchParams, nowMs: number): SearchReques
   }
   return {
     state: state as ListedState,
-    limit: number(query, 'limit', 1, pageLimitMax) ?? pageLimitDefault,
-    ...given('cursor', text('cursor')),
+    limit: wholeNumber(query, 'limit', 1, pageLimitMax) ?? pageLimitDefault,
+    ...given('cursor', checkedCursor(text('cursor'))),
     ...given('sinceMs', moment(query, 'since', nowMs)),
     ...given('untilMs', moment(query, 'until', nowMs)),
     ...given('rule', text('rule')),
@@ -94,7 +88,7 @@ function foldPage(
   request: SearchRequest,
   state: ListedState,
 ): SearchPage {
-  const before = parseCursor(request.cursor)
+  const before = placeOf(request.cursor)
   const found = [...entries]
     .filter(entry => wanted(entry) && (before === undefined || newestFirst(before, entry) < 0))
     .sort(newestFirst)
@@ -116,14 +110,20 @@ function newestFirst(a: Place, b: Place): number {
   )
 }
 
-function parseCursor(cursor: string | undefined): Place | undefined {
-  if (cursor === undefined) return undefined
-  const match = /^(\d+)\.([0-9a-f]{32})$/.exec(cursor)
-  if (match !== null) return { decidedAtMs: Number(match[1]), traceId: match[2] ?? '' }
+/** The form of both lists' cursors: `<decided at>.<trace id>`. */
+const cursorText = /^(\d{1,15})\.([0-9a-f]{32})$/
+
+function checkedCursor(cursor: string | undefined): string | undefined {
+  if (cursor === undefined || cursorText.test(cursor)) return cursor
   throw new ApiError(400, 'INVALID_CURSOR', 'pass the cursor of the page before, unchanged', {
     field: 'cursor',
     value: cursor,
   })
+}
+
+function placeOf(cursor: string | undefined): Place | undefined {
+  const match = cursor === undefined ? null : cursorText.exec(cursor)
+  return match === null ? undefined : { decidedAtMs: Number(match[1]), traceId: match[2] ?? '' }
 }
 
 function stateOf(entry: FoldEntry, oldestReadableMs: number): ListedState {
@@ -167,14 +167,20 @@ export function moment(query: URLSearchParams, name: string, nowMs: number): num
   const value = query.get(name)
   if (value === null) return undefined
   const ago = /^(\d+)(s|m|min|h|d)$/.exec(value)
-  if (ago !== null) return nowMs - Number(ago[1]) * AGO_MS[ago[2] as keyof typeof AGO_MS]
-  const atMs = /^\d{4}-\d{2}-\d{2}/.test(value) ? Date.parse(value) : Number.NaN
-  if (Number.isFinite(atMs)) return atMs
+  const atMs =
+    ago !== null
+      ? nowMs - Number(ago[1]) * AGO_MS[ago[2] as keyof typeof AGO_MS]
+      : Date.parse(/^\d{4}-\d{2}-\d{2}/.test(value) ? value : '')
+  // Further back than this there is no date that could be answered with.
+  if (Math.abs(atMs) <= dateMsMax) return atMs
   throw new ApiError(400, 'INVALID_TIME', 'use RFC 3339 as 2026-01-31T12:00:00Z, or 15m, 24h, 7d', {
     field: name,
     value,
   })
 }
+
+/** The range of dates in JavaScript. */
+const dateMsMax = 8.64e15
 
 const AGO_MS = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
@@ -192,6 +198,28 @@ function number(
     field: name,
     value,
   })
+}
+
+function wholeNumber(
+  query: URLSearchParams,
+  name: string,
+  min: number,
+  max: number,
+): number | undefined {
+  const value = number(query, name, min, max)
+  if (value === undefined || Number.isInteger(value)) return value
+  throw new ApiError(400, 'INVALID_NUMBER', `use a whole number from ${min} to ${max}`, {
+    field: name,
+    value: String(value),
+  })
+}
+
+/** A misspelt parameter would be a filter that filters nothing. */
+export function refuseUnknown(query: URLSearchParams, known: readonly string[]): void {
+  for (const name of query.keys()) {
+    if (known.includes(name)) continue
+    throw new ApiError(400, 'UNKNOWN_PARAMETER', `use one of ${known.join(', ')}`, { field: name })
+  }
 }
 
 function given<K extends string, V>(name: K, value: V | undefined): { readonly [P in K]?: V } {

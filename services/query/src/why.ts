@@ -19,6 +19,8 @@ export interface Why {
   readonly closeReason: string | null
   readonly complete: boolean | null
   readonly missingParents: number | null
+  /** It has more slices than one decision takes: later spans are neither judged nor written. */
+  readonly ended: boolean | null
   readonly spanCount: number | null
   readonly service: string | null
   readonly operation: string | null
@@ -75,6 +77,7 @@ export function explain(
     closeReason: decision.closeReason,
     complete: decision.complete,
     missingParents: decision.missingParents,
+    ended: decision.ended === true,
     spanCount: decision.spanCount,
     service: decision.service,
     operation: decision.operation,
@@ -133,6 +136,7 @@ function undecided(traceId: string, pending: PendingFacts | undefined, waits: Wa
     closeReason: null,
     complete: null,
     missingParents: null,
+    ended: null,
     spanCount: pending?.spanCount ?? null,
     service: null,
     operation: null,

@@ -17,6 +17,7 @@ const unknown: Why = {
   closeReason: null,
   complete: null,
   missingParents: null,
+  ended: null,
   spanCount: null,
   service: null,
   operation: null,
@@ -80,6 +81,14 @@ test('a dropped trace says until when it can be rescued', () => {
   )
   expect(text).toContain('not among the 10 % of ordinary traces')
   expect(text).toContain('2026-11-22T10:00:00.000Z')
+})
+
+test('a trace that one decision does not take whole says so', () => {
+  const whole = { ...kept, spanCount: 8, complete: true, missingParents: 0, ended: false }
+  expect(whyText(whole, false)).toContain('8 spans, complete')
+  const cut = whyText({ ...whole, complete: false, ended: true }, false)
+  expect(cut).toContain('8 spans, incomplete')
+  expect(cut).toContain('larger than one decision takes')
 })
 
 test('each of the six states has its own sentence', () => {

@@ -106,8 +106,14 @@ function factLines(why: Why): string[] {
   }
   if (why.spanCount !== null && why.complete !== null) {
     const missing = why.missingParents ?? 0
+    const lacking = missing > 0 ? `${missing} parents missing` : 'incomplete'
     lines.push(
-      `${why.spanCount} spans, ${why.complete ? 'complete' : `${missing} parents missing`}; ${why.durationMs === null ? 'no root' : `${rounded(why.durationMs)} ms`}.`,
+      `${why.spanCount} spans, ${why.complete ? 'complete' : lacking}; ${why.durationMs === null ? 'no root' : `${rounded(why.durationMs)} ms`}.`,
+    )
+  }
+  if (why.ended === true) {
+    lines.push(
+      'It is larger than one decision takes: spans beyond that are neither judged nor kept.',
     )
   }
   if (why.verdict === 'keep') {

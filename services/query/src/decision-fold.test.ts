@@ -1,0 +1,48 @@
+import { MemoryBus } from '@winnow/bus'
+import { ManualClock, silentLog } from '@winnow/runtime'
+import { expect, onTestFinished, test } from 'vitest'
+import { clockSlackMs } from './config.ts'
+import { DecisionFold } from './decision-fold.ts'
+
+const topic = 'd'
+const claim = [{ value: Buffer.from('{"v":1,"kind":"claim","by":"t"}') }]
+
+async function started() {
+  const clock = new ManualClock()
+  clock.advanceMs(1_000_000)
+  const bus = new MemoryBus([{ name: topic, partitions: 2, retentionMs: 1e9, keyed: false }], clock)
+  await bus.append(topic, 0, claim)
+  const fold = new DecisionFold({ bus, topic, tracesMax: 10, clock, log: silentLog })
+  await fold.start()
+  onTestFinished(() => fold.stop())
+  return { clock, bus, fold }
+}
+
+const settled = (read: () => number, value: number) =>
+  expect.poll(read, { timeout: 5000 }).toBe(value)
+
+test('log time is the greatest stamp read, and at the end of the log the clock less its slack', async () => {
+  const { clock, fold } = await started()
+  expect(fold.logTimeMs).toBe(1_000_000)
+  clock.advanceMs(clockSlackMs)
+  await settled(() => fold.logTimeMs, 1_000_000)
+  clock.advanceMs(1)
+  await settled(() => fold.logTimeMs, 1_000_001)
+})
+
+test('a partition that cannot be read to its end keeps the clock out of log time', async () => {
+  const { clock, bus, fold } = await started()
+  const read = bus.read.bind(bus)
+  await bus.append(topic, 1, claim)
+  const backlog = (await read(topic, 1, 0, 1, 0)).records
+  // The same record again and again: a reader that never comes to the end.
+  bus.read = async (...args) => {
+    if (args[1] === 0) return read(...args)
+    await new Promise(resolve => setTimeout(resolve, 5))
+    return { records: backlog }
+  }
+  await new Promise(resolve => setTimeout(resolve, 600))
+  clock.advanceMs(3_600_000)
+  await new Promise(resolve => setTimeout(resolve, 600))
+  expect(fold.logTimeMs).toBe(1_000_000)
+})
