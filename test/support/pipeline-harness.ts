@@ -52,7 +52,9 @@ export class PipelineHarness {
   readonly #receiver: Receiver
   readonly #query: Query
   readonly #health = new Health()
+  /** In flow order: they start from the last and stop from the first. */
   readonly #components: readonly Component[]
+  readonly #close: () => Promise<void>
   #failure: unknown
 
   static async start(options: HarnessOptions): Promise<PipelineHarness> {
@@ -68,9 +70,14 @@ export class PipelineHarness {
             blobs: await FileBlobStore.open(join(folder, 'blobs')),
           }
     const harness = new PipelineHarness(options, folder, bus, specs, stores)
-    for (const component of harness.#components.toReversed()) await component.start()
-    await harness.#ready()
-    return harness
+    try {
+      for (const component of harness.#components.toReversed()) await component.start()
+      await harness.#ready()
+      return harness
+    } catch (error) {
+      await harness.stop()
+      throw error
+    }
   }
 
   private constructor(
@@ -147,8 +154,6 @@ export class PipelineHarness {
       await bus.close()
     }
   }
-
-  readonly #close: () => Promise<void>
 
   get addresses(): Readonly<Record<'otlpGrpc' | 'otlpHttp' | 'api', string>> {
     const { grpcAddress, httpAddress } = this.#receiver

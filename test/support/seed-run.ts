@@ -38,6 +38,8 @@ export interface SeedRun {
   readonly nowMs: number
   /** Every stage has done what is due before the next request is sent. */
   readonly isInStep: boolean
+  /** The bus is this process's own: no stage has a reason to ask twice, or to complain. */
+  readonly isLocal: boolean
   /** By tenant. */
   readonly apis: ReadonlyMap<string, TenantApi>
   stop(): Promise<void>
@@ -73,7 +75,10 @@ export async function playOnMemory(
   )
 }
 
-/** The same traffic squeezed into seconds of the wall clock, with waits to match, on stores of files. */
+/**
+ * The same traffic squeezed into seconds of the wall clock, with waits to match, on stores of files.
+ * `prefix` keeps the topics of several runs apart on one broker.
+ */
 export async function playQuickly(
   options: SeedOptions & Pick<HarnessOptions, 'prefix'> & { readonly segmentAge?: string },
   openBus: HarnessOptions['openBus'],
@@ -83,10 +88,10 @@ export async function playQuickly(
   const traffic: Omit<TrafficOptions, 'seed' | 'traces'> = {
     startMs,
     quick: true,
-    tracesPerSecond: 900,
+    tracesPerSecond: 1_000,
     // Cut in its middle by `openMax`.
-    longTraceMs: [3_200, 5_000],
-    evaluationDelays: { longMs: [3_000, 4_500] },
+    longTraceMs: [3_200, 4_500],
+    evaluationDelays: { longMs: [2_500, 3_500] },
   }
   const run = await start(seed, traffic, {
     clock: systemClock,
@@ -131,6 +136,7 @@ async function start(
     policy: isVariantActive ? activePolicy(untilMs) : defaultOraclePolicy,
     nowMs: startMs,
     isInStep: harnessOptions.clock !== systemClock,
+    isLocal: harnessOptions.prefix === undefined,
     apis,
     stop: async () => {
       for (const one of apis.values()) one.close()

@@ -19,7 +19,7 @@ interface Judged {
  * Whether each recorded threshold of `slow` is a p99 of what its baseline had seen (invariant 6). The
  * window is one hour and the run shorter, so a baseline has seen all that was decided before. Which
  * traces those are is known where stages keep in step, `isInStep`; else partitions run ahead of each
- * other, and a threshold only has to lie where the p99 of some part of the run can.
+ * other, and only how many is known.
  */
 export function thresholdMistakes(asked: ReadonlyMap<TraceKey, Why>, isInStep: boolean): string[] {
   const judged = [...asked].flatMap(([key, why]) => judgedOf(key, why) ?? [])
@@ -68,15 +68,24 @@ function stepwise(window: readonly number[]): Check {
   }
 }
 
-/** A part of {@link countMin} has its p99 this far down in the whole once in a hundred thousand runs. */
+/**
+ * Between the 98.5th percentile of the shortest and the 99.5th of the longest so many of all durations,
+ * whichever they were; the nearer to the end of the run, the narrower.
+ */
 function roughly(window: readonly number[]): Check {
-  const low = percentile(window, 97) ?? 0
-  const high = (percentile(window, 100) ?? 0) * 1.011
-  return ({ threshold }) =>
-    threshold === undefined || (threshold >= low && threshold <= high)
+  const sorted = window.toSorted((a, b) => a - b)
+  return ({ threshold, count }) => {
+    if (threshold === undefined) return null
+    const low = percentile(sorted.slice(0, count), 98.5) ?? 0
+    const high = (percentile(sorted.slice(-count), 99.5) ?? 0) * bucket
+    return threshold >= low && threshold <= high
       ? null
-      : `the threshold ${threshold} ms lies outside of ${low} to ${high} ms, the 97th and 100th percentile of the run`
+      : `the threshold ${threshold} ms lies outside of ${low} to ${high} ms, where any ${count} of ${window.length} durations have their p99`
+  }
 }
+
+/** Upper bound of a sketch's bucket over its lower one, and a rounding. */
+const bucket = (1.005 / 0.995) * (1 + 1e-6)
 
 /** The first so many of a list by size; asked for more and more of them. Sorting each anew takes seconds. */
 class SortedPrefix {
