@@ -1,11 +1,11 @@
 import { MemoryBus, partitionOfHex, type TopicSpec } from '@winnow/bus'
 import { encodeTenantRuns, type Summary } from '@winnow/model'
-import { encodeTraces, type TracesData } from '@winnow/otlp'
+import { encodeTraces, type TracesData, tracesFromJson } from '@winnow/otlp'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { trace48f, trace48fId, trace48fRequests } from '@winnow/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { Assembler } from './assembler.ts'
-import { assemblerConfigSchema } from './config.ts'
+import { appendBytesMax, assemblerConfigSchema } from './config.ts'
 import { sliceReader } from './read-slices.ts'
 
 const topics = { spans: 'spans', evidence: 'evidence' }
@@ -42,6 +42,28 @@ async function send(bus: MemoryBus, data: TracesData, tenant = 'default'): Promi
   const value = encodeTraces(data)
   const header = encodeTenantRuns([{ tenant, start: 0, length: value.length }])
   return await bus.append(topics.spans, partition, [{ value, header }])
+}
+
+/** A root with children, in the partition of the tests whatever its id. */
+function wideTrace(seed: number, spans: number): TracesData {
+  const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0')
+  const json = {
+    resourceSpans: [
+      {
+        scopeSpans: [
+          {
+            spans: Array.from({ length: spans }, (_, i) => ({
+              traceId: hex(seed + 1, 32),
+              spanId: hex(i + 1, 16),
+              ...(i > 0 && { parentSpanId: hex(1, 16) }),
+              name: `step ${i}`,
+            })),
+          },
+        ],
+      },
+    ],
+  }
+  return tracesFromJson(JSON.stringify(json)).data
 }
 
 async function summaries(bus: MemoryBus): Promise<Summary[]> {
@@ -109,6 +131,25 @@ test('nothing is committed while a trace is open, so that a restart reads it aga
   await expect.poll(() => summaries(bus), { timeout: 5000 }).toHaveLength(1)
   clock.advanceMs(2000)
   await caughtUp(bus)
+})
+
+test('many large summaries due at once are several appends, none larger than a bus takes', async () => {
+  const { bus, clock, start } = pipeline()
+  const appended: number[] = []
+  const append = bus.append.bind(bus)
+  bus.append = (topic, at, records) => {
+    if (topic === topics.evidence) {
+      appended.push(records.reduce((sum, { value }) => sum + value.length, 0))
+    }
+    return append(topic, at, records)
+  }
+  const traces = 60
+  for (let trace = 0; trace < traces; trace++) await send(bus, wideTrace(trace, 500))
+  await start()
+  clock.advanceMs(8000)
+  await expect.poll(() => summaries(bus), { timeout: 10_000 }).toHaveLength(traces)
+  expect(appended.length).toBeGreaterThan(1)
+  expect(Math.max(...appended)).toBeLessThanOrEqual(appendBytesMax)
 })
 
 test('a record that cannot be read is passed over, and what lies behind it is not', async () => {

@@ -10,12 +10,13 @@ import {
 } from '@winnow/runtime'
 import {
   type AssemblerConfig,
+  appendBytesMax,
   commitEveryMs,
   idleWaitMs,
   readBytesMax,
   summariesPerAppendMax,
 } from './config.ts'
-import { PartitionFold, type ReadSlice } from './partition-fold.ts'
+import { type ClosedTrace, PartitionFold, type ReadSlice } from './partition-fold.ts'
 import { summaryJson } from './summary-json.ts'
 
 export interface AssemblerOptions {
@@ -151,8 +152,8 @@ export class Assembler implements Component {
   async #writeSummaries(lease: Lease, fold: PartitionFold): Promise<void> {
     const { bus, topics, metrics } = this.#options
     while (fold.closed.length > 0) {
-      const closed = fold.closed.slice(0, summariesPerAppendMax)
-      const records = closed.map(one => ({ value: Buffer.from(summaryJson(lease.partition, one)) }))
+      const records = summaryRecords(lease.partition, fold.closed)
+      const closed = fold.closed.slice(0, records.length)
       for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2000)) {
         if (lease.lost.aborted) return
         try {
@@ -180,4 +181,21 @@ export class Assembler implements Component {
       return before
     }
   }
+}
+
+/** The records of as many closed traces, oldest first, as one append takes: at least one. */
+function summaryRecords(
+  partition: number,
+  closed: readonly ClosedTrace[],
+): { readonly value: Uint8Array }[] {
+  const records: { readonly value: Uint8Array }[] = []
+  let bytes = 0
+  for (const one of closed) {
+    const value = Buffer.from(summaryJson(partition, one))
+    bytes += value.length
+    if (records.length > 0 && bytes > appendBytesMax) break
+    records.push({ value })
+    if (records.length >= summariesPerAppendMax) break
+  }
+  return records
 }

@@ -30,5 +30,15 @@ export const idleWaitMs = 250
 /** Summaries in one append: a burst of traces due at once must not hold the thread. */
 export const summariesPerAppendMax = 256
 
+/** Bytes of summaries in one append, unless the first alone has more: a bus takes no append of any size. */
+export const appendBytesMax = 1024 * 1024
+
+/**
+ * Characters of facts in one summary: a trace that has them is summarised in parts. Facts are bounded
+ * slice by slice alone; many slices full of outcomes would make a record that no bus takes, and an
+ * assembler that cannot write it could never get past it.
+ */
+export const summaryFactsMax = 1024 * 1024
+
 /** Between two commits of a partition that has something to commit. */
 export const commitEveryMs = 1000

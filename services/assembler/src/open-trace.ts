@@ -1,4 +1,5 @@
 import type { CloseReason } from '@winnow/model'
+import { summaryFactsMax } from './config.ts'
 import { type TraceState, transitions } from './trace-state.ts'
 
 /** A slice of an open trace: where it lies and its facts as JSON text, extracted once. */
@@ -37,6 +38,8 @@ export class OpenTrace {
   spanCount = 0
   duplicateSpans = 0
   byteCount = 0
+  /** Characters of the slices' facts. */
+  factCount = 0
   state: TraceState = 'rootless'
   /** When the schedule looks at it next; an older entry of the schedule is stale. */
   checkAtMs = Number.POSITIVE_INFINITY
@@ -60,6 +63,7 @@ export class OpenTrace {
   addSlice(slice: OpenSlice, spanIds: Uint32Array, atMs: number): void {
     this.slices.push(slice)
     this.byteCount += slice.length
+    this.factCount += slice.facts.length
     this.spanCount += slice.spanCount
     this.lastAtMs = atMs
     this.#move('slice')
@@ -74,7 +78,7 @@ export class OpenTrace {
   /** The limit that the trace has reached, if any. It closes at once and goes on as a fragment. */
   overLimit(rules: CloseRules): CloseReason | undefined {
     if (this.spanCount >= rules.maxSpans) return 'spans'
-    if (this.byteCount >= rules.maxBytes) return 'bytes'
+    if (this.byteCount >= rules.maxBytes || this.factCount >= summaryFactsMax) return 'bytes'
     return this.slices.length >= rules.maxRefs ? 'refs' : undefined
   }
 
@@ -101,9 +105,21 @@ export class OpenTrace {
     return Math.min(this.lastAtMs + wait, this.openedAtMs + rules.openMax)
   }
 
-  /** Distinct parents that are named and not there. */
-  get missingParents(): number {
-    return this.#missing().all
+  /**
+   * Distinct parents that are named and not there when it closes for `reason`. None where it closes by
+   * its root: what an entry span names is then a parent in somebody else's trace data.
+   */
+  missingParents(reason: CloseReason): number {
+    if (reason === 'root') return 0
+    const missing = new Set<bigint>()
+    for (let span = 0; span < this.#distinct; span++) {
+      const at = span * spanIdWords
+      const high = this.#ids[at + 2] as number
+      const low = this.#ids[at + 3] as number
+      if ((high === 0 && low === 0) || this.#has(high, low)) continue
+      missing.add((BigInt(high) << 32n) | BigInt(low))
+    }
+    return missing.size
   }
 
   #addSpan(spanIds: Uint32Array, from: number): void {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { summaryFactsMax } from './config.ts'
 import { spanIdWords } from './open-trace.ts'
 import { PartitionFold, type ReadSlice } from './partition-fold.ts'
 
@@ -116,6 +117,29 @@ test('a trace at a limit of spans, bytes or slices closes at once, one below it 
   expect(reasons(run([[0, spans]], { maxBytes: 101 }))).toEqual([])
   expect(reasons(run([[0, spans]], { maxRefs: 1 }))).toEqual(['refs'])
   expect(reasons(run([[0, spans]], { maxRefs: 2 }))).toEqual([])
+})
+
+test('a trace whose facts fill a summary closes at once, before its record is too large for a bus', () => {
+  const half = 'x'.repeat(summaryFactsMax / 2)
+  const two = (facts: string) =>
+    run([
+      [0, slice([[1, 0]], { facts: half })],
+      [1, slice([[2, 1]], { facts })],
+    ])
+  expect(reasons(two(half.slice(1)))).toEqual([])
+  expect(reasons(two(half))).toEqual(['bytes'])
+})
+
+test('a missing parent counts once, and none does where an entry span was the root', () => {
+  const missing = (fold: PartitionFold): number[] =>
+    fold.closed.map(({ trace, reason }) => trace.missingParents(reason))
+  const orphans = slice([
+    [2, 1],
+    [3, 1],
+    [4, 9],
+  ])
+  expect(missing(run([[0, orphans], [60_000], [60_001]]))).toEqual([2])
+  expect(missing(run([[0, slice([[1, 9, true]])], [10_000], [10_001]]))).toEqual([0])
 })
 
 test('two tenants with one trace id are two traces', () => {

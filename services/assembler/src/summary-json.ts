@@ -16,7 +16,7 @@ export function summaryJson(partition: number, closed: ClosedTrace): string {
   }
   return (
     `{"v":1,"kind":"summary","tenant":${JSON.stringify(trace.tenant)},"traceId":"${trace.traceId}",` +
-    `"reason":"${reason}","missingParents":${trace.missingParents},"closedAtMs":${closedAtMs},` +
+    `"reason":"${reason}","missingParents":${trace.missingParents(reason)},"closedAtMs":${closedAtMs},` +
     `"slices":[${slices}]}`
   )
 }
