@@ -91,7 +91,7 @@ export interface Bus {
    * QUOTA_EXCEEDED: the log has no room; BUS_UNAVAILABLE: it does not answer.
    */
   append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number>
-  /** The record at exactly this offset. OFFSET_GONE once retention has passed it, OFFSET_AHEAD before it is written. */
+  /** The record at exactly this offset; its value stays as it is. OFFSET_GONE once retention has passed it, OFFSET_AHEAD before it is written. */
   fetch(topic: string, partition: number, offset: number): Promise<BusRecord>
   /**
    * Records from `from` on without a group or a position: at least one where there is one, else none

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Clock, PipelineError } from '@winnow/runtime'
 import { checkPartition, specOf } from './append-check.ts'
-import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
+import type { Batch, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
 import { DiskGuard } from './disk-guard.ts'
 import type { LogEvent } from './file-bus-events.ts'
 import {
@@ -14,9 +14,10 @@ import {
 } from './file-bus-limits.ts'
 import { FileLog } from './file-log.ts'
 import { FolderLock } from './folder-lock.ts'
-import { Groups } from './groups.ts'
+import { Groups, type LeaseReader } from './groups.ts'
 import { diskIo, type LogIo } from './log-io.ts'
 import { PositionStore } from './position-store.ts'
+import type { SharedBus, SharingBus } from './shared-bus.ts'
 import type { TopicSpec } from './topics.ts'
 
 export interface FileBusOptions {
@@ -45,7 +46,7 @@ export interface FileBusOptions {
  *   folder/positions.log          where groups stand
  *   folder/<topic>/0…01.log .idx  segments (see file-format.ts) and their derived indexes
  */
-export class FileBus implements Bus {
+export class FileBus implements SharingBus {
   readonly #lock: FolderLock
   readonly #specs: ReadonlyMap<string, TopicSpec>
   readonly #logs: ReadonlyMap<string, FileLog>
@@ -146,6 +147,25 @@ export class FileBus implements Bus {
 
   join(topic: string, group: string, fold: (lease: Lease) => Promise<void>): Membership {
     return this.#groups.join(topic, group, fold)
+  }
+
+  /** The same bus, to be served to another thread of this process. Closing it closes nothing. */
+  shared(): SharedBus {
+    const readerOf = (topic: string, partition: number): LeaseReader =>
+      this.#log(topic).leaseReader(partition, true)
+    return {
+      tails: Array.from(this.#logs.values(), log => log.tail),
+      partitionCount: topic => this.partitionCount(topic),
+      logId: topic => this.logId(topic),
+      append: (topic, partition, records) => this.append(topic, partition, records),
+      fetch: async (topic, partition, offset) => this.#log(topic).fetch(partition, offset, true),
+      read: async (topic, partition, from, bytesMax, waitMs) =>
+        this.#log(topic).read(partition, from, bytesMax, waitMs, true),
+      bounds: (topic, partition) => this.bounds(topic, partition),
+      committed: (topic, group, partition) => this.committed(topic, group, partition),
+      join: (topic, group, fold) => this.#groups.join(topic, group, fold, readerOf),
+      close: async () => undefined,
+    }
   }
 
   /** Applies retention now; it runs by itself every `sweepMs`. */

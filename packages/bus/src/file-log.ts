@@ -6,14 +6,16 @@ import type { DiskGuard } from './disk-guard.ts'
 import type { LogEvent } from './file-bus-events.ts'
 import { checkLogLimits, type FileLogLimits } from './file-bus-limits.ts'
 import { blockBytes } from './file-format.ts'
+import type { LeaseReader } from './groups.ts'
 import { compactLog } from './log-compaction.ts'
 import type { LogIo } from './log-io.ts'
-import { LogReader, reusedMemory } from './log-reader.ts'
+import { freshView, LogReader, reusedMemory } from './log-reader.ts'
 import { type LogState, recoverLog } from './log-recovery.ts'
 import { bytesOf, countOverSize, isExpired, neededFrom } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
 import { Ring } from './ring.ts'
 import type { Segment } from './segment.ts'
+import type { SharedTail } from './shared-bus.ts'
 import type { TopicSpec } from './topics.ts'
 
 export interface FileLogOptions {
@@ -36,6 +38,7 @@ export interface FileLogOptions {
 export class FileLog {
   readonly #options: FileLogOptions
   readonly #state: LogState
+  readonly #ring: Ring
   readonly #reader: LogReader
   readonly #writer: LogWriter
   #isFull = false
@@ -44,6 +47,7 @@ export class FileLog {
   private constructor(options: FileLogOptions, state: LogState, ring: Ring, openWriter: LogWriter) {
     this.#options = options
     this.#state = state
+    this.#ring = ring
     this.#reader = new LogReader(state, ring, options.onEvent)
     this.#writer = openWriter
   }
@@ -52,7 +56,8 @@ export class FileLog {
     const { spec, folder, limits, clock, io } = options
     checkLogLimits(spec.name, limits)
     const state = await recoverLog({ ...options, nowMs: clock.nowMs() })
-    const memory = Buffer.allocUnsafeSlow(limits.ringBytes + blockBytes)
+    // Shared, so that another thread can copy its records out of it by itself.
+    const memory = Buffer.from(new SharedArrayBuffer(limits.ringBytes + blockBytes))
     const direct = options.isDirect ? await probeDirectWrites(folder, memory) : undefined
     const ring = new Ring(memory, direct?.base ?? 0, limits.ringBytes)
     let log: FileLog | undefined
@@ -80,35 +85,41 @@ export class FileLog {
     return this.#state.logId
   }
 
+  /** See SharedBus. */
+  get tail(): SharedTail {
+    return { memory: this.#ring.memory.buffer as SharedArrayBuffer, seed: this.#state.seed }
+  }
+
   append(partition: number, records: readonly NewRecord[]): Promise<number> {
     this.#check(partition)
     checkAppend(this.#state.spec, records)
     return this.#writer.append(partition, records)
   }
 
-  fetch(partition: number, offset: number): Promise<BusRecord> {
+  /** `isView`: what is young in the tail is a view of it, see SharedBus. */
+  fetch(partition: number, offset: number, isView = false): Promise<BusRecord> {
     this.#check(partition)
-    return this.#reader.fetch(partition, offset)
+    return this.#reader.fetch(partition, offset, isView ? freshView : undefined)
   }
 
-  read(partition: number, from: number, bytesMax: number, waitMs: number): Promise<Batch> {
+  read(
+    partition: number,
+    from: number,
+    bytesMax: number,
+    waitMs: number,
+    isView = false,
+  ): Promise<Batch> {
     this.#check(partition)
-    return this.#reader.read(partition, from, bytesMax, waitMs)
+    const into = isView ? freshView : undefined
+    return this.#reader.read(partition, from, bytesMax, waitMs, undefined, into)
   }
 
   /** A reader of one lease: its batches share memory. */
-  leaseReader(
-    partition: number,
-  ): (
-    from: number | undefined,
-    bytesMax: number,
-    waitMs: number,
-    lost: AbortSignal,
-  ) => Promise<Batch> {
-    const take = reusedMemory()
+  leaseReader(partition: number, isView = false): LeaseReader {
+    const into = { take: reusedMemory(), isView }
     return async (from, bytesMax, waitMs, lost) => {
       this.#check(partition)
-      return this.#reader.read(partition, from, bytesMax, waitMs, lost, take)
+      return this.#reader.read(partition, from, bytesMax, waitMs, lost, into)
     }
   }
 

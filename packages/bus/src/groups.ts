@@ -25,6 +25,7 @@ interface Held {
 
 interface Member {
   readonly fold: (lease: Lease) => Promise<void>
+  readonly readerOf: GroupSource['readerOf']
   readonly held: Map<number, Held>
   /** Folds that were told to end; `close` waits for them too. */
   readonly ending: Set<Promise<void>>
@@ -57,13 +58,20 @@ export class Groups {
     return groups.filter(group => group.topic === topic).map(group => group.name)
   }
 
-  join(topic: string, name: string, fold: (lease: Lease) => Promise<void>): Membership {
+  /** `readerOf`: another way to read than the source's. */
+  join(
+    topic: string,
+    name: string,
+    fold: (lease: Lease) => Promise<void>,
+    readerOf: GroupSource['readerOf'] = this.#source.readerOf,
+  ): Membership {
     this.#source.partitionCountOf(topic)
     const id = JSON.stringify([topic, name])
     const group: Group = this.#groups.get(id) ?? { topic, name, members: [] }
     this.#groups.set(id, group)
     const failed = Promise.withResolvers<never>()
-    const member: Member = { fold, held: new Map(), ending: new Set(), fail: failed.reject }
+    const fail = failed.reject
+    const member: Member = { fold, readerOf, held: new Map(), ending: new Set(), fail }
     group.members.push(member)
     this.#assign(group)
     return {
@@ -100,7 +108,8 @@ export class Groups {
 
   #give(group: Group, member: Member, partition: number): void {
     const ended = new AbortController()
-    const lease = this.#lease(group, partition, ended.signal)
+    const reader = member.readerOf(group.topic, partition)
+    const lease = this.#lease(group, partition, reader, ended.signal)
     // The fold starts in a later microtask, so that `join` has returned before it runs.
     const done = Promise.resolve()
       .then(() => (ended.signal.aborted ? undefined : member.fold(lease)))
@@ -113,11 +122,10 @@ export class Groups {
     member.held.set(partition, { lose: () => ended.abort(), done })
   }
 
-  #lease(group: Group, partition: number, lost: AbortSignal): Lease {
+  #lease(group: Group, partition: number, reader: LeaseReader, lost: AbortSignal): Lease {
     const source = this.#source
     const { topic, name } = group
     const committed = source.position(topic, name, partition)
-    const reader = source.readerOf(topic, partition)
     let next = committed?.offset
     return {
       partition,

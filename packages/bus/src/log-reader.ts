@@ -28,7 +28,16 @@ export function reusedMemory(): TakeMemory {
   }
 }
 
-const freshMemory: TakeMemory = bytes => Buffer.allocUnsafeSlow(bytes)
+/** Where the records of a read are to lie. */
+export interface ReadInto {
+  readonly take: TakeMemory
+  /** Young records of the ring stay where they are: for who copies them at once, and checks the copy. */
+  readonly isView: boolean
+}
+
+export const freshMemory: TakeMemory = bytes => Buffer.allocUnsafeSlow(bytes)
+const freshCopy: ReadInto = { take: freshMemory, isView: false }
+export const freshView: ReadInto = { take: freshMemory, isView: true }
 
 /** Other partitions' bytes are read along up to this, rather than one system call a small run. */
 const windowBytesMax = 256 * 1024
@@ -63,7 +72,7 @@ export class LogReader {
     bytesMax: number,
     waitMs: number,
     lost?: AbortSignal,
-    take: TakeMemory = freshMemory,
+    into: ReadInto = freshCopy,
   ): Promise<Batch> {
     const end = this.endOf(partition)
     if ((from ?? 0) > end) throw this.#outside('OFFSET_AHEAD', partition, from ?? 0)
@@ -82,8 +91,8 @@ export class LogReader {
       const run = Math.max(0, runs.find(at))
       let records: BusRecord[] | undefined
       if (this.#ring.isLive(runs.ringAtOf(run))) {
-        records = this.#fromRing(runs, run, at, bytesMax, take)
-      } else records = await this.#fromFile(segment, partition, run, at, bytesMax, take)
+        records = this.#fromRing(runs, run, at, bytesMax, into)
+      } else records = await this.#fromFile(segment, partition, run, at, bytesMax, into.take)
       if (records !== undefined && records.length > 0) {
         return lostTo > start ? { records, gap: { from: start, to: lostTo } } : { records }
       }
@@ -95,15 +104,15 @@ export class LogReader {
     return lostTo > start ? { records: [], gap: { from: start, to: lostTo } } : { records: [] }
   }
 
-  async fetch(partition: number, offset: number): Promise<BusRecord> {
+  async fetch(partition: number, offset: number, into = freshCopy): Promise<BusRecord> {
     while (offset >= this.firstOf(partition) && offset < this.endOf(partition)) {
       const segment = this.#segmentAt(partition, offset)
       const runs = segment.runs[partition] as RunIndex
       const run = runs.find(offset)
       if (run < 0 || offset >= (segment.ends[partition] as number)) break
       const records = this.#ring.isLive(runs.ringAtOf(run))
-        ? this.#fromRing(runs, run, offset, 0, freshMemory)
-        : await this.#fromFile(segment, partition, run, offset, 0, freshMemory)
+        ? this.#fromRing(runs, run, offset, 0, into)
+        : await this.#fromFile(segment, partition, run, offset, 0, into.take)
       if (records?.[0]?.offset === offset) return records[0]
       if (segment.isRemoved) continue
       if (records !== undefined) break
@@ -149,7 +158,7 @@ export class LogReader {
     firstRun: number,
     from: number,
     bytesMax: number,
-    take: TakeMemory,
+    { take, isView }: ReadInto,
   ): BusRecord[] {
     const { memory } = this.#ring
     const starts: number[] = []
@@ -165,6 +174,9 @@ export class LogReader {
         copyBytes += strideAt(memory, at)
       }
       if (valueBytes >= bytesMax && starts.length > 0) break
+    }
+    if (isView && this.#ring.isYoung(runs.ringAtOf(firstRun))) {
+      return starts.map(at => recordAt(memory, at))
     }
     const copy = take(copyBytes)
     const records: BusRecord[] = []

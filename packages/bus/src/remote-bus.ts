@@ -1,20 +1,25 @@
 import type { MessagePort } from 'node:worker_threads'
 import { PipelineError } from '@winnow/runtime'
 import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
+import { freshMemory, reusedMemory, type TakeMemory } from './log-reader.ts'
+import {
+  type Overwritten,
+  type ReceivedTail,
+  receiveRecords,
+  receiveTails,
+  type SentBatch,
+} from './placed-records.ts'
 import {
   fromPlainError,
-  type PackedBatch,
-  type PackedRecords,
   packRecords,
   type Reply,
   type Request,
   toPlainError,
-  unpackBatch,
-  unpackRecords,
 } from './remote-messages.ts'
 import { Turns } from './turns.ts'
 
 interface RemoteMember {
+  readonly topic: string
   readonly fold: (lease: Lease) => Promise<void>
   readonly fail: (error: Error) => void
   readonly folds: Set<Promise<void>>
@@ -33,12 +38,13 @@ export class RemoteBus implements Bus {
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
   readonly #members = new Map<number, RemoteMember>()
   readonly #leases = new Map<number, AbortController>()
+  #tails: readonly ReceivedTail[] = []
   #lastId = 0
   #isClosed = false
 
   constructor(port: MessagePort) {
     this.#port = port
-    const turns = new Turns<Reply>(reply => this.#receive(reply))
+    const turns = new Turns<Reply>(reply => this.#take(reply))
     port.on('message', (reply: Reply) => turns.push(reply))
     port.on('close', () => this.#end())
   }
@@ -58,8 +64,12 @@ export class RemoteBus implements Bus {
   }
 
   async fetch(topic: string, partition: number, offset: number): Promise<BusRecord> {
-    const packed = await this.#call({ kind: 'fetch', topic, partition, offset })
-    return unpackRecords(packed as PackedRecords)[0] as BusRecord
+    const call = { kind: 'fetch', topic, partition, offset } as const
+    for (let isCopied = false; ; isCopied = true) {
+      const sent = (await this.#call({ ...call, isCopied })) as SentBatch
+      const records = receiveRecords(sent.records, this.#tails, partition, freshMemory)
+      if ('length' in records) return records[0] as BusRecord
+    }
   }
 
   async read(
@@ -70,7 +80,11 @@ export class RemoteBus implements Bus {
     waitMs: number,
   ): Promise<Batch> {
     const call = { kind: 'read', topic, partition, from, bytesMax, waitMs } as const
-    return unpackBatch((await this.#call(call)) as PackedBatch)
+    for (let isCopied = false; ; isCopied = true) {
+      const sent = (await this.#call({ ...call, isCopied })) as SentBatch
+      const batch = this.#receive(sent, partition, freshMemory)
+      if ('records' in batch) return batch
+    }
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {
@@ -88,7 +102,7 @@ export class RemoteBus implements Bus {
   join(topic: string, group: string, fold: (lease: Lease) => Promise<void>): Membership {
     const join = ++this.#lastId
     const failed = Promise.withResolvers<never>()
-    const member: RemoteMember = { fold, fail: failed.reject, folds: new Set() }
+    const member: RemoteMember = { topic, fold, fail: failed.reject, folds: new Set() }
     this.#members.set(join, member)
     if (this.#isClosed) failed.reject(closedError())
     else this.#port.postMessage({ kind: 'join', join, topic, group } satisfies Request)
@@ -117,7 +131,13 @@ export class RemoteBus implements Bus {
     return answer.promise
   }
 
-  #receive(reply: Reply): void {
+  #receive(sent: SentBatch, partition: number, take: TakeMemory): Batch | Overwritten {
+    const records = receiveRecords(sent.records, this.#tails, partition, take)
+    if (!('length' in records)) return records
+    return sent.gap === undefined ? { records } : { records, gap: sent.gap }
+  }
+
+  #take(reply: Reply): void {
     switch (reply.kind) {
       case 'done':
         this.#calls.get(reply.id)?.resolve(reply.result)
@@ -126,6 +146,9 @@ export class RemoteBus implements Bus {
       case 'refused':
         this.#calls.get(reply.id)?.reject(fromPlainError(reply.error))
         this.#calls.delete(reply.id)
+        return
+      case 'tails':
+        this.#tails = receiveTails(reply.tails)
         return
       case 'lease':
         this.#fold(reply)
@@ -145,7 +168,7 @@ export class RemoteBus implements Bus {
     const lost = new AbortController()
     this.#leases.set(reply.lease, lost)
     const done = member
-      .fold(this.#lease(reply, lost.signal))
+      .fold(this.#lease(member.topic, reply, lost.signal))
       .then(
         () => this.#send({ kind: 'folded', lease: reply.lease }),
         (error: unknown) => {
@@ -159,20 +182,52 @@ export class RemoteBus implements Bus {
     member.folds.add(done)
   }
 
-  #lease({ lease, partition, committed }: Reply & { kind: 'lease' }, lost: AbortSignal): Lease {
+  #lease(
+    topic: string,
+    { lease, partition, committed }: Reply & { kind: 'lease' },
+    lost: AbortSignal,
+  ): Lease {
+    const memory = reusedMemory()
+    // The lease there is past them already: they come before anything else, whatever fails meanwhile.
+    let owed: Overwritten | undefined
     return {
       partition,
       committed,
       lost,
       read: async (bytesMax, waitMs) => {
         if (lost.aborted) return { records: [] }
-        const packed = await this.#call({ kind: 'leaseRead', lease, bytesMax, waitMs })
-        return lost.aborted ? { records: [] } : unpackBatch(packed as PackedBatch)
+        if (owed === undefined) {
+          const sent = await this.#call({ kind: 'leaseRead', lease, bytesMax, waitMs })
+          if (lost.aborted) return { records: [] }
+          const batch = this.#receive(sent as SentBatch, partition, memory)
+          if ('records' in batch) return batch
+          owed = batch
+        }
+        const { batch, rest } = await this.#readOwed(topic, partition, owed, bytesMax)
+        owed = rest
+        return lost.aborted ? { records: [] } : batch
       },
       commit: async position => {
         await this.#call({ kind: 'leaseCommit', lease, position: { ...position } })
       },
     }
+  }
+
+  async #readOwed(
+    topic: string,
+    partition: number,
+    { from, to }: Overwritten,
+    bytesMax: number,
+  ): Promise<{ readonly batch: Batch; readonly rest: Overwritten | undefined }> {
+    const call = { kind: 'read', topic, partition, from, bytesMax, waitMs: 0 } as const
+    const sent = (await this.#call({ ...call, isCopied: true })) as SentBatch
+    const { records, gap } = this.#receive(sent, partition, freshMemory) as Batch
+    const owed = records.filter(({ offset }) => offset < to)
+    const end = (records.at(-1)?.offset ?? (gap?.to ?? to) - 1) + 1
+    const rest = end < to ? { from: end, to } : undefined
+    if (gap === undefined) return { batch: { records: owed }, rest }
+    // What lies behind `to` the lease will tell by itself.
+    return { batch: { records: owed, gap: { from, to: Math.min(gap.to, to) } }, rest }
   }
 
   #send(request: Request): void {

@@ -1,19 +1,21 @@
 import { PipelineError, type PipelineErrorCode } from '@winnow/runtime'
-import type { Batch, BusRecord, Gap, NewRecord, Position } from './bus.ts'
+import type { BusRecord, NewRecord, Position } from './bus.ts'
+import type { SharedTail } from './shared-bus.ts'
 
 /** What goes to the thread that owns the bus. `id` is answered by one `Reply`. */
 export type Request =
   | { readonly kind: 'partitionCount'; readonly id: number; readonly topic: string }
   | { readonly kind: 'logId'; readonly id: number; readonly topic: string }
   | (Place & { readonly kind: 'append'; readonly id: number; readonly records: PackedRecords })
-  | (Place & { readonly kind: 'fetch'; readonly id: number; readonly offset: number })
-  | (Place & {
-      readonly kind: 'read'
-      readonly id: number
-      readonly from: number
-      readonly bytesMax: number
-      readonly waitMs: number
-    })
+  | (Place & Copied & { readonly kind: 'fetch'; readonly id: number; readonly offset: number })
+  | (Place &
+      Copied & {
+        readonly kind: 'read'
+        readonly id: number
+        readonly from: number
+        readonly bytesMax: number
+        readonly waitMs: number
+      })
   | (Place & { readonly kind: 'bounds'; readonly id: number })
   | (Place & { readonly kind: 'committed'; readonly id: number; readonly group: string })
   | { readonly kind: 'join'; readonly join: number; readonly topic: string; readonly group: string }
@@ -33,6 +35,11 @@ export type Request =
     }
   | { readonly kind: 'folded'; readonly lease: number; readonly error?: PlainError }
 
+interface Copied {
+  /** Records are wanted as bytes: what was in the tail's memory was overwritten before it was copied. */
+  readonly isCopied: boolean
+}
+
 interface Place {
   readonly topic: string
   readonly partition: number
@@ -40,6 +47,8 @@ interface Place {
 
 /** What comes back. */
 export type Reply =
+  /** Once, before anything else. */
+  | { readonly kind: 'tails'; readonly tails: readonly SharedTail[] }
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'refused'; readonly id: number; readonly error: PlainError }
   | {
@@ -76,10 +85,6 @@ export interface PackedRecords {
   readonly bytes: ArrayBuffer
   /** Five numbers a record: offset, append time, then bytes of key, header (-1: absent) and value. */
   readonly table: Float64Array
-}
-
-export interface PackedBatch extends PackedRecords {
-  readonly gap?: Gap
 }
 
 const columns = 5
@@ -136,13 +141,4 @@ export function unpackRecords({ bytes, table }: PackedRecords): BusRecord[] {
     })
   }
   return records
-}
-
-export function packBatch({ records, gap }: Batch): PackedBatch {
-  return { ...packRecords(records), ...(gap && { gap }) }
-}
-
-export function unpackBatch(packed: PackedBatch): Batch {
-  const records = unpackRecords(packed)
-  return packed.gap === undefined ? { records } : { records, gap: packed.gap }
 }

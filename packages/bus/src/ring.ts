@@ -48,4 +48,9 @@ export class Ring {
   isLive(place: number): boolean {
     return place >= 0 && place >= this.#end - this.#size
   }
+
+  /** Whether it will be here for a while: half the ring has to be written before it is not. */
+  isYoung(place: number): boolean {
+    return place >= 0 && place >= this.#end - this.#size / 2
+  }
 }

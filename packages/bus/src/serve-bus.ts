@@ -1,16 +1,16 @@
 import type { MessagePort } from 'node:worker_threads'
 import { assertNever } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import type { Bus, Lease, Membership } from './bus.ts'
+import type { Batch, Bus, Lease, Membership } from './bus.ts'
+import { type SentBatch, sendBatch, transferOf } from './placed-records.ts'
 import {
   fromPlainError,
-  packBatch,
-  packRecords,
   type Reply,
   type Request,
   toPlainError,
   unpackRecords,
 } from './remote-messages.ts'
+import { isSharing, type SharedTail } from './shared-bus.ts'
 import { Turns } from './turns.ts'
 
 /** One thread that a bus is served to. */
@@ -22,6 +22,7 @@ export interface ServedBus {
 /** Serves `bus` to the thread that holds the other end of `port` in a `RemoteBus`, until it closes. */
 export function serveBus(port: MessagePort, bus: Bus): ServedBus {
   const server = new BusServer(port, bus)
+  server.sendTails()
   const turns = new Turns<Request>(request => server.receive(request))
   port.on('message', (request: Request) => turns.push(request))
   port.on('close', () => {
@@ -44,6 +45,9 @@ interface ServedLease {
 class BusServer {
   readonly #port: MessagePort
   readonly #bus: Bus
+  /** Whose records may be views of memory that the other thread has too. */
+  readonly #reading: Bus
+  readonly #tails: readonly SharedTail[]
   readonly #memberships = new Map<number, Membership>()
   readonly #leases = new Map<number, ServedLease>()
   #lastLease = 0
@@ -52,6 +56,14 @@ class BusServer {
   constructor(port: MessagePort, bus: Bus) {
     this.#port = port
     this.#bus = bus
+    const shared = isSharing(bus) ? bus.shared() : undefined
+    this.#reading = shared ?? bus
+    this.#tails = shared?.tails ?? []
+  }
+
+  sendTails(): void {
+    const tails = this.#tails
+    if (tails.length > 0) this.#send({ kind: 'tails', tails })
   }
 
   receive(request: Request): void {
@@ -96,14 +108,14 @@ class BusServer {
         return { result: await bus.append(request.topic, request.partition, records) }
       }
       case 'fetch': {
-        const { topic, partition, offset } = request
-        const packed = packRecords([await bus.fetch(topic, partition, offset)])
-        return { result: packed, transfer: [packed.bytes] }
+        const { topic, partition, offset, isCopied } = request
+        const record = await (isCopied ? bus : this.#reading).fetch(topic, partition, offset)
+        return this.#batch({ records: [record] })
       }
       case 'read': {
-        const { topic, partition, from, bytesMax, waitMs } = request
-        const packed = packBatch(await bus.read(topic, partition, from, bytesMax, waitMs))
-        return { result: packed, transfer: [packed.bytes] }
+        const { topic, partition, from, bytesMax, waitMs, isCopied } = request
+        const source = isCopied ? bus : this.#reading
+        return this.#batch(await source.read(topic, partition, from, bytesMax, waitMs))
       }
       case 'bounds':
         return { result: await bus.bounds(request.topic, request.partition) }
@@ -117,9 +129,7 @@ class BusServer {
         return { result: undefined }
       case 'leaseRead': {
         const lease = this.#leases.get(request.lease)?.lease
-        const batch = await (lease?.read(request.bytesMax, request.waitMs) ?? { records: [] })
-        const packed = packBatch(batch)
-        return { result: packed, transfer: [packed.bytes] }
+        return this.#batch((await lease?.read(request.bytesMax, request.waitMs)) ?? { records: [] })
       }
       case 'leaseCommit': {
         const lease = this.#leases.get(request.lease)?.lease
@@ -131,9 +141,14 @@ class BusServer {
     }
   }
 
+  #batch(batch: Batch): { result: SentBatch; transfer: ArrayBuffer[] } {
+    const result = sendBatch(batch, this.#tails)
+    return { result, transfer: transferOf(result) }
+  }
+
   #join({ join, topic, group }: Request & { kind: 'join' }): void {
     try {
-      const membership = this.#bus.join(topic, group, lease => this.#fold(join, lease))
+      const membership = this.#reading.join(topic, group, lease => this.#fold(join, lease))
       this.#memberships.set(join, membership)
       membership.failed.catch((error: unknown) => {
         this.#send({ kind: 'failed', join, error: toPlainError(error) })

@@ -90,8 +90,8 @@ export class SliceReader {
   async #fetch(partition: number, offset: number): Promise<Uint8Array | undefined> {
     try {
       const { value } = await this.#bus.fetch(this.#topic, partition, offset)
-      // It is borrowed and may be a view of a whole batch. Not `slice()`: of a Buffer that is a view too.
-      return new Uint8Array(value)
+      // A view of a whole batch would keep that alive. Not `slice()`: of a Buffer that is a view too.
+      return value.byteLength < value.buffer.byteLength / 2 ? new Uint8Array(value) : value
     } catch (error) {
       if (error instanceof PipelineError && error.code === 'OFFSET_GONE') return undefined
       throw error
