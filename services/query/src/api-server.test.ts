@@ -1,16 +1,18 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { MemoryBus } from '@winnow/bus'
-import { Health, silentLog, systemClock } from '@winnow/runtime'
+import { type Bus, MemoryBus } from '@winnow/bus'
+import { Health, PipelineError, silentLog, systemClock } from '@winnow/runtime'
 import { MemoryHotStore } from '@winnow/storage'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { queryConfigSchema, stopWaitMaxMs } from './config.ts'
+import { appendWaitMaxMs, queryConfigSchema, stopWaitMaxMs } from './config.ts'
 import { Query } from './query.ts'
 
 async function started() {
   const specs = ['d', 'e'].map(name => ({ name, partitions: 1, retentionMs: 60_000, keyed: false }))
+  const bus: Bus = new MemoryBus(specs, systemClock)
+  const health = new Health()
   const query = new Query({
-    bus: new MemoryBus(specs, systemClock),
+    bus,
     topics: { decisions: 'd', evidence: 'e' },
     hot: new MemoryHotStore(),
     listen: { host: '127.0.0.1', port: 0 },
@@ -19,12 +21,12 @@ async function started() {
     spansRetentionMs: 60_000,
     clock: systemClock,
     log: silentLog,
-    health: new Health(),
+    health,
   })
   await query.start()
   onTestFinished(() => query.stop())
   const [, port] = query.address.split(':')
-  return { query, port: Number(port) }
+  return { query, bus, health, port: Number(port) }
 }
 
 /** A connection to the API that has sent `text` and nothing more. */
@@ -68,4 +70,34 @@ test('a request whose body never comes holds the stop for stopWaitMax, and no lo
   await vi.advanceTimersByTimeAsync(1)
   vi.useRealTimers()
   await stopped
+})
+
+test('an evaluation waits for the bus for appendWaitMax, then is told to come again', async () => {
+  const { bus, port } = await started()
+  bus.append = () => new Promise(() => {})
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  const body = JSON.stringify({ traceId: 'a'.repeat(32), name: 'csat', score: 1 })
+  const url = `http://127.0.0.1:${port}/api/v1/evaluations`
+  const answer = fetch(url, { method: 'POST', body })
+  await vi.waitFor(() => expect(vi.getTimerCount()).toBeGreaterThan(0), { interval: 5 })
+  await vi.advanceTimersByTimeAsync(appendWaitMaxMs)
+  const { status, headers } = await answer
+  expect(status).toBe(503)
+  expect(headers.get('retry-after')).toBe('1')
+})
+
+test('a bus that cannot be read makes it unready without any request, until it can be again', async () => {
+  const { bus, health } = await started()
+  const ready = async () => (await health.read()).parts.query
+  const read = bus.read
+  expect(await ready()).toEqual({ ready: true })
+  bus.read = async () => {
+    throw new PipelineError('BUS_UNAVAILABLE', 'not now')
+  }
+  await expect.poll(ready, { timeout: 5000 }).toMatchObject({ ready: false })
+  bus.read = read
+  await expect.poll(ready, { timeout: 5000 }).toEqual({ ready: true })
 })

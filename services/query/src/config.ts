@@ -28,6 +28,9 @@ export const bodyBytesMax = 1024 * 1024
 /** How long a request may take to arrive; without a limit a slow one would hold its connection for ever. */
 export const requestWaitMaxMs = 30_000
 
+/** How long a request waits for the bus before it is told to come again. A late landing is a duplicate. */
+export const appendWaitMaxMs = 5000
+
 /** How long `stop` waits for requests under way before it ends their connections. */
 export const stopWaitMaxMs = 5000
 

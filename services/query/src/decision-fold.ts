@@ -52,6 +52,8 @@ export class DecisionFold implements Component {
   readonly #stop = new AbortController()
   /** By partition, when it was last found read to its end; 0: never. */
   readonly #endSeenAtMs: number[] = []
+  /** Partitions whose last read failed. */
+  readonly #unreadable = new Set<number>()
   #partitions = 1
   #stampMs = 0
   #forgotten = 0
@@ -89,6 +91,11 @@ export class DecisionFold implements Component {
     return Math.max(this.#stampMs, Math.min(...this.#endSeenAtMs) - clockSlackMs)
   }
 
+  /** The log can be read: false while a partition's last read has failed. */
+  get isReadable(): boolean {
+    return this.#unreadable.size === 0
+  }
+
   /** Traces that were pushed out by `tracesMax`. */
   get forgotten(): number {
     return this.#forgotten
@@ -120,6 +127,7 @@ export class DecisionFold implements Component {
       if (next >= end) ready()
       try {
         const batch = await bus.read(topic, partition, next, readBytesMax, tailWaitMs)
+        this.#unreadable.delete(partition)
         next = Math.max(next, batch.gap?.to ?? 0)
         for (const record of batch.records) {
           state = this.#apply(partition, record, state)
@@ -129,6 +137,7 @@ export class DecisionFold implements Component {
       } catch (error) {
         if (this.#stop.signal.aborted) return
         if (!isRetryable(error)) throw error
+        this.#unreadable.add(partition)
         log.error('query.decisions_unreadable', error, { partition })
         await sleep(1000, undefined, { signal: this.#stop.signal }).catch(() => {})
       }

@@ -1,10 +1,11 @@
-import { partitionOfHex } from '@winnow/bus'
+import { type NewRecord, partitionOfHex } from '@winnow/bus'
 import {
   evaluationError,
   evaluationStatus,
   evaluationsAccepted,
   evaluationsFrom,
 } from '@winnow/model'
+import { appendEvidence } from './append-evidence.ts'
 import type { Answer, RouteDeps } from './routes.ts'
 
 /** Accepts outcomes: 202 once all of them are durable in `evidence`, or nothing of the request. */
@@ -18,17 +19,13 @@ export async function postEvaluations(
     return { status: evaluationStatus(input.mistakes), body: evaluationError(input.mistakes) }
   }
   const count = await deps.bus.partitionCount(deps.evidence)
-  const byPartition = new Map<number, { readonly value: Uint8Array }[]>()
+  const byPartition = new Map<number, NewRecord[]>()
   for (const record of input.records) {
     const partition = partitionOfHex(record.traceId, count)
     const records = byPartition.get(partition) ?? []
     byPartition.set(partition, records)
     records.push({ value: Buffer.from(JSON.stringify(record)) })
   }
-  await Promise.all(
-    [...byPartition].map(([partition, records]) =>
-      deps.bus.append(deps.evidence, partition, records),
-    ),
-  )
+  await appendEvidence(deps, byPartition)
   return { status: 202, body: evaluationsAccepted(input.records) }
 }

@@ -48,11 +48,15 @@ export class Query implements Component {
       log,
       ...(pending !== undefined && { pending }),
     })
-    options.health.register('query', () =>
-      this.#ready
+    options.health.register('query', () => {
+      if (!this.#ready) {
+        return { ready: false, detail: 'still reading the retained decisions; wait' }
+      }
+      // It reads on without traffic, so this also tells when the bus is back.
+      return this.#fold.isReadable
         ? { ready: true }
-        : { ready: false, detail: 'still reading the retained decisions; wait' },
-    )
+        : { ready: false, detail: 'decisions cannot be read; see whether the bus answers' }
+    })
   }
 
   get address(): string {

@@ -9,6 +9,7 @@ import {
 import { type Clock, PipelineError } from '@winnow/runtime'
 import type { HotStore, HotTraceRead } from '@winnow/storage'
 import { ApiError } from './api-error.ts'
+import { appendEvidence } from './append-evidence.ts'
 import type { DecisionFold } from './decision-fold.ts'
 import { samplingReport } from './sampling.ts'
 import { moment, parseSearch, refuseUnknown, search } from './search.ts'
@@ -141,18 +142,10 @@ export async function postRescue(
     id: `${traceId}.rescue-${digest}`,
     reason,
   }
-  await appendEvidence(deps, traceId, request)
-  return { status: 202, body: { traceId, state: 'accepted', id: request.id } }
-}
-
-/** One record of `evidence`, in the partition of its trace. */
-export async function appendEvidence(
-  deps: Pick<RouteDeps, 'bus' | 'evidence'>,
-  traceId: string,
-  record: object,
-): Promise<void> {
   const partition = partitionOfHex(traceId, await deps.bus.partitionCount(deps.evidence))
-  await deps.bus.append(deps.evidence, partition, [{ value: Buffer.from(JSON.stringify(record)) }])
+  const record = { value: Buffer.from(JSON.stringify(request)) }
+  await appendEvidence(deps, new Map([[partition, [record]]]))
+  return { status: 202, body: { traceId, state: 'accepted', id: request.id } }
 }
 
 export async function getEvaluation(deps: RouteDeps, tenant: string, id: string): Promise<Answer> {

@@ -1,7 +1,7 @@
 import { MemoryBus } from '@winnow/bus'
 import { ManualClock, Metrics, PipelineError } from '@winnow/runtime'
-import { expect, test } from 'vitest'
-import { BusLag } from './bus-lag.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { BusLag, measureWaitMaxMs } from './bus-lag.ts'
 
 const topics = { spans: 's', evidence: 'e', decisions: 'd' }
 
@@ -28,6 +28,30 @@ test('a group is behind by the records it has not committed, and by the time the
   expect(text).toContain('winnow_bus_lag_records{group="assembler"} 2')
   expect(text).toContain('winnow_bus_lag_seconds{group="assembler"} 3')
   expect(text).toContain('winnow_bus_lag_records{group="sampler"} 0')
+})
+
+test('a bus that is silent holds the metrics for measureWaitMax, with one question under way', async () => {
+  const { bus, metrics, lag } = made()
+  let asked = 0
+  bus.partitionCount = () => {
+    asked++
+    return new Promise(() => {})
+  }
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  let answered = 0
+  const all = [1, 2, 3].map(async () => {
+    await lag.measure()
+    answered++
+  })
+  await vi.advanceTimersByTimeAsync(measureWaitMaxMs - 1)
+  expect(answered).toBe(0)
+  await vi.advanceTimersByTimeAsync(1)
+  await Promise.all(all)
+  expect(asked).toBe(1)
+  expect(await metrics.text()).toContain('winnow_bus_lag_records')
 })
 
 test('a bus that does not answer, or has let a record go, leaves the last figure', async () => {

@@ -15,6 +15,9 @@ export const writerLagMaxMs = 30_000
 
 const MEASURE_EVERY_MS = 1000
 
+/** How long whoever asks for metrics waits for new figures: a bus that is down answers nothing soon. */
+export const measureWaitMaxMs = 2000
+
 interface Lag {
   readonly records: number
   readonly ageMs: number
@@ -31,6 +34,7 @@ export class BusLag implements Component {
   readonly #watched: boolean
   readonly #stop = new AbortController()
   #loop: Promise<void> | undefined
+  #measuring: Promise<void> | undefined
   #writerLagMs = 0
 
   constructor(
@@ -59,8 +63,20 @@ export class BusLag implements Component {
     await this.#loop
   }
 
-  /** Figures that cannot be had right now stay what they were: the other metrics are still asked for. */
+  /**
+   * New figures, or after {@link measureWaitMaxMs} those there are: the other metrics are still asked
+   * for. One measurement at a time, however many ask.
+   */
   async measure(): Promise<void> {
+    this.#measuring ??= this.#measureAll().finally(() => {
+      this.#measuring = undefined
+    })
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, measureWaitMaxMs)
+    await Promise.race([this.#measuring, late.promise]).finally(() => clearTimeout(timer))
+  }
+
+  async #measureAll(): Promise<void> {
     for (const [group, topic] of Object.entries(GROUPS)) {
       const lag = await this.#known(group, this.#topics[topic])
       if (lag === undefined) continue
