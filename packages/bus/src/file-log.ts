@@ -114,9 +114,9 @@ export class FileLog {
     return this.#reader.read(partition, from, bytesMax, waitMs, undefined, into)
   }
 
-  /** A reader of one lease: its batches share memory. */
+  /** A reader of one lease: its batches share memory, unless they are to be given away. */
   leaseReader(partition: number, isView = false): LeaseReader {
-    const into = { take: reusedMemory(), isView }
+    const into = isView ? freshView : { take: reusedMemory(), isView }
     return async (from, bytesMax, waitMs, lost) => {
       this.#check(partition)
       return this.#reader.read(partition, from, bytesMax, waitMs, lost, into)

@@ -13,11 +13,11 @@ import type { TakeMemory } from './log-reader.ts'
 import { type PackedRecords, packRecords, unpackRecords } from './remote-messages.ts'
 import type { SharedTail } from './shared-bus.ts'
 
-/** Records that the other thread finds in memory both have. */
+/** Records by the place of their frames, in memory that both threads have or that is transferred. */
 export interface PlacedRecords {
-  /** Of the tails that were sent first, which. */
-  readonly tail: number
-  /** Three numbers a record: its offset, where its frame begins in the tail's memory, bytes of the frame. */
+  /** Which of the tails that were sent first, or memory that was read into for this one reply. */
+  readonly within: number | ArrayBuffer
+  /** Three numbers a record: its offset, where its frame begins in that memory, bytes of the frame. */
   readonly places: Float64Array
 }
 
@@ -29,16 +29,25 @@ export interface SentBatch {
 
 const columns = 3
 
-/** By place where the records are views of a tail, else by their bytes, which are to be transferred. */
-export function sendBatch({ records, gap }: Batch, tails: readonly SharedTail[]): SentBatch {
-  const memory = records[0]?.value.buffer
-  const tail = tails.findIndex(one => (one.memory as ArrayBufferLike) === memory)
-  const sent = tail < 0 ? packRecords(records) : { tail, places: placesOf(records) }
+/** A batch of a shared bus: its records are views of a tail, or of memory that nobody else has. */
+export function placeBatch({ records, gap }: Batch, tails: readonly SharedTail[]): SentBatch {
+  const [first] = records
+  const memory = first?.value.buffer ?? new ArrayBuffer(0)
+  const within =
+    memory instanceof ArrayBuffer ? memory : tails.findIndex(tail => tail.memory === memory)
+  const sent = { within, places: placesOf(records) }
+  return gap === undefined ? { records: sent } : { records: sent, gap }
+}
+
+/** A batch of any bus, copied. */
+export function packBatch({ records, gap }: Batch): SentBatch {
+  const sent = packRecords(records)
   return gap === undefined ? { records: sent } : { records: sent, gap }
 }
 
 export function transferOf({ records }: SentBatch): ArrayBuffer[] {
-  return 'bytes' in records ? [records.bytes] : []
+  if ('bytes' in records) return [records.bytes]
+  return records.within instanceof ArrayBuffer ? [records.within] : []
 }
 
 function placesOf(records: readonly BusRecord[]): Float64Array {
@@ -70,8 +79,9 @@ export function receiveRecords(
   take: TakeMemory,
 ): readonly BusRecord[] | Overwritten {
   if ('bytes' in sent) return unpackRecords(sent)
-  const { places } = sent
-  const tail = tails[sent.tail] as ReceivedTail
+  const { places, within } = sent
+  if (within instanceof ArrayBuffer) return recordsIn(Buffer.from(within), places)
+  const tail = tails[within] as ReceivedTail
   let total = 0
   for (let at = 0; at < places.length; at += columns) total += strideOf(places[at + 2] as number)
   const memory = take(total)
@@ -93,6 +103,14 @@ export function receiveRecords(
     }
     records.push(recordAt(memory, to))
     to += strideOf(bytes)
+  }
+  return records
+}
+
+function recordsIn(memory: Buffer, places: Float64Array): BusRecord[] {
+  const records: BusRecord[] = []
+  for (let at = 0; at < places.length; at += columns) {
+    records.push(recordAt(memory, places[at + 1] as number))
   }
   return records
 }

@@ -49,8 +49,8 @@ export class Ring {
     return place >= 0 && place >= this.#end - this.#size
   }
 
-  /** Whether it will be here for a while: half the ring has to be written before it is not. */
+  /** Whether it will be here for a while: a quarter of the ring has to be written before it is not. */
   isYoung(place: number): boolean {
-    return place >= 0 && place >= this.#end - this.#size / 2
+    return place >= 0 && place >= this.#end - 0.75 * this.#size
   }
 }

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { assertNever } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import type { Batch, Bus, Lease, Membership } from './bus.ts'
-import { type SentBatch, sendBatch, transferOf } from './placed-records.ts'
+import { packBatch, placeBatch, type SentBatch, transferOf } from './placed-records.ts'
 import {
   fromPlainError,
   type Reply,
@@ -110,12 +110,13 @@ class BusServer {
       case 'fetch': {
         const { topic, partition, offset, isCopied } = request
         const record = await (isCopied ? bus : this.#reading).fetch(topic, partition, offset)
-        return this.#batch({ records: [record] })
+        return this.#batch({ records: [record] }, isCopied)
       }
       case 'read': {
         const { topic, partition, from, bytesMax, waitMs, isCopied } = request
         const source = isCopied ? bus : this.#reading
-        return this.#batch(await source.read(topic, partition, from, bytesMax, waitMs))
+        const batch = await source.read(topic, partition, from, bytesMax, waitMs)
+        return this.#batch(batch, isCopied)
       }
       case 'bounds':
         return { result: await bus.bounds(request.topic, request.partition) }
@@ -129,7 +130,8 @@ class BusServer {
         return { result: undefined }
       case 'leaseRead': {
         const lease = this.#leases.get(request.lease)?.lease
-        return this.#batch((await lease?.read(request.bytesMax, request.waitMs)) ?? { records: [] })
+        const batch = await lease?.read(request.bytesMax, request.waitMs)
+        return this.#batch(batch ?? { records: [] }, batch === undefined)
       }
       case 'leaseCommit': {
         const lease = this.#leases.get(request.lease)?.lease
@@ -141,8 +143,9 @@ class BusServer {
     }
   }
 
-  #batch(batch: Batch): { result: SentBatch; transfer: ArrayBuffer[] } {
-    const result = sendBatch(batch, this.#tails)
+  #batch(batch: Batch, isCopied: boolean): { result: SentBatch; transfer: ArrayBuffer[] } {
+    const isPlaced = this.#tails.length > 0 && !isCopied
+    const result = isPlaced ? placeBatch(batch, this.#tails) : packBatch(batch)
     return { result, transfer: transferOf(result) }
   }
 

@@ -6,7 +6,7 @@ import type { Bus, BusRecord, Lease } from './bus.ts'
 import { openBus, records, temporaryFolder, textOf, textsOf } from './file-bus.fixture.ts'
 import { FileBus } from './file-bus.ts'
 import { freshMemory } from './log-reader.ts'
-import { receiveRecords, receiveTails, sendBatch } from './placed-records.ts'
+import { type PlacedRecords, placeBatch, receiveRecords, receiveTails } from './placed-records.ts'
 import { RemoteBus } from './remote-bus.ts'
 import { serveBus } from './serve-bus.ts'
 
@@ -37,16 +37,16 @@ busContract('RemoteBus of a FileBus, by places in its tails', {
 
 const smallRing = { ringBytes: 64 * 1024, commitBytesMax: 16 * 1024 }
 
-test('young records are sent by place, those of the older half of the ring by their bytes', async () => {
+test('young records stay in the tail, those of the oldest quarter of the ring are given away', async () => {
   const { bus } = await openBus({ logLimits: smallRing })
   const shared = bus.shared()
   const batchAt = (offset: number) => shared.read('t', 0, offset, 1, 0)
   const isPlaced = async (offset: number): Promise<boolean> =>
-    'places' in sendBatch(await batchAt(offset), shared.tails).records
-  const half = Buffer.alloc(8 * 1024 - 64, 'x')
-  for (let at = 0; at < 4; at++) await bus.append('t', 0, [{ value: half }])
+    (placeBatch(await batchAt(offset), shared.tails).records as PlacedRecords).within === 0
+  const eighth = Buffer.alloc(8 * 1024 - 64, 'x')
+  for (let at = 0; at < 6; at++) await bus.append('t', 0, [{ value: eighth }])
   expect(await isPlaced(0)).toBe(true)
-  await bus.append('t', 0, [{ value: half }])
+  await bus.append('t', 0, [{ value: eighth }])
   expect(await isPlaced(0)).toBe(false)
   expect(await isPlaced(1)).toBe(true)
 })
@@ -55,7 +55,7 @@ test('a place that was written over is no record: the batch has to be asked for 
   const { bus } = await openBus({ logLimits: smallRing })
   await bus.append('t', 1, [{ value: Buffer.from('old'), header: Buffer.from('h') }])
   const shared = bus.shared()
-  const sent = sendBatch(await shared.read('t', 1, 0, 100, 0), shared.tails)
+  const sent = placeBatch(await shared.read('t', 1, 0, 100, 0), shared.tails)
   const tails = receiveTails(shared.tails)
   const receive = (partition: number) => receiveRecords(sent.records, tails, partition, freshMemory)
   expect((receive(1) as BusRecord[]).map(textOf)).toEqual(['old'])

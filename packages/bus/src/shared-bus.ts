@@ -9,7 +9,8 @@ export interface SharedTail {
 /**
  * A bus as another thread of the process reads it. Records that are young in a tail come as views of
  * its memory, and nobody waits for their reader: he copies them at once, and believes the copy only if
- * its checksum is right. So a record crosses to another thread with one copy and no fresh memory.
+ * its checksum is right. All others of a batch lie in one piece of memory that is the reader's alone,
+ * so that it can be transferred.
  */
 export interface SharedBus extends Bus {
   readonly tails: readonly SharedTail[]

@@ -53,7 +53,7 @@ const keysOfAll = z.strictObject({
       /** Appends are refused while the disk has less than this. */
       freeMin: bytesKey('512MiB'),
       /** Memory for the tail of `spans`, from which the assembler and the writer read. */
-      ring: bytesKey('64MiB'),
+      ring: bytesKey('256MiB'),
     })
     .prefault({}),
   /** SHA-256 of a key to its tenant. Without it every credential is ignored, and the tenant is `default`. */
