@@ -22,6 +22,9 @@ export const tailWaitMs = 250
 export const pageLimitMax = 1000
 export const pageLimitDefault = 50
 
+/** Services that a sampling report lists. */
+export const servicesListedMax = 1000
+
 /** Bytes of a request body. */
 export const bodyBytesMax = 1024 * 1024
 

@@ -274,6 +274,29 @@ test('search lists dropped traces newest first, page by page', async () => {
   expect((await list('&service=other')).body.traces).toHaveLength(1)
 })
 
+test('pages list each of many traces once, whatever order they were decided in', async () => {
+  const { bus, call } = await started()
+  const count = 60
+  for (let i = 0; i < count; i++) {
+    const decidedAtMs = 1_000_000 + ((i * 37) % count)
+    await decide(bus, { traceId: (i + 1).toString(16).padStart(32, '0'), decidedAtMs })
+  }
+  const list = (query: string) => call(`/api/v1/search?state=dropped&limit=3${query}`)
+  await until(
+    () => call('/api/v1/sampling'),
+    ({ body }) => body.dropped === count,
+  )
+  const times: string[] = []
+  for (let cursor: string | undefined = ''; cursor !== undefined; ) {
+    const { body } = await list(cursor === '' ? '' : `&cursor=${cursor}`)
+    times.push(...body.traces.map((trace: { decidedAt: string }) => trace.decidedAt))
+    cursor = body.cursor
+  }
+  expect(times).toEqual(
+    Array.from({ length: count }, (_, i) => new Date(1_000_000 + count - 1 - i).toISOString()),
+  )
+})
+
 test('a wrong parameter is named with its value and the remedy', async () => {
   const { call } = await started()
   const cases = {
@@ -324,7 +347,7 @@ test('sampling counts primary and any rule, and leaves what awaits its spans out
   )
   expect(body).toMatchObject({ kept: 1, dropped: 1, awaiting: 1, keptRatio: 0.5, forgotten: 0 })
   expect(body.rules).toEqual([
-    { name: 'low-csat', primary: 1, any: 1 },
-    { name: 'slow', primary: 0, any: 1 },
+    { name: 'low-csat', primary: 1, any: 1, keptRatio: 0.5 },
+    { name: 'slow', primary: 0, any: 1, keptRatio: 0 },
   ])
 })

@@ -1,3 +1,4 @@
+import { servicesListedMax } from './config.ts'
 import type { FoldEntry } from './decision-fold.ts'
 
 /** Counts of traces by their last decision. Traces that await their spans are in no ratio. */
@@ -10,18 +11,25 @@ export interface SamplingReport {
   readonly gone: number
   /** kept / (kept + dropped); null before the first decision. */
   readonly keptRatio: number | null
-  /** `primary`: decided by it. `any`: matched, so that the sum may exceed the kept traces. */
+  /**
+   * `primary`: kept by it. `any`: matched, so that the sum may exceed the kept traces. `keptRatio`:
+   * primary / (kept + dropped), so that they add up to the ratio of all.
+   */
   readonly rules: readonly {
     readonly name: string
     readonly primary: number
     readonly any: number
+    readonly keptRatio: number
   }[]
+  /** Those with the most traces, at most `servicesListedMax`. */
   readonly services: readonly {
     readonly service: string
     readonly kept: number
     readonly dropped: number
     readonly keptRatio: number
   }[]
+  /** Services that are not listed. Clients choose their names, so there may be as many as traces. */
+  readonly servicesOmitted: number
   /** Traces that were decided in the window and are no longer remembered. 0: the counts are whole. */
   readonly forgotten: number
 }
@@ -53,14 +61,20 @@ export function samplingReport(
     since: sinceMs === undefined ? null : new Date(sinceMs).toISOString(),
     ...totals,
     keptRatio: ratio(totals.kept, totals.dropped),
-    rules: [...rules].map(([name, counts]) => ({ name, ...counts })),
+    rules: [...rules].map(([name, counts]) => ({
+      name,
+      ...counts,
+      keptRatio: counts.primary / (totals.kept + totals.dropped),
+    })),
     services: [...services]
       .map(([service, counts]) => ({
         service,
         ...counts,
         keptRatio: ratio(counts.kept, counts.dropped) ?? 0,
       }))
-      .sort((a, b) => b.kept + b.dropped - a.kept - a.dropped),
+      .sort((a, b) => b.kept + b.dropped - a.kept - a.dropped)
+      .slice(0, servicesListedMax),
+    servicesOmitted: Math.max(0, services.size - servicesListedMax),
     forgotten,
   }
 }
