@@ -48,6 +48,11 @@ SIGTERM and SIGINT drain what was acknowledged and exit 0.`,
 
 registerClientCommands(program)
 
+// A reader that has seen enough, as `| head`, is no failure: the command ends with its own status.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
 try {
   await program.parseAsync()
 } catch (error) {

@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+
+const program = resolve(import.meta.dirname, '../bin/winnow.mjs')
+
+/** The API with one answer to everything. */
+async function answering(body: string): Promise<string> {
+  const server = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('a reader that closes early is no failure of the command', async () => {
+  const spans = Array.from({ length: 50_000 }, (_, i) => ({ spanId: i, name: 'x'.repeat(40) }))
+  const url = await answering(JSON.stringify({ traceId: 'a'.repeat(32), why: {}, spans }))
+  const args = [program, 'trace', 'a'.repeat(32), '--json', '--url', url]
+  const child = spawn(process.execPath, args)
+  let stderr = ''
+  child.stderr.on('data', chunk => {
+    stderr += chunk
+  })
+  child.stdout.once('data', () => child.stdout.destroy())
+  const [code] = await once(child, 'close')
+  expect([code, stderr]).toEqual([0, ''])
+})
+
+test('--format otlp prints the JSON, and a format that there is not is wrong use', async () => {
+  const url = await answering('{"resourceSpans":[]}')
+  const run = async (format: string) => {
+    const args = [program, 'trace', 'a'.repeat(32), '--format', format, '--url', url]
+    const child = spawn(process.execPath, args)
+    let stdout = ''
+    child.stdout.on('data', chunk => {
+      stdout += chunk
+    })
+    const [code] = await once(child, 'close')
+    return { code, stdout }
+  }
+  expect(await run('otlp')).toEqual({ code: 0, stdout: '{"resourceSpans":[]}\n' })
+  expect(await run('xml')).toEqual({ code: 2, stdout: '' })
+})
