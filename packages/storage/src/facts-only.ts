@@ -15,6 +15,19 @@ export function factsOnly(decision: Decision): Decision {
   }
 }
 
+/** `factsOnly` as JSON: the text that the decision was parsed from where that says nothing else. */
+export function factsText(decision: Decision): string {
+  const facts = factsOnly(decision)
+  return (facts === decision ? texts.get(decision) : undefined) ?? JSON.stringify(facts)
+}
+
+/** Remembers what a decision was parsed from: both stores keep its JSON, and writing it again costs more than parsing. */
+export function rememberText(decision: Decision, json: string): void {
+  texts.set(decision, json)
+}
+
+const texts = new WeakMap<Decision, string>()
+
 function withoutProse(evaluation: DecidedEvaluation): DecidedEvaluation {
   const { id, name, spanId, score, label, passed, source, atMs, effect } = evaluation
   return {

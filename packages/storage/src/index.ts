@@ -1,7 +1,7 @@
 export { blobKeyBytesMax, blobNameBytesMax, checkBlobKey } from './blob-key.ts'
 export type { BlobInfo, BlobStore } from './blob-store.ts'
 export { coldRow, coldRows } from './cold-rows.ts'
-export { factsOnly } from './facts-only.ts'
+export { factsOnly, rememberText } from './facts-only.ts'
 export { FileBlobStore } from './file-blob-store.ts'
 export {
   defaultHotLife,

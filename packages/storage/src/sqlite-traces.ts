@@ -1,6 +1,6 @@
 import type { Decision } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import { factsOnly } from './facts-only.ts'
+import { factsText } from './facts-only.ts'
 import { matchingRules, type SearchPosition } from './hot-search.ts'
 import type { HotTrace, TraceFilter } from './hot-store.ts'
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from './node-sqlite.ts'
@@ -220,7 +220,7 @@ function traceValues({ decision, partition, offset }: HotTrace): SQLInputValue[]
     decision.durationMs,
     decision.decidedAtMs,
     decision.seriesAtMs,
-    JSON.stringify(factsOnly(decision)),
+    factsText(decision),
   ]
 }
 

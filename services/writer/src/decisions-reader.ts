@@ -8,6 +8,7 @@ import {
   type SpanRef,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
+import { rememberText } from '@winnow/storage'
 import { Lru } from './lru.ts'
 
 /** A record of `decisions` as a group folds it: whether it counts, and the state after it. */
@@ -76,9 +77,10 @@ const versionMax = 1
 
 /** Agrees with the sampler on what is a record, or the two would count differently behind it. */
 export function parseRecord(value: Uint8Array, offset: number): DecisionRecord | undefined {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString()
   let parsed: { readonly [K in keyof Decision]?: unknown } | null
   try {
-    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
+    parsed = JSON.parse(text)
   } catch {
     return undefined
   }
@@ -98,5 +100,8 @@ export function parseRecord(value: Uint8Array, offset: number): DecisionRecord |
     Number.isSafeInteger(parsed.claim) &&
     Number.isSafeInteger(parsed.seq) &&
     Array.isArray(parsed.slices)
-  return isDecision ? (parsed as unknown as Decision) : undefined
+  if (!isDecision) return undefined
+  const decision = parsed as unknown as Decision
+  rememberText(decision, text)
+  return decision
 }

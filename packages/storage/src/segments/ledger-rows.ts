@@ -1,6 +1,6 @@
 // Hot: the writer goes through here for every decision, dropped ones too.
 import type { Decision } from '@winnow/model'
-import { factsOnly } from '../facts-only.ts'
+import { factsOnly, factsText } from '../facts-only.ts'
 import { matchingRules } from '../hot-search.ts'
 import type { LedgerRow } from './ledger-row.ts'
 
@@ -45,7 +45,7 @@ export function ledgerRow(decision: Decision, partition: number, offset: number)
     sampling_partition: partition,
     sampling_offset: offset,
     evaluations: facts.evaluations.length === 0 ? '[]' : JSON.stringify(facts.evaluations),
-    decision: JSON.stringify(facts),
+    decision: factsText(decision),
   }
 }
 
