@@ -163,3 +163,16 @@ test('the answers: accepted ids, the first mistake, and all where there are more
   const two = mistakesOf({ score: 2 })
   expect(evaluationError(two)).toEqual({ error: two[0], errors: two })
 })
+
+test('a value nested deeper than a stack is high is refused by what it is', () => {
+  const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`)
+  const input = evaluationsFrom('acme', { traceId: deep, name: { a: 1 }, score: 1 })
+  expect(
+    input.kind === 'mistakes' && input.mistakes.map(({ field, value }) => [field, value]),
+  ).toEqual(
+    expect.arrayContaining([
+      ['traceId', '[…]'],
+      ['name', '{…}'],
+    ]),
+  )
+})

@@ -263,7 +263,9 @@ class Fields {
   }
 }
 
+/** Of a list or an object only what it is: it may be nested deeper than a stack is high. */
 function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[…]' : '{…}'
+  const text = String(value)
   return text.length <= shownCharsMax ? text : `${text.slice(0, shownCharsMax)}…`
 }

@@ -1,4 +1,5 @@
 import type { Bus, NewRecord } from '@winnow/bus'
+import { PipelineError } from '@winnow/runtime'
 
 /** Records of one partition that are handed over together, unless the first alone has more. */
 export const appendBytesMax = 4 * 1024 * 1024
@@ -36,7 +37,10 @@ export class AppendWindow {
             this.#inFlightBytes -= bytes
             this.#startWaiting()
           })
-          .then(() => resolve(), reject)
+          .then(
+            () => resolve(),
+            (error: unknown) => reject(withoutRoom(error)),
+          )
       }
       this.#waiting.push({ bytes, start })
       this.#startWaiting()
@@ -51,6 +55,16 @@ export class AppendWindow {
       next.start()
     }
   }
+}
+
+/**
+ * A log without room is the server's trouble, not the client's quota: 503, and nothing of this machine's
+ * folders in the answer.
+ */
+function withoutRoom(error: unknown): unknown {
+  if (!(error instanceof PipelineError && error.code === 'QUOTA_EXCEEDED')) return error
+  const message = 'the log has no room for more right now; send again later'
+  return new PipelineError('BUS_UNAVAILABLE', message, { cause: error })
 }
 
 interface Chunk {

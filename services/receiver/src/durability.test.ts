@@ -66,11 +66,12 @@ test('a broker that is down is 503 with Retry-After, nothing stays in memory, an
   expect(await bus.spans()).toHaveLength(1)
 })
 
-test('a log without room is 429, and a disk that is full takes it later', async () => {
+test('a log without room is 503 with Retry-After, and names no folder of this machine', async () => {
   started = await startReceiver()
-  started.bus.before = () => Promise.reject(new PipelineError('QUOTA_EXCEEDED', 'no room'))
+  started.bus.before = () => Promise.reject(new PipelineError('QUOTA_EXCEEDED', '/data is full'))
   const refused = await post(started, '/v1/traces', one)
-  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1'])
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+  expect(statusFromJson(await refused.bytes()).message).not.toContain('/data')
 })
 
 test('an append that takes longer than appendWaitMax is 503, and may land as an ordinary duplicate', async () => {

@@ -76,8 +76,25 @@ test('a failing trace whose bytes are gone is a failure that nobody can see', as
     told.counted(outcome)
   }
   expect(await read('winnow_full_resolution_traces_per_error{tenant="default"}')).toBe('0')
-  expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('0')
+  expect(await read('winnow_kept_ratio{tenant="default"}')).toBeUndefined()
   expect(await read('winnow_evaluations_total{name="csat",result="missed"}')).toBe('1')
+})
+
+test('whatever fails after its bytes are gone has missed its trace too', () => {
+  const id = traceIdOf(1)
+  const late = 990_000 + 24 * 60 * minute + 1
+  const told = outcomes(
+    late,
+    whole(id),
+    evaluation(id, { name: 'csat', score: 1 }),
+    evaluation(id, { name: 'judge', label: 'fail', id: `${id}.second` }),
+    evaluation(id, { name: 'judge', label: 'pass', id: `${id}.third` }),
+  )
+  expect(told.at(-1)?.decision.evaluations.map(({ effect }) => effect)).toEqual([
+    'missed',
+    'missed',
+    'applied',
+  ])
 })
 
 test('an evaluation that awaits its trace is in no ratio', async () => {

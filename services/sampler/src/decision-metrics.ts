@@ -12,6 +12,8 @@ export interface Outcome {
   readonly isRescue: boolean
   /** It has slices, and is the first that has. */
   readonly isFirst: boolean
+  /** The revision found that its bytes had left the bus: it is in no ratio from then on. */
+  readonly becameGone: boolean
   /** It shows a failure that the trace's last decision did not show. */
   readonly isNewFailure: boolean
   /** Append time of the last slice where the revision brought one. */
@@ -30,7 +32,7 @@ export class DecisionMetrics {
   }
 
   counted(outcome: Outcome): void {
-    const { decision, isFirst, isNewFailure, isRescue, lastSpanAtMs } = outcome
+    const { becameGone, decision, isFirst, isNewFailure, isRescue, lastSpanAtMs } = outcome
     const metrics = this.#metrics
     const nowMs = this.#clock.nowMs()
     const tenant = metrics.capped('tenant', decision.tenant)
@@ -44,13 +46,14 @@ export class DecisionMetrics {
     if (isRescue) metrics.rescued.inc({ cause: decision.cause })
     const isKept = decision.verdict === 'keep' && decision.gone !== true
     this.#ratios.add(tenant, nowMs, {
-      decided: isFirst ? 1 : 0,
+      decided: (isFirst ? 1 : 0) - (becameGone ? 1 : 0),
       kept: isKept && (isFirst || isRescue) ? 1 : 0,
       failing: isNewFailure ? 1 : 0,
       failingKept: isNewFailure && isKept ? 1 : 0,
     })
     const { kept, failingKept } = this.#ratios.read(tenant, nowMs)
-    if (kept !== undefined) metrics.keptRatio.set({ tenant }, kept)
+    if (kept === undefined) metrics.keptRatio.remove({ tenant })
+    else metrics.keptRatio.set({ tenant }, kept)
     if (failingKept !== undefined) metrics.fullResolutionPerError.set({ tenant }, failingKept)
   }
 
@@ -75,6 +78,7 @@ export function outcomeOf(
     decision,
     evaluations,
     isRescue,
+    becameGone: decision.gone === true && last?.gone !== true,
     isFirst: decision.slices.length > 0 && (last === undefined || last.slices.length === 0),
     isNewFailure: isNewFailure && decision.slices.length > 0,
     lastSpanAtMs: isNew ? facts.lastAppendedAtMs : null,

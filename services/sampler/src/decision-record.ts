@@ -8,8 +8,11 @@ import {
 import { PipelineError } from '@winnow/runtime'
 import { checkFormat } from './format.ts'
 
-/** Slices of one decision, in UTF-8 JSON. */
-export const slicesBytesMax = 128 * 1024
+/**
+ * Slices of one decision, in UTF-8 JSON: some 6,000 spans at 48 bytes each, so that a trace of the
+ * assembler's `maxSpans` is judged whole. Until `prev` chains land a larger one ends its series.
+ */
+export const slicesBytesMax = 288 * 1024
 
 export function encodeClaim(by: string): Uint8Array {
   return Buffer.from(JSON.stringify({ v: 1, kind: 'claim', by } satisfies Claim))

@@ -15,7 +15,13 @@ import {
 import { inOrder } from './fold.ts'
 import { defaultPolicy, rulesMax } from './policy-file.ts'
 import { rederive } from './rederive.ts'
-import { evaluationsMax, type RevisionContext, requestsMax, revise } from './revise.ts'
+import {
+  evaluationsMax,
+  failingEvaluationsMax,
+  type RevisionContext,
+  requestsMax,
+  revise,
+} from './revise.ts'
 import { compilePolicy } from './rules.ts'
 
 const policy = compilePolicy(defaultPolicy)
@@ -105,13 +111,42 @@ test('evaluations and requests of a trace are bounded, at the limit and one past
   expect(must(next(undefined, ...requests)).requests).toHaveLength(requestsMax)
 })
 
+test('an evaluation that fails has a place where others have none any more', () => {
+  const passing = Array.from({ length: evaluationsMax }, (_, n) =>
+    evaluation(id, { name: `e${n}`, id: `${id}.${n}` }),
+  )
+  const dropped = must(next(undefined, summary(id, [slice(0, [span], root(10))]), ...passing))
+  expect(dropped).toMatchObject({ verdict: 'drop' })
+  expect(next(dropped, evaluation(id, { name: 'csat', score: 5 }))).toBeUndefined()
+  const rescued = must(next(dropped, evaluation(id, { name: 'csat', score: 1 })))
+  expect(rescued).toMatchObject({ verdict: 'keep', primary: 'low-csat', stratum: 'rescued' })
+  const failing = Array.from({ length: failingEvaluationsMax }, (_, n) => ({
+    evidence: evaluation(id, { name: 'csat', score: 1, id: `${id}.late${n}` }),
+    appendedAtMs: 1,
+  }))
+  expect(revise(rescued, failing, context)).toMatchObject({ refusedNames: ['csat'] })
+})
+
+test('a trace of as many spans as the assembler gathers is judged whole', () => {
+  const many = (at: number, count: number) =>
+    slice(
+      at,
+      Array.from({ length: count }, (_, n) => ({ id: 1 + n + at * 2_000 })),
+      at === 2 ? { errors: [{ spanId: '0000000000000001', name: 'last' }] } : root(10),
+    )
+  const whole = must(next(undefined, summary(id, [many(0, 2_000), many(1, 2_000), many(2, 1_000)])))
+  expect(whole).toMatchObject({ spanCount: 5_000 })
+  expect(whole.ended).toBeUndefined()
+})
+
 test('the largest decision there can be fits its record', () => {
   const text = (bytes: number, n: number) =>
     `${n}`.padStart(bytes, '\u00e9'.repeat(1)).slice(0, bytes / 2)
-  const evaluations = Array.from({ length: evaluationsMax }, (_, n) =>
+  const evaluations = Array.from({ length: evaluationsMax + failingEvaluationsMax }, (_, n) =>
     evaluation(id, {
       id: `${n}`.padEnd(256, 'i'),
       name: 'n'.repeat(256),
+      passed: false,
       label: 'l'.repeat(300),
       source: text(100, n),
     }),
@@ -125,9 +160,12 @@ test('the largest decision there can be fits its record', () => {
   const slices = Array.from({ length: refsMax }, (_, at) =>
     slice(
       at,
-      Array.from({ length: 6 }, (__, n) => ({ id: 1 + n + at * 6 })),
+      Array.from({ length: 17 }, (__, n) => ({ id: 1 + n + at * 17 })),
       root(9),
     ),
+  )
+  expect(slices.reduce((sum, one) => sum + sliceBytes(one), 0)).toBeGreaterThan(
+    slicesBytesMax * 0.95,
   )
   const rules = Array.from({ length: rulesMax - 1 }, (_, n) => ({
     kind: 'slow' as const,

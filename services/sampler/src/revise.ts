@@ -20,6 +20,9 @@ import { type EarlierVerdict, type Judged, judge, randomnessText } from './verdi
 
 /** Evaluations and requests that one trace's decision carries; later ones are not taken. */
 export const evaluationsMax = 128
+
+/** Places beyond {@link evaluationsMax} for those that would have the trace kept: they must not come too late. */
+export const failingEvaluationsMax = 32
 export const requestsMax = 32
 
 /** A record of `evidence` on the trace in question. */
@@ -60,7 +63,9 @@ export function revise(
   inputs: readonly Input[],
   context: RevisionContext,
 ): Revision | undefined {
-  const merged = merge(last, inputs)
+  const merged = merge(last, inputs, evaluation =>
+    rescues(context.policy, evaluation, failingAlone),
+  )
   if (merged.cause === undefined) return undefined
   const { tenant, traceId } = (inputs[0] as Input).evidence
   const { slices } = merged
@@ -125,7 +130,11 @@ interface Merged {
   readonly cause: Cause | undefined
 }
 
-function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
+function merge(
+  last: Decision | undefined,
+  inputs: readonly Input[],
+  fails: (evaluation: Evaluation) => boolean,
+): Merged {
   const known = new Set(last?.slices.map(slice => refKey(slice.ref)))
   const evaluations = new Map<string, Evaluation | DecidedEvaluation>()
   for (const evaluation of last?.evaluations ?? []) evaluations.set(evaluation.id, evaluation)
@@ -150,7 +159,7 @@ function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
       }
       case 'evaluation':
         if (evaluations.has(evidence.id)) break
-        if (evaluations.size >= evaluationsMax) refusedNames.push(evidence.name)
+        if (!hasPlace(evaluations.size, evidence, fails)) refusedNames.push(evidence.name)
         else {
           evaluations.set(evidence.id, evaluationOf(evidence))
           cause ??= 'evaluation'
@@ -177,6 +186,15 @@ function merge(last: Decision | undefined, inputs: readonly Input[]): Merged {
     refusedNames,
     cause,
   }
+}
+
+function hasPlace(
+  taken: number,
+  evaluation: Evaluation,
+  fails: (evaluation: Evaluation) => boolean,
+): boolean {
+  if (taken < evaluationsMax) return true
+  return taken < evaluationsMax + failingEvaluationsMax && fails(evaluation)
 }
 
 function isOnlyList(fresh: readonly Slice[], more: readonly Slice[], { slices }: Summary): boolean {
@@ -253,6 +271,9 @@ function earlierOf(last: Decision | undefined): EarlierVerdict | undefined {
   return last === undefined ? undefined : { ...last, isAwaiting: last.slices.length === 0 }
 }
 
+/** The lowest draw: only a rule that keeps all it matches passes with it. */
+const failingAlone = '0'.repeat(14)
+
 /** Would this evaluation have the trace kept by itself? */
 function rescues(policy: CompiledPolicy, evaluation: Evaluation, randomness: string): boolean {
   const answers = policy.answer(foldTrace([], [evaluation]), {
@@ -278,7 +299,8 @@ function effects(
       const effect = evaluation.effect === 'awaiting' ? 'applied' : evaluation.effect
       return { ...evaluation, effect }
     }
-    if (!judged.isRescue || !isCause(evaluation)) return { ...evaluation, effect: 'applied' }
+    const matters = (judged.isRescue || isLost) && isCause(evaluation)
+    if (!matters) return { ...evaluation, effect: 'applied' }
     return { ...evaluation, effect: isLost ? 'missed' : 'rescued' }
   }
 }
