@@ -10,7 +10,7 @@ export interface Slice {
 }
 
 /** Why an assembler closed a trace. `fragment`s have the reason of their own close. */
-export type CloseReason = 'root' | 'rootless' | 'long' | 'spans' | 'bytes' | 'refs' | 'drain'
+export type CloseReason = 'root' | 'rootless' | 'long' | 'spans' | 'bytes' | 'refs'
 
 /** What an assembler knows of a trace when it closes it. Replays and overlaps are harmless: a set of slices. */
 export interface Summary {

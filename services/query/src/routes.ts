@@ -100,7 +100,7 @@ function remedyFor(why: Why): string {
     case 'awaiting':
       return 'only evaluations came so far, no span'
     case 'kept':
-      return 'it is kept and on its way to the store; ask again in a few seconds'
+      return 'it is kept: within seconds of its decision it is in the hot store; after a week only in warm and cold Parquet, see docs/parquet.md'
     case 'unknown':
       return 'no span and no evaluation of it has been seen; check the id and the key’s tenant'
   }

@@ -140,7 +140,6 @@ const reasons: ReadonlySet<unknown> = new Set<CloseReason>([
   'spans',
   'bytes',
   'refs',
-  'drain',
 ])
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
