@@ -21,12 +21,21 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** The folder as a crash would leave it: copied while the bus is at work, without its lock. */
+/**
+ * The folder as a crash would leave it: copied while the bus is at work, without its lock. A crash is
+ * one moment and a copy is not: where a file was renamed or deleted under it, it is begun again.
+ */
 export async function crashed(folder: string): Promise<string> {
-  const copy = await temporaryFolder()
-  // Opening the lock file in this process would drop the lock, see FolderLock.
-  await cp(folder, copy, { recursive: true, filter: path => basename(path) !== lockFileName })
-  return copy
+  for (;;) {
+    const copy = await temporaryFolder()
+    try {
+      // Opening the lock file in this process would drop the lock, see FolderLock.
+      await cp(folder, copy, { recursive: true, filter: path => basename(path) !== lockFileName })
+      return copy
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
 }
 
 export interface OpenBus {
