@@ -546,8 +546,28 @@ test('readiness follows the partitions', async () => {
   expect(await health.read()).toMatchObject({ ready: false })
 })
 
-function createSamplerUnstarted(health: Health): Sampler {
-  const { bus, clock, metrics } = world
+test('a sampler that has no partition yet is not ready', async () => {
+  newWorld()
+  const health = new Health()
+  const never = Promise.withResolvers<never>().promise
+  const withoutPartitions = new Proxy(world.bus, {
+    get: (bus, name) => {
+      const value: unknown = Reflect.get(bus, name, bus)
+      if (name === 'join') return () => ({ close: async () => {}, failed: never })
+      return typeof value === 'function' ? value.bind(bus) : value
+    },
+  })
+  const sampler = createSamplerUnstarted(health, withoutPartitions)
+  await sampler.start()
+  expect((await health.read()).parts.sampler).toMatchObject({
+    ready: false,
+    detail: expect.stringContaining('no partition yet'),
+  })
+  await sampler.stop()
+})
+
+function createSamplerUnstarted(health: Health, bus: Bus = world.bus): Sampler {
+  const { clock, metrics } = world
   const config = { ...defaultSamplerConfig, idleWait: 5 }
   const log = silentLog
   return createSampler({

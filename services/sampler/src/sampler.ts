@@ -58,6 +58,8 @@ class PipelineSampler implements Sampler {
   #membership: Membership | undefined
   #policy: CompiledPolicy
   #isStopping = false
+  /** A sampler that others have left without a partition is ready; one that never had one is not. */
+  #hasHeld = false
   #announced: Promise<void> = Promise.resolve()
 
   constructor(options: SamplerOptions) {
@@ -156,6 +158,10 @@ class PipelineSampler implements Sampler {
 
   #health(): { readonly ready: boolean; readonly detail?: string } {
     if (this.#membership === undefined) return { ready: false, detail: 'not started' }
+    if (this.#statuses.size === 0 && !this.#hasHeld) {
+      return { ready: false, detail: 'holds no partition yet; wait for the group' }
+    }
+    this.#hasHeld = true
     const waiting = [...this.#statuses].filter(([, status]) => status !== 'running')
     const [first] = waiting
     if (first === undefined) return { ready: true }
