@@ -106,13 +106,17 @@ describe(`seed ${seed}`, () => {
       const { dropped, awaiting, gone } = report
       expect(totals).toEqual({ kept: report.kept, dropped, awaiting, gone })
       expect(report.kept).toBeGreaterThan(0)
-      const rules = await query(`
+      const rules = await query<{ name: string; primary: number; any: number }>(`
       SELECT name, count(*) FILTER (name = primary_rule)::INT AS "primary", count(*)::INT AS "any"
       FROM (
         SELECT unnest(from_json(rules, '["VARCHAR"]')) AS name, primary_rule FROM last
         WHERE tenant = '${tenant}' AND slice_count > 0 AND NOT gone AND verdict = 'keep')
       GROUP BY name ORDER BY name`)
-      expect(rules).toEqual(report.rules.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
+      const shares = rules.map(rule => ({
+        ...rule,
+        keptRatio: Number(rule.primary) / (report.kept + report.dropped),
+      }))
+      expect(shares).toEqual(report.rules.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
       const services = await query(`
       SELECT coalesce(service_name, '') AS service,
         count(*) FILTER (verdict = 'keep')::INT AS kept,
