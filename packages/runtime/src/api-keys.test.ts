@@ -19,3 +19,9 @@ test('a wrong or absent key has no tenant', () => {
 test('without keys any credential is ignored', () => {
   expect(tenantOf(undefined, { authorization: 'Bearer whatever' })).toBe('default')
 })
+
+test('nobody becomes a tenant by saying nothing, not even where the hash of nothing is configured', () => {
+  const careless = new Map([[sha256(''), 'team-a']])
+  expect(tenantOf(careless, {})).toBeUndefined()
+  expect(tenantOf(careless, { 'x-api-key': '' })).toBeUndefined()
+})

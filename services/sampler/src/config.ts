@@ -36,7 +36,4 @@ export const samplerConfigSchema = z.strictObject({
 
 export type SamplerConfig = z.infer<typeof samplerConfigSchema>
 
-/** The paths below `sampler.` that environment variables may set. */
-export const samplerConfigKeys: readonly string[] = Object.keys(samplerConfigSchema.shape)
-
 export const defaultSamplerConfig: SamplerConfig = samplerConfigSchema.parse({})

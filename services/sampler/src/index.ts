@@ -2,7 +2,6 @@ export { decodeBaselines } from './baselines-record.ts'
 export {
   defaultSamplerConfig,
   type SamplerConfig,
-  samplerConfigKeys,
   samplerConfigSchema,
 } from './config.ts'
 export {

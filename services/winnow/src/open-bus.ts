@@ -2,17 +2,16 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import type { Bus, KafkaBusOptions, TopicSpec } from '@winnow/bus'
+import { type Bus, FileBus, KafkaBus, type KafkaBusOptions, type TopicSpec } from '@winnow/bus'
 import { type Log, PipelineError, systemClock } from '@winnow/runtime'
 import type { Config } from './program-config.ts'
 
-/** The bus of the configuration. kafkajs is loaded only when it is asked for. */
+/** The bus of the configuration. */
 export async function openBus(
   config: Config,
   specs: Readonly<Record<'spans', TopicSpec>> & Readonly<Record<string, TopicSpec>>,
   log: Log,
 ): Promise<Bus> {
-  const { FileBus, KafkaBus } = await import('@winnow/bus')
   const onEvent = (event: object & { readonly kind: string }): void => {
     if (event.kind === 'joined' || event.kind === 'expired')
       log.info(`bus.${event.kind}`, fields(event))
