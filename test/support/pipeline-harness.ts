@@ -8,7 +8,7 @@ import { type Bus, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { ColdHashers, FileColdKeys } from '@winnow/privacy'
 import { Query, queryConfigSchema } from '@winnow/query'
 import { createReceiver, type Receiver, receiverConfigSchema } from '@winnow/receiver'
-import { type Clock, type Component, createLog, Health, Metrics } from '@winnow/runtime'
+import { type Component, createLog, Health, Metrics, type StageClock } from '@winnow/runtime'
 import { createSampler, defaultPolicy, parsePolicy, samplerConfigSchema } from '@winnow/sampler'
 import { FileBlobStore, MemoryBlobStore, MemoryHotStore, SqliteHotStore } from '@winnow/storage'
 import { Writer, writerConfigSchema } from '@winnow/writer'
@@ -22,7 +22,7 @@ export function keyOf(tenant: string): string {
 }
 
 export interface HarnessOptions {
-  readonly clock: Clock
+  readonly clock: StageClock
   /** Opens the bus with these topics, with files of its own in `folder` if it needs any. */
   readonly openBus: (specs: readonly TopicSpec[], folder: string) => Bus | Promise<Bus>
   /** `files`: SQLite and Parquet on disk; `memory`: neither. */

@@ -89,21 +89,41 @@ export interface Decision {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly costUsd: number
-  /** All slices of the trace so far, by (offset, start). */
+  /** Slices of the series so far, those of earlier records of its chain included; 0: awaiting. */
+  readonly sliceCount: number
+  /** Append time of the last of them, log time; null without. `firstSpanAtMs` is the first's. */
+  readonly lastSpanAtMs: number | null
+  /** Hash of all slices, evaluations and requests that the series knows, 16 hex digits: equal sets, equal texts. */
+  readonly fingerprint: string
+  /**
+   * The slices that the record at `prev` and its own chain do not have, by (offset, start); all of the
+   * series where `prev` is null. Always the record's last key: see `decisionHead`.
+   */
   readonly slices: readonly Slice[]
   /** Indices into `slices` of what the writer has to write for this revision; empty for a drop. */
   readonly write: readonly number[]
+  /** The trace became kept with this revision: the slices of the whole chain are to be written too. */
+  readonly writePrev?: true
   readonly evaluations: readonly DecidedEvaluation[]
   readonly requests: readonly DecidedRequest[]
   /** A keep whose slices had all left the bus by log time: nothing to write, in no kept ratio. */
   readonly gone?: true
   /** The rules alone would drop it now: verdict, primary rule and weight are the earlier revision's. */
   readonly inherited?: true
-  /** Over `seriesRefsMax` slices: the verdict is inherited and no further slice is looked at. */
+  /**
+   * The series before this one was over {@link seriesRefsMax} or {@link seriesBytesMax}: this is the
+   * series that goes on with the trace. Its keep is inherited, its facts are those of its own slices,
+   * and slices at or before this place, by (offset, start), are the other's.
+   */
+  readonly seriesFrom?: { readonly offset: number; readonly start: number }
+  /** Over the limits: the verdict is inherited and no further slice is looked at. Goes with chains. */
   readonly ended?: true
   /** Offset of the record that has the slices this one leaves out; null when it has them all. */
   readonly prev: number | null
 }
+
+/** A decision without its slices: all that an index, a list or an explanation needs. */
+export type DecisionHead = Omit<Decision, 'slices'>
 
 /** A record of the `decisions` topic. */
 export type DecisionRecord = Claim | Decision
@@ -111,6 +131,10 @@ export type DecisionRecord = Claim | Decision
 /** A decision record is at most this, by construction. */
 export const decisionBytesMax = 512 * 1024
 
-/** Most slices one decision carries. Until `prev` chains exist the series ends here. */
+/** Most slices one record carries, and their bytes as UTF-8 JSON; over either a record chains to `prev`. */
 export const refsMax = 256
-export const seriesRefsMax = refsMax
+export const slicesBytesMax = 128 * 1024
+
+/** Most slices of one series, over all records of its chain, and their bytes as UTF-8 JSON. */
+export const seriesRefsMax = 20_000
+export const seriesBytesMax = 64 * 1024 * 1024

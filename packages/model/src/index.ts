@@ -6,14 +6,24 @@ export {
   type DecidedEvaluation,
   type DecidedRequest,
   type Decision,
+  type DecisionHead,
   type DecisionRecord,
   decisionBytesMax,
   type EvaluationEffect,
   type RuleAnswer,
   refsMax,
+  seriesBytesMax,
   seriesRefsMax,
+  slicesBytesMax,
   type Verdict,
 } from './decision.ts'
+export {
+  decisionFormat,
+  type ParsedDecision,
+  parseDecision,
+  parseDecisionHead,
+  slicesText,
+} from './decision-record.ts'
 export {
   type EvaluationInput,
   type EvaluationLimits,

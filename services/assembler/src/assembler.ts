@@ -1,12 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Batch, type Bus, type Lease, type Membership, partitionOfHex } from '@winnow/bus'
 import {
-  type Clock,
   type Component,
   isRetryable,
   type Log,
   type Metrics,
   PipelineError,
+  type StageClock,
 } from '@winnow/runtime'
 import {
   type AssemblerConfig,
@@ -25,7 +24,7 @@ export interface AssemblerOptions {
   readonly topics: { readonly spans: string; readonly evidence: string }
   readonly group?: string
   readonly config: AssemblerConfig
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
   /** Reads the slices of one record of `spans`; injected so that the loop is tested apart from bytes. */
@@ -150,7 +149,7 @@ export class Assembler implements Component {
 
   /** Writes what is closed, repeating a failed append unchanged: a summary twice is the same set. */
   async #writeSummaries(lease: Lease, fold: PartitionFold): Promise<void> {
-    const { bus, topics, metrics } = this.#options
+    const { bus, topics, metrics, clock } = this.#options
     while (fold.closed.length > 0) {
       const records = summaryRecords(lease.partition, fold.closed)
       const closed = fold.closed.slice(0, records.length)
@@ -162,7 +161,7 @@ export class Assembler implements Component {
         } catch (error) {
           if (!isRetryable(error)) throw error
           this.#options.log.error('assembler.append_failed', error)
-          await sleep(waitMs)
+          await clock.sleep(waitMs, lease.lost)
         }
       }
       fold.acknowledge(closed.length)

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bus, type BusRecord, partitionOfHex } from '@winnow/bus'
 import {
   type CountingState,
@@ -8,7 +7,7 @@ import {
   type DecisionRecord,
   type Verdict,
 } from '@winnow/model'
-import { type Clock, type Component, isRetryable, type Log } from '@winnow/runtime'
+import { type Component, isRetryable, type Log, type StageClock } from '@winnow/runtime'
 import { clockSlackMs, readBytesMax, tailWaitMs } from './config.ts'
 
 /** What is remembered of a trace's last counting decision; the rest is fetched where it lies. */
@@ -35,7 +34,7 @@ export interface FoldOptions {
   /** Full name of the `decisions` topic. */
   readonly topic: string
   readonly tracesMax: number
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
 }
 
@@ -139,7 +138,7 @@ export class DecisionFold implements Component {
         if (!isRetryable(error)) throw error
         this.#unreadable.add(partition)
         log.error('query.decisions_unreadable', error, { partition })
-        await sleep(1000, undefined, { signal: this.#stop.signal }).catch(() => {})
+        await this.#options.clock.sleep(1000, this.#stop.signal)
       }
     }
   }
@@ -162,8 +161,8 @@ export class DecisionFold implements Component {
       offset,
       verdict: decision.verdict,
       gone: decision.gone === true,
-      sliceCount: decision.slices.length,
-      lastSliceAtMs: decision.slices.reduce((max, slice) => Math.max(max, slice.appendedAtMs), 0),
+      sliceCount: decision.sliceCount,
+      lastSliceAtMs: decision.lastSpanAtMs ?? 0,
       primary: decision.primary,
       matched: this.#matched(decision),
       service: decision.service,

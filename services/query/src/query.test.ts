@@ -81,6 +81,9 @@ async function decide(bus: MemoryBus, over: Partial<Decision> & { traceId: strin
     service: 'refund-bot',
     operation: 'refund_chat.turn',
     durationMs: 2608,
+    sliceCount: Array.isArray(over.slices) ? over.slices.length : 1,
+    lastSpanAtMs: nowMs,
+    fingerprint: '0'.repeat(16),
     slices: [
       {
         ref: { partition, offset: 0, start: 0, length: 1, spanCount: 8 },

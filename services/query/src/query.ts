@@ -1,5 +1,5 @@
 import type { Bus } from '@winnow/bus'
-import type { Address, ApiKeys, Clock, Component, Health, Log } from '@winnow/runtime'
+import type { Address, ApiKeys, Component, Health, Log, StageClock } from '@winnow/runtime'
 import type { HotStore } from '@winnow/storage'
 import { ApiServer } from './api-server.ts'
 import type { QueryConfig } from './config.ts'
@@ -15,7 +15,7 @@ export interface QueryOptions {
   readonly keys: ApiKeys | undefined
   readonly config: QueryConfig
   readonly spansRetentionMs: number
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
   readonly health: Health
   readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>

@@ -204,7 +204,7 @@ export function getSampling(deps: RouteDeps, tenant: string, query: URLSearchPar
 
 async function whyOf(deps: RouteDeps, tenant: string, traceId: string): Promise<Why> {
   const decision = await decisionOf(deps, tenant, traceId)
-  const undecided = decision === undefined || decision.slices.length === 0
+  const undecided = decision === undefined || decision.sliceCount === 0
   const pending = undecided ? await deps.pending?.(tenant, traceId) : undefined
   return explain(traceId, decision, pending, deps.fold.logTimeMs, deps.waits)
 }

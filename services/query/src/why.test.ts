@@ -1,4 +1,4 @@
-import type { Decision, Slice } from '@winnow/model'
+import type { Decision } from '@winnow/model'
 import { expect, test } from 'vitest'
 import { explain } from './why.ts'
 
@@ -10,7 +10,8 @@ function decided(over: Partial<Decision>): Decision {
   return {
     verdict: 'drop',
     rules: [],
-    slices: [{ appendedAtMs: 0 }, { appendedAtMs: hourMs }] as unknown as Slice[],
+    sliceCount: 2,
+    lastSpanAtMs: hourMs,
     evaluations: [],
     requests: [],
     firstSpanAtMs: 0,
@@ -43,7 +44,7 @@ test('the time until which its bytes can be read counts from the oldest of them'
 })
 
 test('without spans it awaits them, is pending where an assembler holds it, else unknown', () => {
-  const without = decided({ slices: [] })
+  const without = decided({ sliceCount: 0, firstSpanAtMs: null, lastSpanAtMs: null })
   const open = { spanCount: 3, firstAppendedAtMs: 0 }
   expect(at(without, 0).state).toBe('awaiting')
   expect(explain(traceId, without, open, 0, waits).state).toBe('pending')
@@ -57,7 +58,7 @@ test('without spans it awaits them, is pending where an assembler holds it, else
 
 test('an evaluation that awaits its trace for longer than a day has missed it', () => {
   const waiting = decided({
-    slices: [],
+    sliceCount: 0,
     evaluations: [{ id: `${traceId}.1`, name: 'csat', effect: 'awaiting' }],
   })
   expect(at(waiting, 24 * hourMs).evaluations[0]?.state).toBe('awaiting')

@@ -61,7 +61,6 @@ export function explain(
   waits: Waits,
 ): Why {
   if (decision === undefined) return undecided(traceId, pending, waits)
-  const appended = decision.slices.map(slice => slice.appendedAtMs)
   return {
     traceId,
     state: stateOf(decision, pending !== undefined, logTimeMs, waits.spansRetentionMs),
@@ -90,7 +89,7 @@ export function explain(
     evaluations: decision.evaluations.map(one => shown(one, decision, logTimeMs, waits)),
     requests: decision.requests,
     bytesReadableUntil:
-      appended.length === 0 ? null : iso(Math.min(...appended) + waits.spansRetentionMs),
+      decision.firstSpanAtMs === null ? null : iso(decision.firstSpanAtMs + waits.spansRetentionMs),
   }
 }
 
@@ -100,11 +99,10 @@ function stateOf(
   logTimeMs: number,
   retentionMs: number,
 ): TraceState {
-  if (decision.slices.length === 0) return open ? 'pending' : 'awaiting'
+  if (decision.sliceCount === 0) return open ? 'pending' : 'awaiting'
   if (decision.gone === true) return 'expired'
   if (decision.verdict === 'keep') return 'kept'
-  const lastAtMs = Math.max(...decision.slices.map(slice => slice.appendedAtMs))
-  return lastAtMs + retentionMs < logTimeMs ? 'expired' : 'dropped'
+  return (decision.lastSpanAtMs ?? 0) + retentionMs < logTimeMs ? 'expired' : 'dropped'
 }
 
 /** An evaluation as the API shows it; one that has awaited its trace for too long has missed it. */

@@ -18,6 +18,11 @@ export function fingerprintOf(
   return BigInt.asUintN(64, sum)
 }
 
+/** As a decision states it. */
+export function fingerprintText(fingerprint: bigint): string {
+  return fingerprint.toString(16).padStart(16, '0')
+}
+
 /** Two 32 bit hashes of different seeds, each finished so that near texts lie far apart. */
 function hash(text: string): bigint {
   let high = 0x811c9dc5

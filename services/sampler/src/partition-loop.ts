@@ -256,7 +256,7 @@ export class PartitionLoop {
         shared.log.error('sampler.bus_unavailable', error, { partition: this.#partition })
         if (shared.isStopping) throw this.#lost()
         this.#is('waiting for the bus')
-        await shared.sleep(shared.config.retryAfter)
+        await shared.clock.sleep(shared.config.retryAfter)
       }
     }
   }

@@ -1,7 +1,6 @@
 import { type CountingState, countingStart, countRecord, type DecisionRecord } from '@winnow/model'
 import { Awaiting } from './awaiting.ts'
 import type { SamplerConfig } from './config.ts'
-import { fingerprintOf } from './fingerprint.ts'
 import { type IndexEntry, IndexTable } from './index-table.ts'
 import { VariantSpend } from './variant-spend.ts'
 
@@ -40,17 +39,13 @@ export class PartitionState {
     const { counts, state } = countRecord(this.#counting, offset, record)
     this.#counting = state
     if (!counts || record.kind !== 'decision') return false
-    const { evaluations, requests, decidedAtMs } = record
+    const { decidedAtMs } = record
     this.#index.set(record.tenant, record.traceId, {
       offset,
       revision: record.revision,
       verdict: record.verdict,
       decidedAtMs,
-      fingerprint: fingerprintOf(
-        record.slices.map(({ ref }) => ref),
-        evaluations.map(({ id }) => id),
-        requests.map(({ id }) => id),
-      ),
+      fingerprint: BigInt(`0x${record.fingerprint}`),
     })
     this.decidedAtMs = Math.max(this.decidedAtMs, decidedAtMs)
     this.awaiting.note(record)

@@ -120,7 +120,10 @@ class Owner implements Bus {
       topics,
       group: 'sampler',
       policy: defaultPolicy,
-      clock: { nowMs: () => faults.nowMs?.() ?? group.clock.nowMs() },
+      clock: {
+        nowMs: () => faults.nowMs?.() ?? group.clock.nowMs(),
+        sleep: (ms, signal) => group.clock.sleep(ms, signal),
+      },
       log: silentLog,
       metrics: new Metrics(),
       health: new Health(),

@@ -14,6 +14,7 @@ import {
 } from '@winnow/model'
 import { sliceBytes, slicesBytes, slicesBytesMax } from './decision-record.ts'
 import { evaluationOf } from './evidence-record.ts'
+import { fingerprintOf, fingerprintText } from './fingerprint.ts'
 import { foldTrace, inOrder, type TraceFacts } from './fold.ts'
 import type { CompiledPolicy, SlowBar } from './rules.ts'
 import { type EarlierVerdict, type Judged, judge, randomnessText } from './verdict.ts'
@@ -95,6 +96,14 @@ export function revise(
       evaluations,
       requests: merged.requests,
       ...(merged.ended && { ended: true }),
+      sliceCount: slices.length,
+      fingerprint: fingerprintText(
+        fingerprintOf(
+          slices.map(({ ref }) => ref),
+          evaluations.map(({ id }) => id),
+          merged.requests.map(({ id }) => id),
+        ),
+      ),
       prev: null,
       slices,
     },
@@ -328,6 +337,7 @@ function timesOf(
   const isLaterSeries = last === undefined ? context.isLaterSeries : last.series === true
   return {
     firstSpanAtMs: facts.firstAppendedAtMs,
+    lastSpanAtMs: facts.lastAppendedAtMs,
     decidedAtMs: context.nowMs,
     seriesAtMs: last?.seriesAtMs ?? (inputs[0] as Input).appendedAtMs,
     ...(isLaterSeries && { series: true as const }),

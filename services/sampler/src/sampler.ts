@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleepFor } from 'node:timers/promises'
 import type { Bus, Membership } from '@winnow/bus'
 import { fnv1a } from '@winnow/model'
 import {
-  type Clock,
   type Component,
   type Health,
   isRetryable,
   type Log,
   type Metrics,
+  type StageClock,
 } from '@winnow/runtime'
 import { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
@@ -27,7 +26,7 @@ export interface SamplerOptions {
   /** The group that leases `evidence`; every sampler of a pipeline has the same. */
   readonly group: string
   readonly policy: Policy
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
   readonly health: Health
@@ -137,7 +136,6 @@ class PipelineSampler implements Sampler {
       },
       spends: new Set<VariantSpend>(),
       statuses: this.#statuses,
-      sleep: ms => sleepFor(ms),
     }
   }
 
@@ -151,7 +149,7 @@ class PipelineSampler implements Sampler {
       } catch (error) {
         log.error('sampler.policy_not_announced', error)
         if (!isRetryable(error)) return this.#fail(error)
-        await sleepFor(config.retryAfter)
+        await clock.sleep(config.retryAfter)
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { Bus } from '@winnow/bus'
-import type { Clock, Log, Metrics } from '@winnow/runtime'
+import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
 import type { DecisionMetrics } from './decision-metrics.ts'
@@ -22,7 +22,7 @@ export interface Shared {
   readonly bus: Bus
   readonly topics: SamplerTopics
   readonly config: SamplerConfig
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
   readonly figures: DecisionMetrics
@@ -38,5 +38,4 @@ export interface Shared {
   /** Variants kept under their cap by every partition here, read back or still in flight. */
   readonly spends: Set<VariantSpend>
   readonly statuses: Map<number, PartitionStatus>
-  sleep(ms: number): Promise<void>
 }

@@ -1,6 +1,6 @@
 import type { Batch, Lease } from '@winnow/bus'
 import { type CountingState, countingStart, type Decision } from '@winnow/model'
-import type { Clock, Log, Metrics } from '@winnow/runtime'
+import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { HotStore, HotTrace } from '@winnow/storage'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
@@ -13,7 +13,7 @@ export interface HotGroupOptions {
   readonly kept: KeptReader
   readonly parser: RecordParser
   readonly config: WriterConfig
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
   /** The writer is to stop. */
@@ -64,8 +64,8 @@ function fold(
 }
 
 /** A keep that awaits its spans, or whose bytes have left the bus, is no kept trace to be found. */
-function isStored({ verdict, slices, gone }: Decision): boolean {
-  return verdict === 'keep' && slices.length > 0 && gone !== true
+function isStored({ verdict, sliceCount, gone }: Decision): boolean {
+  return verdict === 'keep' && sliceCount > 0 && gone !== true
 }
 
 /** False once it is to end. Repeats until the store has everything: nothing is dropped here. */
@@ -75,13 +75,14 @@ async function putAll(
   folded: readonly FoldedRecord[],
   options: HotGroupOptions,
 ): Promise<boolean> {
-  const { hot, config, log, metrics } = options
+  const { hot, config, clock, log, metrics } = options
   const kept = folded.filter(({ decision }) => decision !== undefined && isStored(decision))
   const pieces = piecesOf(kept, config.hotBatchBytes)
   for (const window of windowsOf(pieces, config.hotBatch, config.hotBatchBytes)) {
     const traces = await untilDone(
       ended,
       partition,
+      clock,
       () => hotTraces(partition, window, options.kept),
       error => log.error('writer.hot_read_failed', error, { partition }),
     )
@@ -90,6 +91,7 @@ async function putAll(
     const isPut = await untilDone(
       ended,
       partition,
+      clock,
       () => hot.put(traces).then(() => true),
       error => log.error('writer.hot_put_failed', error, { partition }),
     )

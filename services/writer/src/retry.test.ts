@@ -1,4 +1,4 @@
-import { PipelineError } from '@winnow/runtime'
+import { PipelineError, systemClock } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { backoffMs, retryFirstMs, retryMaxMs, untilDone } from './retry.ts'
 
@@ -12,7 +12,7 @@ test('what may pass is repeated, and every failure is told', async () => {
     if (++calls < 3) throw away
     return true
   }
-  expect(await untilDone(never, 0, work, error => told.push(error))).toBe(true)
+  expect(await untilDone(never, 0, systemClock, work, error => told.push(error))).toBe(true)
   expect(told).toEqual([away, away])
 })
 
@@ -21,7 +21,7 @@ test('what cannot pass is the caller’s at once', async () => {
   for (const error of [corrupt, new TypeError('a bug')]) {
     const told: unknown[] = []
     const work = (): Promise<boolean> => Promise.reject(error)
-    await expect(untilDone(never, 0, work, one => told.push(one))).rejects.toBe(error)
+    await expect(untilDone(never, 0, systemClock, work, one => told.push(one))).rejects.toBe(error)
     expect(told).toEqual([])
   }
 })
@@ -31,13 +31,14 @@ test('it gives up when it is to end, also in the middle of a wait', async () => 
   const waiting = untilDone(
     ended.signal,
     0,
+    systemClock,
     (): Promise<boolean> => Promise.reject(away),
     () => queueMicrotask(() => ended.abort()),
   )
   expect(await waiting).toBeUndefined()
   let calls = 0
   const work = async (): Promise<boolean> => ++calls > 0
-  expect(await untilDone(ended.signal, 0, work, () => {})).toBeUndefined()
+  expect(await untilDone(ended.signal, 0, systemClock, work, () => {})).toBeUndefined()
   expect(calls).toBe(0)
 })
 

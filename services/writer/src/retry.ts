@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { isRetryable } from '@winnow/runtime'
+import { isRetryable, type StageClock } from '@winnow/runtime'
 
 export const retryFirstMs = 100
 export const retryMaxMs = 5_000
@@ -12,6 +11,7 @@ export const retryMaxMs = 5_000
 export async function untilDone<T extends object | boolean>(
   ended: AbortSignal,
   salt: number,
+  clock: StageClock,
   work: () => Promise<T>,
   failed: (error: unknown) => void,
 ): Promise<T | undefined> {
@@ -21,7 +21,7 @@ export async function untilDone<T extends object | boolean>(
     } catch (error) {
       if (!isRetryable(error)) throw error
       failed(error)
-      await sleep(backoffMs(attempt, salt), undefined, { signal: ended }).catch(() => {})
+      await clock.sleep(backoffMs(attempt, salt), ended)
     }
   }
   return undefined

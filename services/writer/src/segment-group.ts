@@ -1,7 +1,7 @@
 import type { Batch, Bus, Lease } from '@winnow/bus'
 import { countingStart } from '@winnow/model'
 import type { ColdHashers } from '@winnow/privacy'
-import type { Clock, Log, Metrics } from '@winnow/runtime'
+import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
 import {
   idleWaitMs,
@@ -32,7 +32,7 @@ export interface SegmentGroupOptions {
   readonly gathered: Gathered
   readonly flushes: Gate
   readonly config: WriterConfig
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
   /** The writer is to stop. */
@@ -182,7 +182,7 @@ class SegmentGroup {
     work: () => Promise<T>,
   ): Promise<T | undefined> {
     const { partition } = this.#lease
-    return untilDone(this.#ended, partition, work, error =>
+    return untilDone(this.#ended, partition, this.#options.clock, work, error =>
       this.#options.log.error(`writer.segments_${what}_failed`, error, { partition }),
     )
   }

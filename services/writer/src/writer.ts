@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus, Lease, Membership } from '@winnow/bus'
 import type { ColdHashers } from '@winnow/privacy'
-import type { Clock, Component, Log, Metrics } from '@winnow/runtime'
+import type { Component, Log, Metrics, StageClock } from '@winnow/runtime'
 import type { BlobStore, HotStore } from '@winnow/storage'
 import { flushesMax, parsedBytesMax, stopWaitMs, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
@@ -20,7 +19,7 @@ export interface WriterOptions {
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
   readonly config: WriterConfig
-  readonly clock: Clock
+  readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
 }
@@ -78,7 +77,7 @@ export class Writer implements Component {
     const waited = new AbortController()
     await Promise.race([
       Promise.allSettled(this.#folds),
-      sleep(stopWaitMs, undefined, { signal: waited.signal }).catch(() => {}),
+      this.#options.clock.sleep(stopWaitMs, waited.signal),
     ])
     waited.abort()
     await Promise.all(this.#memberships.map(membership => membership.close()))
@@ -106,7 +105,7 @@ export class Writer implements Component {
         // Expiry that fails now is done the next time; nothing else waits for it.
         log.error('writer.expiry_failed', error)
       }
-      await sleep(config.expireEvery, undefined, { signal }).catch(() => {})
+      await clock.sleep(config.expireEvery, signal)
     }
   }
 }

@@ -25,7 +25,7 @@ export function ledgerRow(decision: Decision, partition: number, offset: number)
     missing_parents: decision.missingParents,
     span_count: decision.spanCount,
     duplicate_spans: decision.duplicateSpans,
-    slice_count: decision.slices.length,
+    slice_count: decision.sliceCount,
     slices_written: decision.write.length,
     gone: decision.gone === true,
     root_span_id: decision.rootSpanId,

@@ -1,0 +1,75 @@
+// Hot: once a decision for each of its readers.
+import type { Claim, Decision, DecisionHead, DecisionRecord } from './decision.ts'
+
+/** The newest format of `decisions` that this release reads; it writes the same. */
+export const decisionFormat = 1
+
+/** `newer`: to skip such a record would part the readers, so nobody goes on. */
+export type ParsedDecision<T> =
+  | { readonly kind: 'record'; readonly record: T }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'newer'; readonly v: number }
+
+/**
+ * Reads the text of a record of `decisions`. The one parser there is: sampler, writer, query and verify
+ * have to agree on what is a record, or they would count differently behind it. Bytes that are none
+ * count for no reader.
+ */
+export function parseDecision(text: string): ParsedDecision<DecisionRecord> {
+  return parsed(text, isWhole)
+}
+
+/**
+ * The same without the slices, which are most of a record and come last: a third of the cost. The text
+ * of the slices is not looked at.
+ */
+export function parseDecisionHead(text: string): ParsedDecision<Claim | DecisionHead> {
+  // Within a JSON string the quotes would be escaped, so this is a key; no other value is an array of that name.
+  const at = text.indexOf(slicesKey)
+  return at < 0 ? parsed(text, isHead) : parsed(`${text.slice(0, at)}}`, isHead)
+}
+
+/** The text of the slices between their brackets; undefined where they are not the last key. */
+export function slicesText(text: string): string | undefined {
+  const at = text.indexOf(slicesKey)
+  if (at < 0 || !text.endsWith(']}')) return undefined
+  return text.slice(at + slicesKey.length, -2)
+}
+
+const slicesKey = ',"slices":['
+
+type Loose = { readonly [K in keyof Decision]?: unknown } | null
+
+function parsed<T>(
+  text: string,
+  isDecision: (value: NonNullable<Loose>) => boolean,
+): ParsedDecision<T> {
+  let value: Loose
+  try {
+    value = JSON.parse(text) as Loose
+  } catch {
+    return none
+  }
+  const v = value?.v
+  if (typeof v === 'number' && v > decisionFormat) return { kind: 'newer', v }
+  if (value === null || v !== decisionFormat) return none
+  const isRecord =
+    (value.kind as string) === 'claim' || (value.kind === 'decision' && isDecision(value))
+  return isRecord ? { kind: 'record', record: value as T } : none
+}
+
+const none = { kind: 'none' } as const
+
+function isHead(value: NonNullable<Loose>): boolean {
+  return (
+    typeof value.tenant === 'string' &&
+    typeof value.traceId === 'string' &&
+    Number.isSafeInteger(value.claim) &&
+    Number.isSafeInteger(value.seq) &&
+    Number.isSafeInteger(value.revision)
+  )
+}
+
+function isWhole(value: NonNullable<Loose>): boolean {
+  return isHead(value) && Array.isArray(value.slices)
+}
