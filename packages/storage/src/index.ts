@@ -16,6 +16,7 @@ export {
 } from './hot-store.ts'
 export { MemoryBlobStore } from './memory-blob-store.ts'
 export { MemoryHotStore } from './memory-hot-store.ts'
+export { MemoryTraceBuffer, type MemoryTraceBufferOptions } from './memory-trace-buffer.ts'
 export type { LedgerRow } from './segments/ledger-row.ts'
 export { decisionOf, ledgerRow } from './segments/ledger-rows.ts'
 export { segmentRowsMax } from './segments/parquet-write.ts'
@@ -38,3 +39,4 @@ export { type SegmentMetadata, segmentFormat } from './segments/segment-metadata
 export type { SpanRow } from './span-row.ts'
 export { type DecodedSlice, spanRows } from './span-rows.ts'
 export { SqliteHotStore } from './sqlite-hot-store.ts'
+export type { BufferedRange, BufferedRecord, Checkpoint, TraceBuffer } from './trace-buffer.ts'
