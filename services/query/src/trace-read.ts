@@ -1,4 +1,4 @@
-import { type Decision, refKey } from '@winnow/model'
+import type { Decision } from '@winnow/model'
 import {
   decodeTraces,
   type GenAiView,
@@ -82,11 +82,8 @@ export function otlpOf(read: HotTraceRead): string {
   return tracesToJson(wholeTrace(read))
 }
 
-/** Slices in their order, a span that a client sent twice only where it came first. */
+/** Slices in the order that the store gives them, a span that a client sent twice only where it came first. */
 function wholeTrace(read: HotTraceRead): TracesData {
-  const order = new Map(read.decision.slices.map((slice, at) => [refKey(slice.ref), at]))
-  const place = (ref: string): number => order.get(ref) ?? order.size
-  const bodies = read.bodies.toSorted((a, b) => place(a.ref) - place(b.ref))
   const seen = new Set<string>()
   const first = (span: Span): boolean => {
     if (seen.has(span.spanId)) return false
@@ -94,7 +91,7 @@ function wholeTrace(read: HotTraceRead): TracesData {
     return true
   }
   const resourceSpans: ResourceSpans[] = []
-  for (const body of bodies) {
+  for (const body of read.bodies) {
     for (const from of decodeTraces(body.bytes).resourceSpans) {
       const scopeSpans: ScopeSpans[] = []
       for (const group of from.scopeSpans) {

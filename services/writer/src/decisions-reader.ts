@@ -1,10 +1,11 @@
 import type { BusRecord } from '@winnow/bus'
 import {
-  type Claim,
   type CountingState,
   countRecord,
   type Decision,
   type DecisionRecord,
+  decisionFormat,
+  parseDecision,
   type SpanRef,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
@@ -68,40 +69,25 @@ export class RecordParser {
   }
 }
 
-/** The slices that a decision has the writer write. */
+/** The slices of its own record that a decision has the writer write. */
 export function refsToWrite(decision: Decision): SpanRef[] {
   return decision.write.flatMap(at => decision.slices[at]?.ref ?? [])
 }
 
-const versionMax = 1
-
-/** Agrees with the sampler on what is a record, or the two would count differently behind it. */
+/** Undefined for bytes that are no record. */
 export function parseRecord(value: Uint8Array, offset: number): DecisionRecord | undefined {
   const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString()
-  let parsed: { readonly [K in keyof Decision]?: unknown } | null
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    return undefined
+  const parsed = parseDecision(text)
+  switch (parsed.kind) {
+    case 'none':
+      return undefined
+    case 'newer':
+      throw new PipelineError(
+        'DATA_CORRUPT',
+        `decisions record ${offset} has format v ${parsed.v}, this release reads up to ${decisionFormat}: upgrade the writers first`,
+      )
+    case 'record':
+      if (parsed.record.kind === 'decision') rememberText(parsed.record, text)
+      return parsed.record
   }
-  const v = parsed?.v
-  if (typeof v === 'number' && v > versionMax) {
-    throw new PipelineError(
-      'DATA_CORRUPT',
-      `decisions record ${offset} has format v ${v}, this release reads up to ${versionMax}: upgrade the writers first`,
-    )
-  }
-  if (parsed === null || v !== versionMax) return undefined
-  if ((parsed.kind as string) === 'claim') return parsed as unknown as Claim
-  const isDecision =
-    parsed.kind === 'decision' &&
-    typeof parsed.tenant === 'string' &&
-    typeof parsed.traceId === 'string' &&
-    Number.isSafeInteger(parsed.claim) &&
-    Number.isSafeInteger(parsed.seq) &&
-    Array.isArray(parsed.slices)
-  if (!isDecision) return undefined
-  const decision = parsed as unknown as Decision
-  rememberText(decision, text)
-  return decision
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus, Lease, Position } from '@winnow/bus'
 import { PipelineError } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
+import { ChainReader } from './chain.ts'
 import { flushesMax, parsedBytesMax, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
@@ -81,6 +82,7 @@ export function segmentsProcess(
     ...options,
     decisions: decisionsTopic,
     kept: new KeptReader(slices, options.config.keptCache, options.log),
+    chains: new ChainReader(options.bus, decisionsTopic, options.log),
     parser: new RecordParser(parsedBytesMax),
     gathered: new Gathered(options.config.gatheredBytes),
     flushes: new Gate(flushesMax),

@@ -2,15 +2,17 @@ import type { Batch, Lease } from '@winnow/bus'
 import { type CountingState, countingStart, type Decision } from '@winnow/model'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { HotStore, HotTrace } from '@winnow/storage'
+import type { Chain, ChainReader } from './chain.ts'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
-import { type KeptReader, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
+import { type KeptReader, type Piece, windowsOf } from './kept-reader.ts'
 import { commitPosition, stateOf } from './position.ts'
 import { untilDone } from './retry.ts'
 
 export interface HotGroupOptions {
   readonly hot: HotStore
   readonly kept: KeptReader
+  readonly chains: ChainReader
   readonly parser: RecordParser
   readonly config: WriterConfig
   readonly clock: StageClock
@@ -77,8 +79,20 @@ async function putAll(
 ): Promise<boolean> {
   const { hot, config, clock, log, metrics } = options
   const kept = folded.filter(({ decision }) => decision !== undefined && isStored(decision))
-  const pieces = piecesOf(kept, config.hotBatchBytes)
-  for (const window of windowsOf(pieces, config.hotBatch, config.hotBatchBytes)) {
+  let isWhole = true
+  const chainOf = async (record: FoldedRecord): Promise<Chain | undefined> => {
+    const chain = await untilDone(
+      ended,
+      partition,
+      clock,
+      () => options.chains.read(partition, record),
+      error => log.error('writer.hot_read_failed', error, { partition }),
+    )
+    isWhole = chain !== undefined
+    return chain
+  }
+  const limits = { piecesMax: config.hotBatch, bytesMax: config.hotBatchBytes }
+  for await (const window of windowsOf(kept, chainOf, limits)) {
     const traces = await untilDone(
       ended,
       partition,
@@ -99,7 +113,7 @@ async function putAll(
     metrics.tierObjects.inc({ tier: 'hot' }, window.filter(({ isLast }) => isLast).length)
     metrics.tierBytes.inc({ tier: 'hot' }, bodyBytes(traces))
   }
-  return true
+  return isWhole
 }
 
 async function hotTraces(

@@ -1,5 +1,6 @@
 import type { Slice } from '@winnow/model'
 import { afterEach, expect, test } from 'vitest'
+import { type Chain, noChain } from './chain.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
 import { KeptReader, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
 import { SliceReader } from './slice-reader.ts'
@@ -29,6 +30,8 @@ const pieceOf = (slices: readonly Slice[], offset = 7): Piece => ({
   record: recordOf(slices, offset),
   refs: slices.map(({ ref }) => ref),
   isLast: true,
+  spansGone: 0,
+  spansAside: 0,
 })
 
 function reading(cacheBytes = 1 << 20): { kept: KeptReader; fetches: () => number } {
@@ -112,9 +115,11 @@ test('a decision over many bytes is read in pieces by (offset, start), at the li
   const slices = [3, 1, 2].map(offset => sliceAt({ offset, length: 10 }))
   const [record, drop] = [recordOf(slices), { ...recordOf([], 8), decision: undefined }]
   const shape = (bytesMax: number): string[] =>
-    piecesOf([record, drop], bytesMax).map(
-      ({ record: { offset }, refs, isLast }) =>
-        `${offset}: ${refs.map(ref => ref.offset).join()}${isLast ? ' last' : ''}`,
+    [record, drop].flatMap(one =>
+      piecesOf(one, noChain, bytesMax).map(
+        ({ record: { offset }, refs, isLast }) =>
+          `${offset}: ${refs.map(ref => ref.offset).join()}${isLast ? ' last' : ''}`,
+      ),
     )
   expect(shape(30)).toEqual(['7: 1,2,3 last', '8:  last'])
   expect(shape(29)).toEqual(['7: 1,2', '7: 3 last', '8:  last'])
@@ -122,17 +127,63 @@ test('a decision over many bytes is read in pieces by (offset, start), at the li
   expect(shape(9)).toEqual(['7: 1', '7: 2', '7: 3 last', '8:  last'])
 })
 
-test('a window has as many pieces and bytes as are allowed, or one piece', () => {
-  const pieces = [10, 10, 0, 10, 40, 5].map((length, at) =>
-    pieceOf(length === 0 ? [] : [sliceAt({ offset: at, length })], at),
+test('the slices of a chain come among a record’s own, each once; what is unknown is told last', () => {
+  const chain: Chain = {
+    refs: [5, 1, 3].map(offset => sliceAt({ offset, length: 10 }).ref),
+    spansGone: 4,
+    spansAside: 1,
+  }
+  const pieces = piecesOf(
+    recordOf([4, 3].map(offset => sliceAt({ offset, length: 10 }))),
+    chain,
+    20,
   )
-  const shape = (countMax: number, bytesMax: number): string =>
-    windowsOf(pieces, countMax, bytesMax)
-      .map(window => window.map(({ record }) => record.offset).join())
-      .join(' ')
-  expect(shape(100, 30)).toBe('0,1,2,3 4 5')
-  expect(shape(100, 29)).toBe('0,1,2 3 4 5')
-  expect(shape(2, 100)).toBe('0,1 2,3 4,5')
-  expect(shape(1, 100)).toBe('0 1 2 3 4 5')
-  expect(windowsOf([], 1, 1)).toEqual([])
+  expect(pieces.map(({ refs }) => refs.map(ref => ref.offset))).toEqual([
+    [1, 3],
+    [4, 5],
+  ])
+  expect(pieces.map(({ spansGone, spansAside }) => [spansGone, spansAside])).toEqual([
+    [0, 0],
+    [4, 1],
+  ])
+})
+
+test('a window has as many pieces and bytes as are allowed, or one piece', async () => {
+  const records = [10, 10, 0, 10, 40, 5].map((length, at) =>
+    recordOf(length === 0 ? [] : [sliceAt({ offset: at, length })], at),
+  )
+  const shape = async (piecesMax: number, bytesMax: number, of = records): Promise<string> => {
+    const windows: string[] = []
+    const limits = { piecesMax, bytesMax }
+    for await (const window of windowsOf(of, async () => noChain, limits)) {
+      windows.push(window.map(({ record }) => record.offset).join())
+    }
+    return windows.join(' ')
+  }
+  expect(await shape(100, 30)).toBe('0,1,2,3 4 5')
+  expect(await shape(100, 29)).toBe('0,1,2 3 4 5')
+  expect(await shape(2, 100)).toBe('0,1 2,3 4,5')
+  expect(await shape(1, 100)).toBe('0 1 2 3 4 5')
+  expect(await shape(1, 1, [])).toBe('')
+})
+
+test('a chain is asked for as its turn comes, and none is looked for behind one that is given up', async () => {
+  const keep = (offset: number, writePrev: boolean): FoldedRecord => {
+    const slices = [sliceAt({ offset, length: 10 })]
+    const decision = decisionOn(id, { slices, ...(writePrev && { writePrev, prev: 0 }) })
+    return { ...recordOf([], offset), decision }
+  }
+  const asked: number[] = []
+  const chainOf = async ({ offset }: FoldedRecord): Promise<Chain | undefined> => {
+    asked.push(offset)
+    return offset === 3 ? undefined : noChain
+  }
+  const windows: number[][] = []
+  const records = [keep(1, false), keep(2, true), keep(3, true), keep(4, true)]
+  for await (const window of windowsOf(records, chainOf, { piecesMax: 1, bytesMax: 100 })) {
+    windows.push(window.map(({ record }) => record.offset))
+    expect(asked.length).toBeLessThanOrEqual(2)
+  }
+  expect(windows).toEqual([[1]])
+  expect(asked).toEqual([2, 3])
 })

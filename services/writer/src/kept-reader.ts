@@ -2,6 +2,7 @@
 import { compareRefs, type Decision, refKey, type SpanRef } from '@winnow/model'
 import { type Log, PipelineError } from '@winnow/runtime'
 import { type HotBody, type SpanRow, spanRows } from '@winnow/storage'
+import { type Chain, noChain } from './chain.ts'
 import { type FoldedRecord, refsToWrite } from './decisions-reader.ts'
 import { Lru } from './lru.ts'
 import { rowBytes } from './row-bytes.ts'
@@ -17,6 +18,9 @@ export interface Piece {
   readonly refs: readonly SpanRef[]
   /** Of its record. */
   readonly isLast: boolean
+  /** Spans of slices of which not even the place is known, see {@link Chain}. */
+  readonly spansGone: number
+  readonly spansAside: number
 }
 
 /** What a piece adds to the stores. */
@@ -52,11 +56,14 @@ export class KeptReader {
   read(partition: number, piece: Piece): Promise<KeptSpans> {
     const { record, refs } = piece
     const [first] = refs
-    if (record.decision === undefined || first === undefined) return Promise.resolve(nothing)
+    const { spansGone, spansAside } = piece
+    if (record.decision === undefined || first === undefined) {
+      return Promise.resolve({ ...nothing, spansGone, spansAside })
+    }
     const key = `${partition}:${record.offset}:${refKey(first)}`
     const known = this.#waiting.take(key)
     if (known !== undefined) return known
-    const reading = this.#read(partition, record.offset, record.decision, refs)
+    const reading = this.#read(partition, record.decision, piece)
     this.#waiting.set(key, reading, bytesOf(refs))
     reading.then(
       kept => this.#waiting.reweigh(key, reading, weightOf(kept)),
@@ -67,13 +74,11 @@ export class KeptReader {
 
   async #read(
     partition: number,
-    offset: number,
     decision: Decision,
-    refs: readonly SpanRef[],
+    { record, refs, ...unknown }: Piece,
   ): Promise<KeptSpans> {
     const own: (SliceRead & { kind: 'read' })[] = []
-    let spansGone = 0
-    let spansAside = 0
+    let { spansGone, spansAside } = unknown
     for (const slice of await this.#slices.read(refs)) {
       if (slice.kind === 'read') own.push(slice)
       else if (slice.kind === 'gone') spansGone += slice.ref.spanCount
@@ -82,7 +87,7 @@ export class KeptReader {
         this.#setAside(slice.ref, decision, slice.error)
       }
     }
-    const { rows, foreign } = rowsOf(decision, partition, offset, own)
+    const { rows, foreign } = rowsOf(decision, partition, record.offset, own)
     for (const slice of foreign) {
       spansAside += slice.ref.spanCount
       this.#setAside(
@@ -102,46 +107,66 @@ export class KeptReader {
   }
 }
 
-/** Records as pieces of at most `bytesMax` bytes of slices each, unless one slice alone has more. */
-export function piecesOf(records: readonly FoldedRecord[], bytesMax: number): Piece[] {
-  return records.flatMap(record => {
-    const refs = record.decision === undefined ? [] : refsToWrite(record.decision).sort(compareRefs)
-    const parts = runs(refs, ref => ref.length, Number.POSITIVE_INFINITY, bytesMax)
-    if (parts.length === 0) return [{ record, refs: [], isLast: true }]
-    return parts.map((part, at) => ({ record, refs: part, isLast: at === parts.length - 1 }))
+/** What a window may hold, and every piece of it. */
+export interface WindowLimits {
+  readonly piecesMax: number
+  /** Of slices, unless one alone has more. */
+  readonly bytesMax: number
+}
+
+/**
+ * Records as runs of pieces, each to be read, and put, at once. A chain is asked for as its record's
+ * turn comes, so that one is in memory at a time; undefined ends it all.
+ */
+export async function* windowsOf(
+  records: Iterable<FoldedRecord>,
+  chainOf: (record: FoldedRecord) => Promise<Chain | undefined>,
+  { piecesMax, bytesMax }: WindowLimits,
+): AsyncGenerator<readonly Piece[]> {
+  let window: Piece[] = []
+  let bytes = 0
+  for (const record of records) {
+    const chain = record.decision?.writePrev === true ? await chainOf(record) : noChain
+    if (chain === undefined) return
+    for (const piece of piecesOf(record, chain, bytesMax)) {
+      const more = bytesOf(piece.refs)
+      if (window.length > 0 && (window.length >= piecesMax || bytes + more > bytesMax)) {
+        yield window
+        window = []
+        bytes = 0
+      }
+      window.push(piece)
+      bytes += more
+    }
+  }
+  if (window.length > 0) yield window
+}
+
+/** A record as pieces of at most `bytesMax` bytes of slices each, unless one slice alone has more. */
+export function piecesOf(record: FoldedRecord, chain: Chain, bytesMax: number): Piece[] {
+  const refs = refsOf(record, chain)
+  const parts: SpanRef[][] = [[]]
+  let bytes = 0
+  for (const ref of refs) {
+    if (bytes > 0 && bytes + ref.length > bytesMax) {
+      parts.push([])
+      bytes = 0
+    }
+    parts.at(-1)?.push(ref)
+    bytes += ref.length
+  }
+  return parts.map((part, at) => {
+    const isLast = at === parts.length - 1
+    const { spansGone, spansAside } = isLast ? chain : noChain
+    return { record, refs: part, isLast, spansGone, spansAside }
   })
 }
 
-/** Runs of pieces that are read, and put, at once. */
-export function windowsOf(
-  pieces: readonly Piece[],
-  countMax: number,
-  bytesMax: number,
-): readonly (readonly Piece[])[] {
-  return runs(pieces, piece => bytesOf(piece.refs), countMax, bytesMax)
-}
-
-/** Cuts a list into runs of at most `countMax` items and `bytesMax` in all, at least one item each. */
-function runs<T>(
-  items: readonly T[],
-  sizeOf: (item: T) => number,
-  countMax: number,
-  bytesMax: number,
-): T[][] {
-  const all: T[][] = []
-  let run: T[] | undefined
-  let bytes = 0
-  for (const item of items) {
-    const size = sizeOf(item)
-    if (run === undefined || run.length >= countMax || bytes + size > bytesMax) {
-      run = []
-      bytes = 0
-      all.push(run)
-    }
-    run.push(item)
-    bytes += size
-  }
-  return all
+function refsOf({ decision }: FoldedRecord, { refs }: Chain): SpanRef[] {
+  if (decision === undefined) return []
+  const own = refsToWrite(decision)
+  if (refs.length === 0) return own.sort(compareRefs)
+  return [...new Map([...refs, ...own].map(ref => [refKey(ref), ref])).values()].sort(compareRefs)
 }
 
 /** Where one slice is another trace's, the others still have their rows. */

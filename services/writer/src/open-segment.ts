@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { CountingState, Decision } from '@winnow/model'
+import type { CountingState } from '@winnow/model'
 import { type LedgerRow, ledgerRow, type SpanRow } from '@winnow/storage'
 import { emptyRangeAgeMs, type WriterConfig } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
@@ -85,14 +85,8 @@ export class OpenSegment {
   add(record: FoldedRecord, kept: readonly KeptSpans[], nowMs: number): void {
     const { offset, appendedAtMs, after, decision } = record
     const sum = (of: (one: KeptSpans) => number): number => kept.reduce((all, k) => all + of(k), 0)
-    const ledger =
-      decision &&
-      written(
-        decision,
-        this.partition,
-        offset,
-        sum(k => k.slicesRead),
-      )
+    const slicesRead = sum(one => one.slicesRead)
+    const ledger = decision && ledgerRow(decision, this.partition, offset, slicesRead)
     const rows = kept.length === 1 ? (kept[0]?.rows ?? []) : kept.flatMap(one => one.rows)
     const bytes =
       entryOverheadBytes +
@@ -166,17 +160,6 @@ export class OpenSegment {
     this.#readThrough = -1
     this.#digest = undefined
   }
-}
-
-/** `slices_written` below the decision's `write` says that bodies had expired, or were none of the trace. */
-function written(
-  decision: Decision,
-  partition: number,
-  offset: number,
-  slicesRead: number,
-): LedgerRow {
-  const row = ledgerRow(decision, partition, offset)
-  return slicesRead === row.slices_written ? row : { ...row, slices_written: slicesRead }
 }
 
 export function sha256(bytes: Uint8Array): string {

@@ -3,6 +3,7 @@ import { countingStart } from '@winnow/model'
 import type { ColdHashers } from '@winnow/privacy'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
+import type { Chain, ChainReader } from './chain.ts'
 import {
   idleWaitMs,
   readAheadBytesMax,
@@ -13,7 +14,7 @@ import {
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
 import type { Gate } from './gate.ts'
 import type { Gathered } from './gathered.ts'
-import { type KeptReader, type KeptSpans, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
+import { type KeptReader, type KeptSpans, type Piece, windowsOf } from './kept-reader.ts'
 import { OpenSegment } from './open-segment.ts'
 import { commitPosition } from './position.ts'
 import { putSegment } from './put-segment.ts'
@@ -27,6 +28,7 @@ export interface SegmentGroupOptions {
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
   readonly kept: KeptReader
+  readonly chains: ChainReader
   readonly parser: RecordParser
   /** Shared by all partitions of one writer, as is the gate that their puts go through. */
   readonly gathered: Gathered
@@ -133,8 +135,10 @@ class SegmentGroup {
       offset => log.warn('writer.unreadable_decision', { partition, offset }),
     )
     this.#state = records.at(-1)?.after ?? this.#state
-    const pieces = piecesOf(records, readAheadBytesMax)
-    for (const window of windowsOf(pieces, readAheadRecordsMax, readAheadBytesMax)) {
+    const chainOf = (record: FoldedRecord): Promise<Chain | undefined> =>
+      this.#ask('read', () => this.#options.chains.read(partition, record))
+    const limits = { piecesMax: readAheadRecordsMax, bytesMax: readAheadBytesMax }
+    for await (const window of windowsOf(records, chainOf, limits)) {
       await gathered.room(this.#open, this.#ended)
       const read = await this.#ask('read', () => this.#readAll(window))
       if (read === undefined) return

@@ -5,6 +5,7 @@ import type { Slice } from '@winnow/model'
 import { encodeTraces, type KeyValue, type Span } from '@winnow/otlp'
 import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import type { Bench } from '@winnow/testing'
+import { ChainReader } from './chain.ts'
 import { flushesMax, parsedBytesMax } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
 import { ForcedLease, type Positions } from './forced-lease.fixture.ts'
@@ -112,6 +113,7 @@ async function pass(fixture: Fixture, groups: Groups): Promise<void> {
       config.keptCache,
       log,
     ),
+    chains: new ChainReader(options.bus, decisionsTopic, options.log),
     parser: new RecordParser(parsedBytesMax),
     gathered: new Gathered(config.gatheredBytes),
     flushes: new Gate(flushesMax),

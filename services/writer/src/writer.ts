@@ -2,6 +2,7 @@ import type { Bus, Lease, Membership } from '@winnow/bus'
 import type { ColdHashers } from '@winnow/privacy'
 import type { Component, Log, Metrics, StageClock } from '@winnow/runtime'
 import type { BlobStore, HotStore } from '@winnow/storage'
+import { ChainReader } from './chain.ts'
 import { flushesMax, parsedBytesMax, stopWaitMs, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
@@ -57,6 +58,7 @@ export class Writer implements Component {
       ...this.#options,
       decisions: topics.decisions,
       kept: new KeptReader(slices, config.keptCache, log),
+      chains: new ChainReader(bus, topics.decisions, log),
       parser: new RecordParser(parsedBytesMax),
       gathered: new Gathered(config.gatheredBytes),
       flushes: new Gate(flushesMax),

@@ -38,7 +38,7 @@ export const ledgerColumns: readonly Column<LedgerRow>[] = [
   column('missing_parents', 'int32', 'parents that were named and had not come', { unit: 'spans' }),
   column('span_count', 'count', 'distinct spans', { unit: 'spans' }),
   column('duplicate_spans', 'count', 'repeats that clients sent', { unit: 'spans' }),
-  column('slice_count', 'int32', 'slices so far; 0: evaluations await their trace', {
+  column('slice_count', 'int32', 'slices of its series so far; 0: evaluations await their trace', {
     unit: 'slices',
   }),
   column('slices_written', 'int32', 'slices this revision had written', { unit: 'slices' }),
@@ -72,5 +72,7 @@ export const ledgerColumns: readonly Column<LedgerRow>[] = [
   column('evaluations', 'string', 'outcomes that came beside the spans, without comments', {
     unit: 'JSON array',
   }),
-  column('decision', 'string', 'the decision, without free text', { unit: 'JSON object' }),
+  column('decision', 'string', 'the decision, without free text; `prev` leads to further slices', {
+    unit: 'JSON object',
+  }),
 ]

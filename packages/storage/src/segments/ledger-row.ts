@@ -22,7 +22,7 @@ export interface LedgerRow {
   readonly missing_parents: number
   readonly span_count: number
   readonly duplicate_spans: number
-  /** Slices of the trace so far; 0 while evaluations await their trace. */
+  /** Slices of the series so far; 0 while evaluations await their trace. */
   readonly slice_count: number
   /** Slices that this revision had the writer write. */
   readonly slices_written: number
@@ -57,6 +57,9 @@ export interface LedgerRow {
   readonly sampling_offset: number
   /** JSON array: id, name, spanId, score, label, passed, source, atMs, effect. */
   readonly evaluations: string
-  /** The decision itself as JSON, without free text: enough to answer why and to derive it again. */
+  /**
+   * The decision itself as JSON, without free text: enough to answer why and to derive it again. Of
+   * a chain (`prev` is an offset) the slices of this record; the row at that offset has the others.
+   */
   readonly decision: string
 }

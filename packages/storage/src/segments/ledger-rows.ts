@@ -4,8 +4,16 @@ import { factsOnly, factsText } from '../facts-only.ts'
 import { matchingRules } from '../hot-search.ts'
 import type { LedgerRow } from './ledger-row.ts'
 
-/** The row of a counting decision at (partition, offset). */
-export function ledgerRow(decision: Decision, partition: number, offset: number): LedgerRow {
+/**
+ * The row of a counting decision at (partition, offset). `slicesWritten` is what was there of what it
+ * has written, its chain's slices included; outcomes are those of its own record's slices.
+ */
+export function ledgerRow(
+  decision: Decision,
+  partition: number,
+  offset: number,
+  slicesWritten = decision.write.length,
+): LedgerRow {
   const facts = factsOnly(decision)
   return {
     tenant: decision.tenant,
@@ -26,7 +34,7 @@ export function ledgerRow(decision: Decision, partition: number, offset: number)
     span_count: decision.spanCount,
     duplicate_spans: decision.duplicateSpans,
     slice_count: decision.sliceCount,
-    slices_written: decision.write.length,
+    slices_written: slicesWritten,
     gone: decision.gone === true,
     root_span_id: decision.rootSpanId,
     service_name: decision.service,
