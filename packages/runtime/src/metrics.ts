@@ -53,7 +53,10 @@ export class Metrics {
   readonly decisionDelay = this.#histogram(
     'winnow_decision_delay_seconds',
     'From the append of a trace’s last span to its decision.',
-    [0.1, 0.5, 1, 2, 4, 5, 5.5, 6, 8, 10, 15, 30, 60, 120, 300, 3600],
+    [
+      0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 5.25, 5.5, 5.75, 6,
+      6.5, 7, 8, 10, 15, 30, 60, 120, 300, 3600,
+    ],
   )
   readonly rescued = this.#counter('winnow_rescued_total', 'Drops turned into keeps.', ['cause'])
   readonly evaluations = this.#counter(

@@ -1,0 +1,69 @@
+import process from 'node:process'
+import { parseArgs } from 'node:util'
+
+export interface LoadOptions {
+  readonly spans: number
+  readonly warmUpSpans: number
+  readonly connections: number
+  readonly rate: number | undefined
+  readonly runs: number
+  readonly quietMs: number
+  readonly profile: boolean
+  readonly memory: boolean
+  readonly kafka: boolean
+  readonly json: boolean
+}
+
+export const usage = `npm run load -- [options]
+  --spans N         a run, after the warm-up (1000000)
+  --warm-up N       spans before it (200000)
+  --connections N   (8)
+  --rate N          spans a second; without it as fast as they are acknowledged
+  --runs N          the median of so many by CPU is told (1)
+  --quiet MS        silence after which a trace closes (500; 5000 with --rate)
+  --profile         also where the CPU of each thread goes; it costs some itself
+  --memory          instead: what an open trace takes, between 50,000 and 500,000 of them
+  --kafka           over a broker (TEST_KAFKA=host:port, else one is started)
+  --json            one object on standard output`
+
+export function loadOptions(args: readonly string[]): LoadOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      spans: { type: 'string', default: '1000000' },
+      'warm-up': { type: 'string', default: '200000' },
+      connections: { type: 'string', default: '8' },
+      rate: { type: 'string' },
+      runs: { type: 'string', default: '1' },
+      quiet: { type: 'string' },
+      profile: { type: 'boolean', default: false },
+      memory: { type: 'boolean', default: false },
+      kafka: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(usage)
+    process.exit(0)
+  }
+  const rate = values.rate === undefined ? undefined : count('rate', values.rate)
+  return {
+    spans: count('spans', values.spans),
+    warmUpSpans: count('warm-up', values['warm-up']),
+    connections: count('connections', values.connections),
+    rate,
+    runs: count('runs', values.runs),
+    quietMs: count('quiet', values.quiet ?? (rate === undefined ? '500' : '5000')),
+    profile: values.profile,
+    memory: values.memory,
+    kafka: values.kafka,
+    json: values.json,
+  }
+}
+
+function count(name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new Error(`--${name} is ${text}; give a whole number above 0\n${usage}`)
+}

@@ -1,0 +1,62 @@
+import type { ThreadProfile } from './profile.ts'
+import type { RunResult } from './run.ts'
+
+const functionsShown = 25
+const stagesShown = 16
+
+/** The run as text for people. CPU is in CPU-seconds per million spans. */
+export function reportOf(run: RunResult): string {
+  const threads = Object.entries(run.cpuPerMillionByThread)
+  const refused = Object.entries(run.refused).map(([status, count]) => `${count} × ${status}`)
+  const rules = Object.entries(run.decisionsByRule).filter(([, count]) => count > 0)
+  const lines = [
+    [
+      'acknowledged',
+      `${whole(run.spansPerSecond)} spans/s (${whole(run.spans)} spans, ${run.requests} requests, ${whole(run.bytes / run.spans)} B a span, ${run.seconds.toFixed(1)} s)`,
+    ],
+    ['refused', refused.length === 0 ? 'none' : refused.join(', ')],
+    ['CPU', `${run.cpuPerMillion.toFixed(1)} CPU-s per million spans, until all was written`],
+    ...threads.map(([name, seconds]) => ['', `${seconds.toFixed(2).padStart(6)}  ${name}`]),
+    ['', `${run.generatorCpuPerMillion.toFixed(2).padStart(6)}  (the generator)`],
+    ...(run.brokerCpuPerMillion === undefined
+      ? []
+      : [['', `${run.brokerCpuPerMillion.toFixed(2).padStart(6)}  (the broker)`]]),
+    [
+      'event loop',
+      `${ms(run.loopP50Ms)} p50, ${ms(run.loopP99Ms)} p99, ${ms(run.loopMaxMs)} max on main, 10 ms of its timer included`,
+    ],
+    ['acknowledgement', `${ms(run.ackP50Ms)} p50, ${ms(run.ackP99Ms)} p99`],
+    [
+      'decision delay',
+      `${run.decisionDelayP50S.toFixed(2)} s p50, ${run.decisionDelayP99S.toFixed(2)} s p99`,
+    ],
+    ['memory', `${run.rssMiB} MiB at the end, ${run.rssPeakMiB} MiB at most`],
+    [
+      'decided',
+      `${run.decided} of ${run.traces} traces, ${run.kept} kept (${((100 * run.kept) / run.decided).toFixed(1)} %); all written ${run.drainSeconds.toFixed(1)} s after the load; ended with ${run.exitCode}`,
+    ],
+    ['', rules.map(([rule, count]) => `${rule} ${count}`).join(', ')],
+    ...(run.verify === undefined ? [] : [['verify', JSON.stringify(run.verify).slice(0, 300)]]),
+  ]
+  const text = lines.map(([name = '', value = '']) => `${name.padEnd(16)} ${value}`)
+  return [...text, ...run.profiles.map(profile => profileText(profile, run))].join('\n')
+}
+
+function profileText(profile: ThreadProfile, run: RunResult): string {
+  const row = ({ name, seconds }: { name: string; seconds: number }): string =>
+    `  ${((100 * seconds) / profile.busySeconds).toFixed(1).padStart(5)} %  ${name}`
+  return [
+    `\n${profile.path}: ${profile.busySeconds.toFixed(1)} s busy, start and warm-up included (${run.spans} spans were measured)`,
+    ...profile.stages.slice(0, stagesShown).map(row),
+    '  by function',
+    ...profile.functions.slice(0, functionsShown).map(row),
+  ].join('\n')
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 10 ? 1 : 0)} ms`
+}
