@@ -19,6 +19,8 @@ export const writerConfigSchema = z
     hotBatch: z.int().min(1).max(100_000).default(500),
     /** … and bytes of their spans, unless one slice alone has more. */
     hotBatchBytes: bytesKey('8MiB'),
+    /** Without an answer of the bus for longer, a put waits until the bus says whose the partition is. */
+    maxStall: durationKey('10min'),
     /** How often the hot store is asked to expire what its tier no longer allows. */
     expireEvery: durationKey('1min').refine(ms => ms >= expireEveryMinMs && ms <= timerMaxMs, {
       error: 'give 1s to 24d',

@@ -6,7 +6,8 @@ import type { Chain, ChainReader } from './chain.ts'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
 import { type KeptReader, type Piece, windowsOf } from './kept-reader.ts'
-import { commitPosition, stateOf } from './position.ts'
+import { Ownership } from './ownership.ts'
+import { stateOf } from './position.ts'
 import { untilDone } from './retry.ts'
 
 export interface HotGroupOptions {
@@ -30,24 +31,35 @@ export interface HotGroupOptions {
 export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promise<void> {
   const { clock } = options
   const { partition } = lease
-  const ended = AbortSignal.any([lease.lost, options.stopping])
+  const giveUp = new AbortController()
+  const ended = AbortSignal.any([lease.lost, options.stopping, giveUp.signal])
   let state = stateOf(lease.committed?.note)
+  const ownership = new Ownership(lease, clock, options.config.maxStall)
+  let isBegun = false
   let uncommitted: FoldedRecord | undefined
   let committedAtMs = clock.nowMs()
   while (!ended.aborted) {
     const batch = await lease.read(readBytesMax, idleWaitMs)
+    ownership.heard()
+    const [first] = batch.records
+    if (first !== undefined && !isBegun) ownership.beginAt(first.offset, state)
+    isBegun ||= first !== undefined
     const folded = fold(batch, state, partition, options)
-    if (!(await putAll(ended, partition, folded, options))) break
+    const isOurs = async (): Promise<boolean> => {
+      if (!(await ownership.isOurs())) giveUp.abort()
+      return !giveUp.signal.aborted
+    }
+    if (!(await putAll(ended, partition, folded, isOurs, options))) break
     uncommitted = folded.at(-1) ?? uncommitted
     state = uncommitted?.after ?? state
     if (uncommitted === undefined) continue
     if (batch.records.length > 0 && clock.nowMs() - committedAtMs < hotCommitEveryMs) continue
-    await commitPosition(lease, uncommitted.offset + 1, uncommitted.after)
+    await ownership.commit(uncommitted.offset + 1, uncommitted.after)
     uncommitted = undefined
     committedAtMs = clock.nowMs()
   }
-  if (uncommitted !== undefined && !lease.lost.aborted)
-    await commitPosition(lease, uncommitted.offset + 1, uncommitted.after)
+  if (uncommitted !== undefined && !lease.lost.aborted && !giveUp.signal.aborted)
+    await ownership.commit(uncommitted.offset + 1, uncommitted.after)
 }
 
 function fold(
@@ -75,6 +87,7 @@ async function putAll(
   ended: AbortSignal,
   partition: number,
   folded: readonly FoldedRecord[],
+  isOurs: () => Promise<boolean>,
   options: HotGroupOptions,
 ): Promise<boolean> {
   const { hot, config, clock, log, metrics } = options
@@ -106,10 +119,10 @@ async function putAll(
       ended,
       partition,
       clock,
-      () => hot.put(traces).then(() => true),
+      async () => (await isOurs()) && hot.put(traces).then(() => true),
       error => log.error('writer.hot_put_failed', error, { partition }),
     )
-    if (isPut === undefined) return false
+    if (isPut !== true) return false
     metrics.tierObjects.inc({ tier: 'hot' }, window.filter(({ isLast }) => isLast).length)
     metrics.tierBytes.inc({ tier: 'hot' }, bodyBytes(traces))
   }

@@ -1,7 +1,7 @@
 import type { Batch, Bus, Lease } from '@winnow/bus'
 import { countingStart } from '@winnow/model'
 import type { ColdHashers } from '@winnow/privacy'
-import type { Log, Metrics, StageClock } from '@winnow/runtime'
+import { isRetryable, type Log, type Metrics, type StageClock } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
 import type { Chain, ChainReader } from './chain.ts'
 import {
@@ -16,8 +16,8 @@ import type { Gate } from './gate.ts'
 import type { Gathered } from './gathered.ts'
 import { type KeptReader, type KeptSpans, type Piece, windowsOf } from './kept-reader.ts'
 import { OpenSegment } from './open-segment.ts'
-import { commitPosition } from './position.ts'
-import { putSegment } from './put-segment.ts'
+import { Ownership } from './ownership.ts'
+import { putSegment, type SegmentPut } from './put-segment.ts'
 import { untilDone } from './retry.ts'
 import { type SegmentStart, startBehindGap, startOf } from './segment-start.ts'
 
@@ -44,8 +44,8 @@ export interface SegmentGroupOptions {
 /**
  * Writes one partition of `decisions` as segments, each exactly once without a coordinator: a segment
  * is a range [a, b] named by a alone and created by a conditional put. The ledger's goes first and
- * fixes b; whoever finds it there takes its b (protocol, Writer 1-4). What is gathered when it ends
- * is not committed: whoever comes next reads it again.
+ * fixes b; whoever finds it there takes its b (protocol, Writer 1-4). What is gathered when the lease
+ * is lost is not committed: whoever comes next reads it again.
  */
 export async function runSegmentGroup(lease: Lease, options: SegmentGroupOptions): Promise<void> {
   const group = new SegmentGroup(lease, options)
@@ -61,6 +61,9 @@ class SegmentGroup {
   readonly #options: SegmentGroupOptions
   readonly #ended: AbortSignal
   readonly #open: OpenSegment
+  /** The partition has another owner, though the lease does not say so yet. */
+  readonly #giveUp = new AbortController()
+  readonly #ownership: Ownership
   #logId = ''
   #state = countingStart
   /** Of the record whose pieces are being read. */
@@ -69,7 +72,8 @@ class SegmentGroup {
   constructor(lease: Lease, options: SegmentGroupOptions) {
     this.#lease = lease
     this.#options = options
-    this.#ended = AbortSignal.any([lease.lost, options.stopping])
+    this.#ended = AbortSignal.any([lease.lost, options.stopping, this.#giveUp.signal])
+    this.#ownership = new Ownership(lease, options.clock, options.config.maxStall)
     this.#open = new OpenSegment(lease.partition, 0)
     options.gathered.add(this.#open)
   }
@@ -84,13 +88,16 @@ class SegmentGroup {
       this.#logId = await bus.logId(decisions)
       return startOf(this.#lease, this.#history)
     })
-    if (start !== undefined) this.#begin(start)
+    if (start === undefined) return
+    this.#begin(start)
     while (!this.#ended.aborted) {
       const batch = await this.#lease.read(readBytesMax, idleWaitMs)
+      this.#ownership.heard()
       await this.#passGap(batch)
       await this.#gather(batch)
       await this.#flushIfDue()
     }
+    await this.#writeRest()
   }
 
   get #history() {
@@ -101,6 +108,7 @@ class SegmentGroup {
   #begin({ offset, state }: SegmentStart): void {
     this.#open.beginAt(offset)
     this.#state = state
+    this.#ownership.beginAt(offset, state)
   }
 
   /** What was in those records nobody can know any more, so each counts as one span. */
@@ -161,23 +169,51 @@ class SegmentGroup {
   }
 
   async #flushIfDue(): Promise<void> {
-    const { config, clock, gathered, flushes, metrics } = this.#options
+    const { config, clock, gathered } = this.#options
     const open = this.#open
     while (open.due(config, clock.nowMs()) || gathered.excess === open) {
-      const target = { ...this.#options, logId: this.#logId }
-      const put = await this.#ask('put', () => flushes.run(() => putSegment(target, open)))
+      const put = await this.#ask('put', () => this.#put())
       if (put === undefined) return
+      if (put.kind === 'lost') return this.#giveUp.abort()
       if (put.kind === 'behind') {
         open.waitFor(put.b)
         gathered.changed()
         return
       }
-      metrics.lostToRetention.inc(put.range.spansGone)
-      metrics.spansRejected.inc({ reason: 'unreadable_slice' }, put.range.spansAside)
-      await commitPosition(this.#lease, put.range.b + 1, put.after)
-      open.forgetThrough(put.range.b)
-      gathered.changed()
+      await this.#written(put)
     }
+  }
+
+  /**
+   * At a stop: bodies that were read would be read again by the next run, and may have expired by
+   * then. Tried once, for nothing is lost but time.
+   */
+  async #writeRest(): Promise<void> {
+    const { partition, lost } = this.#lease
+    if (lost.aborted || this.#giveUp.signal.aborted || !this.#open.isWritable) return
+    try {
+      const put = await this.#put()
+      if (put.kind === 'written') await this.#written(put)
+    } catch (error) {
+      if (!isRetryable(error)) throw error
+      this.#options.log.error('writer.segments_put_failed', error, { partition })
+    }
+  }
+
+  #put(): Promise<SegmentPut | { readonly kind: 'lost' }> {
+    const target = { ...this.#options, logId: this.#logId }
+    return this.#options.flushes.run(async () =>
+      (await this.#ownership.isOurs()) ? putSegment(target, this.#open) : { kind: 'lost' },
+    )
+  }
+
+  async #written({ range, after }: SegmentPut & { kind: 'written' }): Promise<void> {
+    const { gathered, metrics } = this.#options
+    metrics.lostToRetention.inc(range.spansGone)
+    metrics.spansRejected.inc({ reason: 'unreadable_slice' }, range.spansAside)
+    await this.#ownership.commit(range.b + 1, after)
+    this.#open.forgetThrough(range.b)
+    gathered.changed()
   }
 
   /** Undefined once the lease is lost or the writer is to stop. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Decision } from '@winnow/model'
 import { encodeTraces } from '@winnow/otlp'
 import { ColdHashers, MemoryColdKeys } from '@winnow/privacy'
@@ -326,21 +327,36 @@ test('decisions that retention took unread are said and counted; both groups go 
   expect(await fixture.metric('winnow_lost_to_retention_spans_total')).toEqual({ '': 3 })
 })
 
-test('what is gathered when it stops is written by the next run, from the state in the note', async () => {
+test('what is gathered is written at a stop, and the next run goes on from the state in the note', async () => {
   fixture = new Fixture()
   await fixture.keep(1)
   await writeAll()
   const second = await fixture.keep(2)
   const writer = await fixture.writer(later)
   await fixture.committed(hotGroup)
+  await sleep(20)
   await writer.stop()
-  expect(ledgerOffsets(await tiersOf(fixture.blobs)).length).toBe(1)
+  expect(ledgerOffsets(await tiersOf(fixture.blobs))).toEqual([1, second])
   // A repeat of what counted before: only who knows the state sees it as such.
   await fixture.record(decisionOn(traceIdOf(3), { claim: 0, seq: 1 }))
   const third = await fixture.keep(4)
   await writeAll()
   expect(ledgerOffsets(await tiersOf(fixture.blobs))).toEqual([1, second, third])
   expect(spanNames((await tiersOf(fixture.blobs)).warm).length).toBe(6)
+})
+
+test('a store that is away at a stop does not hold it up, and the next run writes', async () => {
+  const blobs = new Blobs({ nowMs: () => startMs })
+  fixture = new Fixture({ blobs: () => blobs })
+  const only = await fixture.keep(1)
+  const writer = await fixture.writer(later)
+  await fixture.committed(hotGroup)
+  blobs.isAway = true
+  await writer.stop()
+  expect(ledgerOffsets(await tiersOf(blobs))).toEqual([])
+  blobs.isAway = false
+  await writeAll()
+  expect(ledgerOffsets(await tiersOf(blobs))).toEqual([only])
 })
 
 test('stop is safe in any state, and takes nothing new', async () => {
@@ -432,7 +448,6 @@ test('all partitions together gather what is allowed; past it the largest is wri
   await fixture.writer({ ...later, gatheredBytes: 20_000 })
   await fixture.committed(hotGroup, 2)
   await until('a segment', async () => (await tiersOf(fixture.blobs)).ledger.length > 0)
-  await fixture.stop()
   const { ledger } = await tiersOf(fixture.blobs)
   expect([...new Set(ledger.map(({ metadata }) => metadata.partition))]).toEqual([2])
   expect(await fixture.bus.committed(decisionsTopic, segmentsGroup, 0)).toBeUndefined()
