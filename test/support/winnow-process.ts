@@ -34,40 +34,83 @@ export async function winnow(
   return { code, ...output }
 }
 
-export interface RunningWinnow {
-  readonly otlpGrpc: string
-  readonly otlpHttp: string
-  readonly api: string
-  readonly metrics: string
-  readonly data: string
+/** A process of the program that runs until it is told to end. */
+export interface RunningProcess {
   readonly pid: number
   readonly stderr: () => string
+  /** The exit code; null where a signal ended it. */
+  readonly exited: Promise<number | null>
   /** SIGTERM; the exit code. */
   stop(): Promise<number | null>
   kill9(): Promise<void>
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+}
+
+export interface RunningTarget extends RunningProcess {
+  readonly metrics: string
+  /** Of the targets that listen there. */
+  readonly otlpGrpc?: string
+  readonly otlpHttp?: string
+  readonly api?: string
+}
+
+export interface RunningWinnow extends Required<RunningTarget> {
+  readonly data: string
   /** Removes the data folder. */
   clean(): void
+}
+
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly args?: readonly string[]
+  readonly data?: string
+  /** Options of Node itself, as `--import`. */
+  readonly nodeArgs?: readonly string[]
 }
 
 const readyMs = 60_000
 
 /** `winnow up` as a process of its own, on free ports, in a folder that is new unless `data` is given. */
-export async function startWinnow(
-  options: {
-    readonly env?: Readonly<Record<string, string>>
-    readonly args?: readonly string[]
-    readonly data?: string
-  } = {},
-): Promise<RunningWinnow> {
+export async function startWinnow(options: StartOptions = {}): Promise<RunningWinnow> {
   const data = options.data ?? mkdtempSync(join(tmpdir(), 'winnow-test-'))
-  const ports = ['--otlp-grpc', '--otlp-http', '--api', '--metrics'].flatMap(name => [
-    name,
-    '127.0.0.1:0',
-  ])
+  const listens = ['--otlp-grpc', '--otlp-http', '--api']
+  const running = await start('up', listens, { ...options, data })
+  return {
+    ...(running as Required<RunningTarget>),
+    data,
+    clean: () => rmSync(data, { recursive: true, force: true }),
+  }
+}
+
+const listensOf = {
+  receiver: ['--otlp-grpc', '--otlp-http'],
+  assembler: [],
+  sampler: [],
+  writer: [],
+  query: ['--api'],
+} as const
+
+export type TargetName = keyof typeof listensOf
+
+/** One stage as a process of its own, on free ports. `env` names the bus. */
+export function startTarget(
+  name: TargetName,
+  options: StartOptions & { readonly data: string },
+): Promise<RunningTarget> {
+  return start(name, listensOf[name], options)
+}
+
+async function start(
+  command: string,
+  listens: readonly string[],
+  options: StartOptions & { readonly data: string },
+): Promise<RunningTarget> {
+  const ports = [...listens, '--metrics'].flatMap(name => [name, '127.0.0.1:0'])
+  const { nodeArgs = [], args = [], env, data } = options
   const child = spawn(
     process.execPath,
-    [program, 'up', '--json', '--data', data, ...ports, ...(options.args ?? [])],
-    { env: { ...process.env, ...shortWaits, ...options.env } },
+    [...nodeArgs, program, command, '--json', '--data', data, ...ports, ...args],
+    { env: { ...process.env, ...shortWaits, ...env } },
   )
   const output = collect(child)
   const reap = (): boolean => child.kill('SIGKILL')
@@ -78,13 +121,13 @@ export async function startWinnow(
   })
   const ready = await Promise.race([readyLine(output), exited])
   if (typeof ready !== 'object' || ready === null) {
-    throw new Error(`winnow up ended with ${ready}:\n${output.stderr}`)
+    throw new Error(`winnow ${command} ended with ${ready}:\n${output.stderr}`)
   }
   return {
     ...ready,
-    data,
     pid: child.pid ?? 0,
     stderr: () => output.stderr,
+    exited,
     stop: () => {
       child.kill('SIGTERM')
       return exited
@@ -93,11 +136,11 @@ export async function startWinnow(
       child.kill('SIGKILL')
       await exited
     },
-    clean: () => rmSync(data, { recursive: true, force: true }),
+    signal: signal => child.kill(signal),
   }
 }
 
-type Ready = Pick<RunningWinnow, 'otlpGrpc' | 'otlpHttp' | 'api' | 'metrics'>
+type Ready = Pick<RunningTarget, 'otlpGrpc' | 'otlpHttp' | 'api' | 'metrics'>
 
 async function readyLine(output: {
   readonly stdout: string

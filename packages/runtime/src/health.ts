@@ -22,8 +22,11 @@ export class Health {
   }
 
   async read(): Promise<HealthReport> {
-    const parts: Record<string, HealthPart> = {}
-    for (const [name, check] of this.#checks) parts[name] = await check()
+    const checked = Array.from(
+      this.#checks,
+      async ([name, check]) => [name, await check()] as const,
+    )
+    const parts: Record<string, HealthPart> = Object.fromEntries(await Promise.all(checked))
     return { ready: Object.values(parts).every(part => part.ready), parts }
   }
 }

@@ -15,7 +15,12 @@ function made() {
   }))
   const bus = new MemoryBus(specs, clock)
   const metrics = new Metrics()
-  return { clock, bus, metrics, lag: new BusLag(bus, topics, metrics, false) }
+  return {
+    clock,
+    bus,
+    metrics,
+    lag: new BusLag(bus, topics, metrics, ['assembler', 'sampler'], false),
+  }
 }
 
 test('a group is behind by the records it has not committed, and by the time they span', async () => {
@@ -28,6 +33,7 @@ test('a group is behind by the records it has not committed, and by the time the
   expect(text).toContain('winnow_bus_lag_records{group="assembler"} 2')
   expect(text).toContain('winnow_bus_lag_seconds{group="assembler"} 3')
   expect(text).toContain('winnow_bus_lag_records{group="sampler"} 0')
+  expect(text).not.toContain('writer-hot')
 })
 
 test('a bus that is silent holds the metrics for measureWaitMax, with one question under way', async () => {

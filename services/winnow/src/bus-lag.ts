@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus } from '@winnow/bus'
 import { type Component, type Metrics, PipelineError } from '@winnow/runtime'
+import type { StageName } from './stages/stage.ts'
 
-/** Every group of the pipeline with the topic it folds. */
-const GROUPS = {
-  assembler: 'spans',
-  sampler: 'evidence',
-  'writer-hot': 'decisions',
-  'writer-segments': 'decisions',
-} as const
+type Topics = Readonly<Record<'spans' | 'evidence' | 'decisions', string>>
+
+/** The groups of each stage with the topic that they fold. */
+const groupsOf: Readonly<Record<StageName, Readonly<Record<string, keyof Topics>>>> = {
+  receiver: {},
+  assembler: { assembler: 'spans' },
+  sampler: { sampler: 'evidence' },
+  writer: { 'writer-hot': 'decisions', 'writer-segments': 'decisions' },
+  query: {},
+}
 
 /** The hot store this far behind its log refuses new spans in one process: overload would feed itself. */
 export const writerLagMaxMs = 30_000
@@ -24,12 +28,13 @@ interface Lag {
 }
 
 /**
- * How far every group is behind, for `/metrics`; and, where `watched`, every second for admission. On
+ * How far every group of some stages is behind, for `/metrics`; and, where `watched`, every second for admission. On
  * Kafka nobody watches: there lag is allowed, and asking for it costs the broker requests.
  */
 export class BusLag implements Component {
   readonly #bus: Bus
-  readonly #topics: Readonly<Record<'spans' | 'evidence' | 'decisions', string>>
+  readonly #topics: Topics
+  readonly #groups: readonly (readonly [group: string, topic: keyof Topics])[]
   readonly #metrics: Metrics
   readonly #watched: boolean
   readonly #stop = new AbortController()
@@ -39,10 +44,12 @@ export class BusLag implements Component {
 
   constructor(
     bus: Bus,
-    topics: Readonly<Record<'spans' | 'evidence' | 'decisions', string>>,
+    topics: Topics,
     metrics: Metrics,
+    stages: readonly StageName[],
     watched: boolean,
   ) {
+    this.#groups = stages.flatMap(stage => Object.entries(groupsOf[stage]))
     this.#bus = bus
     this.#topics = topics
     this.#metrics = metrics
@@ -77,7 +84,7 @@ export class BusLag implements Component {
   }
 
   async #measureAll(): Promise<void> {
-    for (const [group, topic] of Object.entries(GROUPS)) {
+    for (const [group, topic] of this.#groups) {
       const lag = await this.#known(group, this.#topics[topic])
       if (lag === undefined) continue
       this.#metrics.busLagRecords.set({ group }, lag.records)

@@ -46,3 +46,25 @@ test('--format otlp prints the JSON, and a format that there is not is wrong use
   expect(await run('otlp')).toEqual({ code: 0, stdout: '{"resourceSpans":[]}\n' })
   expect(await run('xml')).toEqual({ code: 2, stdout: '' })
 })
+
+test('every stage is a command with examples, and refuses the file bus with the remedy', async () => {
+  const run = async (...args: string[]) => {
+    const child = spawn(process.execPath, [program, ...args])
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', chunk => {
+        output += chunk
+      })
+    }
+    const [code] = await once(child, 'close')
+    return { code, output }
+  }
+  for (const name of ['receiver', 'assembler', 'sampler', 'writer', 'query']) {
+    const help = await run(name, '--help')
+    expect(help.code).toBe(0)
+    expect(help.output).toContain(`winnow ${name} --config winnow.yaml`)
+  }
+  const refused = await run('sampler')
+  expect(refused.code).toBe(2)
+  expect(refused.output).toContain('run `winnow up`, or give `winnow sampler` a bus')
+})

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { type Bus, FileBus, KafkaBus, type KafkaBusOptions, type TopicSpec } from '@winnow/bus'
 import { type Log, PipelineError, systemClock } from '@winnow/runtime'
+import { makeFolder } from './make-folder.ts'
 import type { Config } from './program-config.ts'
 
 /** The bus of the configuration. */
@@ -18,6 +19,7 @@ export async function openBus(
     else log.warn(`bus.${event.kind}`, fields(event))
   }
   if (config.bus === 'file') {
+    makeFolder(config.data)
     return FileBus.open({
       folder: join(config.data, 'bus'),
       specs: Object.values(specs),
@@ -64,11 +66,12 @@ function readText(key: string, path: string): string {
   }
 }
 
-/** Numbers, names and flags of an event; an error by its message alone. */
+/** Numbers, names and flags of an event; an error by its message alone, a list by its length. */
 function fields(event: object): Record<string, string | number | boolean> {
   const plain = Object.entries(event).flatMap(([name, value]) => {
     if (name === 'kind') return []
     if (value instanceof Error) return [[name, value.message]]
+    if (Array.isArray(value)) return [[name, value.length]]
     return ['string', 'number', 'boolean'].includes(typeof value) ? [[name, value]] : []
   })
   return Object.fromEntries(plain)

@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { Assembler, sliceReader } from '@winnow/assembler'
 import { type Bus, type TopicSpec, topicSpecs } from '@winnow/bus'
-import { createReceiver, type Receiver } from '@winnow/receiver'
 import {
   AdminServer,
   type Component,
@@ -12,37 +9,51 @@ import {
   PipelineError,
   systemClock,
 } from '@winnow/runtime'
-import { createSampler, defaultPolicy, type Policy, parsePolicy } from '@winnow/sampler'
+import { AggregatorRegistry } from 'prom-client'
 import { BusLag } from './bus-lag.ts'
-import { makeFolder } from './make-folder.ts'
+import { BusProbe } from './bus-probe.ts'
 import { openBus } from './open-bus.ts'
 import type { Config } from './program-config.ts'
+import { LocalStage } from './stages/local-stage.ts'
+import type { RunningStage } from './stages/running-stage.ts'
+import { type Addresses, type StageName, stageNames, type Topics } from './stages/stage.ts'
+import { processMetrics } from './stages/stage-metrics.ts'
 import { startError } from './start-error.ts'
-import { mergedMetrics } from './threads/merged-metrics.ts'
-import type { StageData } from './threads/messages.ts'
 import { StageThread } from './threads/stage-thread.ts'
 
-export interface Addresses {
-  readonly otlpGrpc: string
-  readonly otlpHttp: string
-  readonly api: string
-  readonly metrics: string
+/** Beside others they run in a thread each: SQLite and Parquet block for hundreds of milliseconds. */
+const blocking: ReadonlySet<StageName> = new Set(['writer', 'query'])
+
+/** What answers whether the bus is there: a topic that the first stage uses anyway. */
+const probedTopic: Readonly<Record<StageName, keyof Topics>> = {
+  receiver: 'spans',
+  assembler: 'spans',
+  sampler: 'evidence',
+  writer: 'decisions',
+  query: 'decisions',
 }
 
-/** All five stages in one process: receiver to sampler on this thread, writer and query in one each. */
+/** Stages of the pipeline in one process, all five or one, with the bus and the admin server they need. */
 export class Pipeline implements Component {
   readonly #config: Config
+  readonly #names: readonly StageName[]
   readonly #log = createLog(systemClock)
-  readonly #metrics = new Metrics({ processMetrics: true })
-  readonly #health = new Health()
   readonly #failure = Promise.withResolvers<never>()
   /** In flow order: they start from the last and stop from the first. */
   readonly #running: Component[] = []
   #bus: Bus | undefined
   #addresses: Addresses | undefined
 
-  constructor(config: Config) {
+  /** CONFIG_INVALID for a part of the stages on the file bus, which belongs to one process. */
+  constructor(config: Config, names: readonly StageName[] = stageNames) {
+    if (config.bus === 'file' && names.length < stageNames.length) {
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `bus is file, which belongs to one process: run \`winnow up\`, or give \`winnow ${names.join(' ')}\` a bus that processes share: bus: kafka://HOST:PORT`,
+      )
+    }
     this.#config = config
+    this.#names = names
     this.#failure.promise.catch(() => {})
   }
 
@@ -58,66 +69,34 @@ export class Pipeline implements Component {
 
   async start(): Promise<void> {
     const config = this.#config
-    const policy = policyOf(config)
-    makeFolder(config.data)
     const specs = topicSpecs({ ...config.topics, retentionMs: config.retention })
     const bus = await openBus(config, specs, this.#log)
     this.#bus = bus
-    const topics = names(specs)
-    const keys = config.keys === undefined ? undefined : new Map(Object.entries(config.keys))
-    const shared = { bus, topics, clock: systemClock, log: this.#log, metrics: this.#metrics }
-    const assembler = new Assembler({
-      ...shared,
-      config: config.assembler,
-      readSlices: sliceReader(),
-    })
-    const data: StageData = { config, topics, keys }
-    const thread = (name: 'writer' | 'query'): StageThread =>
-      new StageThread({
-        module: new URL(`./threads/${name}-thread.ts`, import.meta.url),
-        data,
-        bus,
-        pending: (tenant, traceId) => assembler.pending(tenant, traceId),
-      })
-    const query = thread('query')
-    const writer = thread('writer')
-    const sampler = createSampler({
-      ...shared,
-      group: 'sampler',
-      policy,
-      health: this.#health,
-      config: { ...config.sampler, spansRetention: config.retention.spans },
-    })
-    const lag = new BusLag(bus, topics, this.#metrics, config.bus === 'file')
-    const receiver = createReceiver({
-      ...shared,
-      listen: { grpc: config.otlpGrpc, http: config.otlpHttp },
-      keys,
-      health: this.#health,
-      // The file bus gathers by itself while the disk is busy: a timer would only add latency.
-      config: { ...config.receiver, ...(config.bus === 'file' && { linger: 0 }) },
-      lagging: () => lag.writerFraction,
-    })
-    for (const [name, stage] of Object.entries({ writer, query })) {
-      this.#health.register(name, () => partOf(stage))
-    }
+    const topics = namesOf(specs)
+    const metrics = new Metrics({ processMetrics: true })
+    const lag = new BusLag(bus, topics, metrics, this.#names, config.bus === 'file')
+    const stages = this.#stages(bus, topics, lag)
+    for (const stage of stages) stage.failed.catch(this.#failure.reject)
     const admin = new AdminServer({
       listen: config.metrics,
-      health: this.#health,
+      health: healthOf(
+        stages,
+        new BusProbe(bus, topics[probedTopic[this.#names[0] ?? 'receiver']]),
+      ),
       metricsText: async () => {
-        this.#metrics.openTraces.set(assembler.openTraces)
         await lag.measure()
-        return mergedMetrics(this.#metrics, [writer, query])
+        const parts = [processMetrics(metrics), ...stages.map(stage => stage.metrics())]
+        return AggregatorRegistry.aggregate((await Promise.all(parts)) as never).metrics()
       },
     })
-    for (const stage of [assembler, sampler, writer, query])
-      stage.failed.catch(this.#failure.reject)
     try {
-      await this.#startAll([receiver, assembler, sampler, writer, query, lag, admin])
+      await this.#startAll([...stages, lag, admin])
     } catch (error) {
       throw startError(error, config)
     }
-    this.#addresses = addressesOf(receiver, query, admin)
+    this.#addresses = Object.assign({}, ...stages.map(stage => stage.addresses), {
+      metrics: admin.address,
+    })
   }
 
   /** Receivers first, so that what was acknowledged has time to move on; the bus last. */
@@ -125,6 +104,31 @@ export class Pipeline implements Component {
     for (const component of this.#running.splice(0)) await component.stop()
     await this.#bus?.close()
     this.#bus = undefined
+  }
+
+  /** In flow order. */
+  #stages(bus: Bus, topics: Topics, lag: BusLag): RunningStage[] {
+    const config = this.#config
+    const keys = config.keys === undefined ? undefined : new Map(Object.entries(config.keys))
+    const data = { config, topics, keys }
+    let assembler: LocalStage | undefined
+    return this.#names.map(name => {
+      if (this.#names.length > 1 && blocking.has(name)) {
+        return new StageThread(name, {
+          ...data,
+          bus,
+          ...(assembler !== undefined && { pending: assembler.pending }),
+        })
+      }
+      const stage = new LocalStage(name, {
+        ...data,
+        bus,
+        log: this.#log,
+        ...(config.bus === 'file' && { lagging: () => lag.writerFraction }),
+      })
+      if (name === 'assembler') assembler = stage
+      return stage
+    })
   }
 
   async #startAll(inFlowOrder: readonly Component[]): Promise<void> {
@@ -135,21 +139,7 @@ export class Pipeline implements Component {
   }
 }
 
-function policyOf({ policy }: Config): Policy {
-  if (policy === undefined) return defaultPolicy
-  let text: string
-  try {
-    text = readFileSync(policy, 'utf8')
-  } catch (cause) {
-    const reason = (cause as Error).message
-    throw new PipelineError('CONFIG_INVALID', `policy: cannot read ${policy}: ${reason}`, { cause })
-  }
-  return parsePolicy(text, policy)
-}
-
-function names(
-  specs: Readonly<Record<'spans' | 'evidence' | 'decisions' | 'baselines' | 'control', TopicSpec>>,
-): Readonly<Record<'spans' | 'evidence' | 'decisions' | 'baselines' | 'control', string>> {
+function namesOf(specs: Readonly<Record<keyof Topics, TopicSpec>>): Topics {
   return {
     spans: specs.spans.name,
     evidence: specs.evidence.name,
@@ -159,17 +149,18 @@ function names(
   }
 }
 
-function addressesOf(receiver: Receiver, query: StageThread, admin: AdminServer): Addresses {
-  return {
-    otlpGrpc: receiver.grpcAddress,
-    otlpHttp: receiver.httpAddress,
-    api: query.address ?? '',
-    metrics: admin.address,
+/** A part for the bus and one for each stage: no stage is ready while its bus is silent. */
+function healthOf(stages: readonly RunningStage[], probe: BusProbe): Health {
+  const health = new Health()
+  health.register('bus', () => probe.read())
+  for (const stage of stages) {
+    health.register(stage.name, async () => {
+      const { parts } = await stage.health()
+      const bus = await probe.read()
+      return [...Object.values(parts), bus].find(part => !part.ready) ?? ready
+    })
   }
+  return health
 }
 
-async function partOf(thread: StageThread): Promise<HealthPart> {
-  const { ready, parts } = await thread.health()
-  const wrong = Object.values(parts).find(part => !part.ready)
-  return { ready, ...(wrong?.detail !== undefined && { detail: wrong.detail }) }
-}
+const ready: HealthPart = { ready: true }

@@ -12,9 +12,9 @@ import {
   trafficEvents,
 } from '@winnow/testing'
 import { callApi } from '../client/api-client.ts'
-import type { Addresses } from '../pipeline.ts'
 import { samplingText } from '../render/sampling-text.ts'
 import { whyText } from '../render/why-text.ts'
+import type { Addresses } from '../stages/stage.ts'
 
 /** The demo's waits, as variables: whoever sets one of them keeps it. */
 export const shortWaits: Readonly<Record<string, string>> = {
@@ -41,7 +41,7 @@ export interface DemoOutput {
 }
 
 /** Sends real OTLP to the running pipeline, then asks it over its API, as any client would. */
-export async function runDemo(addresses: Addresses, output: DemoOutput): Promise<void> {
+export async function runDemo(addresses: Required<Addresses>, output: DemoOutput): Promise<void> {
   const { say, progress } = output
   const api = `http://${addresses.api}`
   const grpc = new OtlpClient({ transport: 'grpc', address: addresses.otlpGrpc })

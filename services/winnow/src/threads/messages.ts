@@ -1,16 +1,15 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { PendingFacts } from '@winnow/query'
-import type { Config } from '../program-config.ts'
+import type { Addresses, StageContext, StageName } from '../stages/stage.ts'
 
-/** What a stage in a worker thread is given. `busPort` serves the bus of the main thread. */
-export interface StageData {
-  readonly config: Config
-  readonly topics: Readonly<Record<'spans' | 'evidence' | 'decisions', string>>
-  /** SHA-256 of a key to its tenant; undefined: no keys. */
-  readonly keys: ReadonlyMap<string, string> | undefined
+/** What a stage in a worker thread is given beside the bus. */
+export interface StageData extends Pick<StageContext, 'config' | 'topics' | 'keys'> {
+  readonly name: StageName
+  /** The main thread answers for what is open. */
+  readonly knowsPending: boolean
 }
 
-/** Main to worker. Every ask is answered by a reply of the same id. */
+/** Main to worker. Every ask is answered by a reply of the same id. `busPort` serves the main thread's bus. */
 export type ToStage =
   | { readonly kind: 'start'; readonly busPort: MessagePort }
   | { readonly kind: 'ask'; readonly id: number; readonly what: 'stop' | 'metrics' | 'health' }
@@ -27,7 +26,7 @@ export interface StageError {
 
 /** Worker to main. `metrics` are a registry's metrics as JSON, to be merged with the others'. */
 export type FromStage =
-  | { readonly kind: 'started'; readonly address: string | undefined }
+  | { readonly kind: 'started'; readonly addresses: Addresses }
   | { readonly kind: 'failed'; readonly error: StageError }
   | { readonly kind: 'reply'; readonly id: number; readonly value: unknown }
   | {

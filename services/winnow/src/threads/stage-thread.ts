@@ -1,48 +1,51 @@
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { type Bus, serveBus } from '@winnow/bus'
-import type { PendingFacts } from '@winnow/query'
-import type { Component, HealthReport } from '@winnow/runtime'
+import type { HealthReport } from '@winnow/runtime'
+import { notStarted, type RunningStage } from '../stages/running-stage.ts'
+import type { Addresses, FindPending, StageName } from '../stages/stage.ts'
 import type { FromStage, StageData, ToStage } from './messages.ts'
 
-export interface StageThreadOptions {
-  /** The module that runs in the worker: `writer-thread.ts` or `query-thread.ts`. */
-  readonly module: URL
-  readonly data: StageData
+export interface StageThreadOptions extends Omit<StageData, 'name' | 'knowsPending'> {
   readonly bus: Bus
-  readonly pending?: (tenant: string, traceId: string) => PendingFacts | undefined
+  readonly pending?: FindPending
 }
 
 /**
  * A stage in a thread of its own, because it blocks: SQLite and Parquet would hold up receiving and
  * deciding for hundreds of milliseconds. It works through the main thread's bus.
  */
-export class StageThread implements Component {
+export class StageThread implements RunningStage {
+  readonly name: StageName
   readonly #options: StageThreadOptions
   readonly #replies = new Map<number, (value: unknown) => void>()
-  readonly #started = Promise.withResolvers<string | undefined>()
+  readonly #started = Promise.withResolvers<Addresses>()
   readonly #failure = Promise.withResolvers<never>()
   #worker: Worker | undefined
   #served: { close(): Promise<void> } | undefined
+  #addresses: Addresses | undefined
   #nextId = 1
   #stopped = false
 
-  constructor(options: StageThreadOptions) {
+  constructor(name: StageName, options: StageThreadOptions) {
+    this.name = name
     this.#options = options
     this.#failure.promise.catch(() => {})
     this.#started.promise.catch(() => {})
   }
 
-  /** Rejects when the thread ended without being asked to. */
+  /** Rejects also when the thread ended without being asked to. */
   get failed(): Promise<never> {
     return this.#failure.promise
   }
 
-  /** Where the stage listens, if it does; known once started. */
-  address: string | undefined
+  get addresses(): Addresses {
+    return this.#addresses ?? {}
+  }
 
   async start(): Promise<void> {
-    const { module, data, bus } = this.#options
-    const worker = new Worker(module, { workerData: data })
+    const { bus, pending, ...rest } = this.#options
+    const data: StageData = { ...rest, name: this.name, knowsPending: pending !== undefined }
+    const worker = new Worker(new URL('./stage-worker.ts', import.meta.url), { workerData: data })
     this.#worker = worker
     worker.on('message', (message: FromStage) => this.#receive(message))
     worker.once('error', error => this.#fail(error))
@@ -56,7 +59,7 @@ export class StageThread implements Component {
       busPort: channel.port2,
     }
     worker.postMessage(start, [channel.port2])
-    this.address = await this.#started.promise
+    this.#addresses = await this.#started.promise
   }
 
   async stop(): Promise<void> {
@@ -67,12 +70,16 @@ export class StageThread implements Component {
     await this.#served?.close()
   }
 
-  metrics(): Promise<object[]> {
-    return this.#ask('metrics') as Promise<object[]>
+  async metrics(): Promise<object[]> {
+    return this.#isRunning ? ((await this.#ask('metrics')) as object[]) : []
   }
 
-  health(): Promise<HealthReport> {
-    return this.#ask('health') as Promise<HealthReport>
+  async health(): Promise<HealthReport> {
+    return this.#isRunning ? ((await this.#ask('health')) as HealthReport) : notStarted
+  }
+
+  get #isRunning(): boolean {
+    return this.#addresses !== undefined && !this.#stopped
   }
 
   #ask(what: 'stop' | 'metrics' | 'health'): Promise<unknown> {
@@ -82,10 +89,10 @@ export class StageThread implements Component {
     return Promise.race([reply, this.#failure.promise])
   }
 
-  #receive(message: FromStage): void {
+  async #receive(message: FromStage): Promise<void> {
     switch (message.kind) {
       case 'started':
-        this.#started.resolve(message.address)
+        this.#started.resolve(message.addresses)
         break
       case 'failed':
         this.#fail(Object.assign(new Error(message.error.message), message.error))
@@ -95,7 +102,7 @@ export class StageThread implements Component {
         this.#replies.delete(message.id)
         break
       case 'askPending': {
-        const facts = this.#options.pending?.(message.tenant, message.traceId)
+        const facts = await this.#options.pending?.(message.tenant, message.traceId)
         this.#send({ kind: 'pending', id: message.id, facts })
       }
     }

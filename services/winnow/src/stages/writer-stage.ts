@@ -4,10 +4,12 @@ import { ColdHashers, FileColdKeys } from '@winnow/privacy'
 import { systemClock } from '@winnow/runtime'
 import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import { Writer } from '@winnow/writer'
-import { runStage } from './run-stage.ts'
+import { makeFolder } from '../make-folder.ts'
+import type { Stage, StageContext } from './stage.ts'
 
-runStage(async context => {
-  const { config, topics, bus, log, metrics } = context
+export async function writerStage(context: StageContext): Promise<Stage> {
+  const { config, bus, topics, log, metrics } = context
+  makeFolder(config.data)
   const hot = new SqliteHotStore(join(config.data, 'hot'))
   const blobs = await FileBlobStore.open(join(config.data, 'blobs'))
   const writer = new Writer({
@@ -22,4 +24,4 @@ runStage(async context => {
     metrics,
   })
   return { component: writer, failed: writer.failed, close: () => hot.close() }
-})
+}

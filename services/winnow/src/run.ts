@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import process from 'node:process'
+import { CommandEnd, exitCode } from './exit-codes.ts'
+import { Pipeline } from './pipeline.ts'
+import { type Config, loadConfig } from './program-config.ts'
+import type { Addresses, StageName } from './stages/stage.ts'
+
+export interface RunOptions extends Addresses {
+  readonly data?: string
+  readonly config?: string
+  readonly json?: boolean
+}
+
+export interface UpOptions extends RunOptions {
+  readonly demo?: boolean
+  readonly exit?: boolean
+}
+
+/** `winnow up`: all stages, until SIGTERM or SIGINT, or until the demo has ended. */
+export async function up(options: UpOptions): Promise<void> {
+  if (options.exit && !options.demo) {
+    throw new CommandEnd(exitCode.usage, '--exit ends after the demo: add --demo')
+  }
+  const demo = options.demo ? await import('./demo/demo.ts') : undefined
+  const config = configOf(options, demo?.shortWaits)
+  await run(new Pipeline(config), options, async ({ pipeline, ended }) => {
+    if (demo !== undefined) {
+      const output = {
+        say: (text: string) => process.stdout.write(text),
+        progress: (text: string) => process.stderr.write(text),
+        color: process.stdout.isTTY,
+      }
+      // Every stage runs here, so every address is known.
+      const addresses = pipeline.addresses as Required<Addresses>
+      await Promise.race([demo.runDemo(addresses, output), ended])
+    }
+    if (!options.exit) await ended
+  })
+}
+
+/** `winnow receiver` and the others: one stage, until SIGTERM or SIGINT. */
+export async function runStage(name: StageName, options: RunOptions): Promise<void> {
+  const pipeline = new Pipeline(configOf(options), [name])
+  await run(pipeline, { ...options, target: name }, ({ ended }) => ended)
+}
+
+function configOf(options: RunOptions, defaults: Readonly<Record<string, string>> = {}): Config {
+  return loadConfig({
+    ...(options.config !== undefined && { file: options.config }),
+    env: { ...defaults, ...process.env },
+    options: {
+      data: options.data,
+      otlpGrpc: options.otlpGrpc,
+      otlpHttp: options.otlpHttp,
+      api: options.api,
+      metrics: options.metrics,
+    },
+    readFile: path => readFileSync(path, 'utf8'),
+  })
+}
+
+/** Starts, does `work`, and stops. `ended` resolves on a signal and rejects when a stage cannot go on. */
+async function run(
+  pipeline: Pipeline,
+  options: RunOptions & { readonly target?: StageName },
+  work: (running: { readonly pipeline: Pipeline; readonly ended: Promise<void> }) => Promise<void>,
+): Promise<void> {
+  const told = signal()
+  // A broker may be waited for; a signal ends that too. What has started so far took nothing in.
+  const started = pipeline.start().then(() => true)
+  if (!(await Promise.race([started, told.then(() => false)]))) return
+  try {
+    announce(pipeline.addresses, options)
+    await work({ pipeline, ended: Promise.race([told, pipeline.failed]) })
+  } finally {
+    await pipeline.stop()
+  }
+}
+
+function announce(
+  addresses: Addresses,
+  { json, target }: RunOptions & { readonly target?: StageName },
+): void {
+  if (json) {
+    const line = { ready: true, ...(target !== undefined && { target }), ...addresses }
+    process.stdout.write(`${JSON.stringify(line)}\n`)
+    return
+  }
+  const { otlpGrpc, otlpHttp, api, metrics } = addresses
+  const places = [
+    otlpGrpc && `OTLP gRPC ${otlpGrpc}`,
+    otlpHttp && `OTLP HTTP ${otlpHttp}`,
+    api && `API http://${api}`,
+    `metrics http://${metrics}/metrics`,
+  ]
+  const who = target === undefined ? 'winnow' : `winnow ${target}`
+  process.stderr.write(`${who} is ready: ${places.filter(Boolean).join(', ')}\n`)
+}
+
+function signal(): Promise<void> {
+  return new Promise(resolve => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs'
+import { PipelineError, systemClock } from '@winnow/runtime'
+import { createSampler, defaultPolicy, type Policy, parsePolicy } from '@winnow/sampler'
+import type { Config } from '../program-config.ts'
+import type { Stage, StageContext } from './stage.ts'
+
+export function samplerStage(context: StageContext): Stage {
+  const { config, bus, topics, log, metrics, health } = context
+  const sampler = createSampler({
+    bus,
+    topics,
+    group: 'sampler',
+    policy: policyOf(config),
+    clock: systemClock,
+    log,
+    metrics,
+    health,
+    config: { ...config.sampler, spansRetention: config.retention.spans },
+  })
+  return { component: sampler, failed: sampler.failed }
+}
+
+function policyOf({ policy }: Config): Policy {
+  if (policy === undefined) return defaultPolicy
+  let text: string
+  try {
+    text = readFileSync(policy, 'utf8')
+  } catch (cause) {
+    const reason = (cause as Error).message
+    throw new PipelineError('CONFIG_INVALID', `policy: cannot read ${policy}: ${reason}`, { cause })
+  }
+  return parsePolicy(text, policy)
+}

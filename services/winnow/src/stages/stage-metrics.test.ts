@@ -1,0 +1,34 @@
+import { Metrics } from '@winnow/runtime'
+import { expect, test } from 'vitest'
+import { stageNames } from './stage.ts'
+import { processMetrics, stageMetrics } from './stage-metrics.ts'
+
+const namesOf = (all: readonly object[]): string[] => all.map(one => Reflect.get(one, 'name'))
+
+test('a stage shows what it counts, and no zeros of the others', async () => {
+  expect(namesOf(await stageMetrics('receiver', new Metrics()))).toEqual([
+    'winnow_spans_received_total',
+    'winnow_spans_rejected_total',
+    'winnow_requests_refused_total',
+  ])
+  expect(await stageMetrics('query', new Metrics())).toEqual([])
+})
+
+test('every metric is shown by a stage, or by the process', async () => {
+  const metrics = new Metrics({ processMetrics: true })
+  metrics.busLagRecords.set({ group: 'g' }, 1)
+  metrics.busLagSeconds.set({ group: 'g' }, 1)
+  const shown = new Set(namesOf(await processMetrics(metrics)))
+  for (const name of stageNames) {
+    for (const one of namesOf(await stageMetrics(name, metrics))) shown.add(one)
+  }
+  const all = namesOf(await metrics.registry.getMetricsAsJSON())
+  const withValues = all.filter(name => name.startsWith('winnow_'))
+  expect(withValues.filter(name => !shown.has(name))).toEqual([])
+  expect(shown).toContain('process_cpu_seconds_total')
+})
+
+test('a process without a group says nothing of lag', async () => {
+  const names = namesOf(await processMetrics(new Metrics({ processMetrics: true })))
+  expect(names.filter(name => name.startsWith('winnow_'))).toEqual([])
+})

@@ -1,0 +1,52 @@
+import type { Metrics } from '@winnow/runtime'
+import type { StageName } from './stage.ts'
+
+type MetricKey = {
+  [K in keyof Metrics]: Metrics[K] extends { reset(): void; remove(...labels: never[]): void }
+    ? K
+    : never
+}[keyof Metrics]
+
+/** Which stages count in a metric. A process shows those of its stages and no zeros of others. */
+const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
+  spansReceived: ['receiver'],
+  spansRejected: ['receiver', 'assembler', 'writer'],
+  requestsRefused: ['receiver'],
+  openTraces: ['assembler'],
+  tracesClosed: ['assembler'],
+  duplicateSpans: ['assembler'],
+  clockJumps: ['assembler'],
+  checkpoints: ['assembler'],
+  decisions: ['sampler'],
+  keptRatio: ['sampler'],
+  fullResolutionPerError: ['sampler'],
+  decisionDelay: ['sampler'],
+  rescued: ['sampler'],
+  evaluations: ['sampler'],
+  evidenceMalformed: ['sampler'],
+  ruleErrors: ['sampler'],
+  tierBytes: ['writer'],
+  tierObjects: ['writer'],
+  lostToRetention: ['assembler', 'sampler', 'writer'],
+  // Of the process: it asks the bus for all of its groups at once.
+  busLagRecords: [],
+  busLagSeconds: [],
+}
+
+/** The metrics of one stage as JSON. */
+export async function stageMetrics(stage: StageName, metrics: Metrics): Promise<object[]> {
+  const own = Object.entries(stagesOf).filter(([, stages]) => stages.includes(stage))
+  return Promise.all(own.map(([key]) => metrics[key as MetricKey].get()))
+}
+
+/** Those of the process itself: Node's, and how far its groups are behind. */
+export async function processMetrics(metrics: Metrics): Promise<object[]> {
+  const ofStages = await Promise.all(
+    Object.entries(stagesOf)
+      .filter(([, stages]) => stages.length > 0)
+      .map(([key]) => metrics[key as MetricKey].get()),
+  )
+  const names = new Set(ofStages.map(({ name }) => name))
+  const all = await metrics.registry.getMetricsAsJSON()
+  return all.filter(({ name, values }) => !names.has(name) && values.length > 0)
+}

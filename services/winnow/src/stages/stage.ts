@@ -1,0 +1,77 @@
+import type { Bus } from '@winnow/bus'
+import type { PendingFacts } from '@winnow/query'
+import type { ApiKeys, Component, Health, Log, Metrics } from '@winnow/runtime'
+import type { Config } from '../program-config.ts'
+
+/** The five stages, in flow order. */
+export const stageNames = ['receiver', 'assembler', 'sampler', 'writer', 'query'] as const
+
+export type StageName = (typeof stageNames)[number]
+
+/** Where a process listens, by the keys of `winnow.yaml`; a stage fills in its own. */
+export interface Addresses {
+  readonly otlpGrpc?: string
+  readonly otlpHttp?: string
+  readonly api?: string
+  readonly metrics?: string
+}
+
+/** Full names. */
+export type Topics = Readonly<
+  Record<'spans' | 'evidence' | 'decisions' | 'baselines' | 'control', string>
+>
+
+/** What a trace that is still open looks like to the assembler of this process. */
+export type FindPending = (
+  tenant: string,
+  traceId: string,
+) => PendingFacts | undefined | Promise<PendingFacts | undefined>
+
+/** What a stage is made of, whichever process or thread it runs in. */
+export interface StageContext {
+  readonly config: Config
+  readonly bus: Bus
+  readonly topics: Topics
+  /** SHA-256 of a key to its tenant; undefined: no keys. */
+  readonly keys: ApiKeys | undefined
+  readonly log: Log
+  /** The stage's own, as is `health`. */
+  readonly metrics: Metrics
+  readonly health: Health
+  /** Absent where no assembler runs in this process: then nobody knows what is open. */
+  readonly pending?: FindPending
+  /** How far the writer of this process is behind, 0 to 1. Absent on Kafka, where lag is allowed. */
+  readonly lagging?: () => number
+}
+
+export interface Stage {
+  readonly component: Component
+  /** Rejects when the stage cannot go on. */
+  readonly failed?: Promise<never>
+  /** Where it listens, once started. */
+  readonly addresses?: () => Addresses
+  /** Sets the metrics that are a state and no count, before they are read. */
+  readonly measure?: () => void
+  readonly pending?: FindPending
+  /** After the component has stopped: close what it stood on. */
+  readonly close?: () => Promise<void>
+}
+
+/**
+ * Makes a stage: the one place where each is wired. A stage's module, and all that it stands on, is
+ * loaded only where the stage runs.
+ */
+export async function makeStage(name: StageName, context: StageContext): Promise<Stage> {
+  switch (name) {
+    case 'receiver':
+      return (await import('./receiver-stage.ts')).receiverStage(context)
+    case 'assembler':
+      return (await import('./assembler-stage.ts')).assemblerStage(context)
+    case 'sampler':
+      return (await import('./sampler-stage.ts')).samplerStage(context)
+    case 'writer':
+      return (await import('./writer-stage.ts')).writerStage(context)
+    case 'query':
+      return (await import('./query-stage.ts')).queryStage(context)
+  }
+}
