@@ -1,6 +1,7 @@
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { PipelineError } from './errors.ts'
+import { yamlTextMistake } from './yaml-text.ts'
 
 const DURATION_UNITS_MS = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const BYTE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const
@@ -93,9 +94,11 @@ export function variableOf(keyPath: string): string {
 type Tree = { [key: string]: unknown }
 
 function parseTree(text: string, source: string): Tree {
+  const mistake = yamlTextMistake(text)
+  if (mistake !== undefined) throw new PipelineError('CONFIG_INVALID', `${source} ${mistake}`)
   let parsed: unknown
   try {
-    parsed = parseYaml(text) ?? {}
+    parsed = parseYaml(text, { logLevel: 'error' }) ?? {}
   } catch (cause) {
     throw new PipelineError('CONFIG_INVALID', `${source}: ${(cause as Error).message}`, { cause })
   }

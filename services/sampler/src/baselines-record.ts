@@ -99,7 +99,9 @@ export function decodeBaselines(value: Uint8Array): readonly BaselineEntry[] | u
   }
   if (format !== 1 || !Array.isArray(record?.keys)) return undefined
   const entries: BaselineEntry[] = []
-  for (const { panes, ...key } of (record as BaselinesRecord).keys) {
+  for (const entry of record.keys as readonly (Partial<BaselinesRecord['keys'][number]> | null)[]) {
+    if (!isEntry(entry)) return undefined
+    const { panes, ...key } = entry
     const sketches: [number, DDSketch][] = []
     for (const [pane, ...row] of panes) {
       const sketch = DDSketch.fromJSON(row)
@@ -109,4 +111,16 @@ export function decodeBaselines(value: Uint8Array): readonly BaselineEntry[] | u
     entries.push({ ...key, panes: sketches })
   }
   return entries
+}
+
+function isEntry(
+  entry: Partial<BaselinesRecord['keys'][number]> | null,
+): entry is BaselinesRecord['keys'][number] {
+  return (
+    typeof entry?.tenant === 'string' &&
+    typeof entry.service === 'string' &&
+    typeof entry.operation === 'string' &&
+    Array.isArray(entry.panes) &&
+    entry.panes.every(pane => Array.isArray(pane))
+  )
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { PipelineError } from '@winnow/runtime'
+import { PipelineError, yamlTextMistake } from '@winnow/runtime'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 
@@ -143,9 +143,11 @@ export function ruleName(rule: RuleSpec): string {
 
 /** The mapping that the text holds, or what is wrong with the text. */
 function treeOf(yaml: string): unknown | readonly string[] {
-  const document = parseDocument(yaml)
-  if (document.errors.length > 0) return document.errors.map(({ message }) => firstLine(message))
+  const mistake = yamlTextMistake(yaml)
+  if (mistake !== undefined) return [`the file ${mistake}`]
   try {
+    const document = parseDocument(yaml, { logLevel: 'error' })
+    if (document.errors.length > 0) return document.errors.map(({ message }) => firstLine(message))
     const tree: unknown = document.toJS()
     return Array.isArray(tree) ? ['the top level must be keys and values'] : tree
   } catch (error) {

@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs'
+import { sliceReader } from '@winnow/assembler'
+import {
+  decodeTenantRuns,
+  encodeTenantRuns,
+  evaluationsFrom,
+  parseDecision,
+  parseDecisionHead,
+} from '@winnow/model'
+import {
+  countDataPoints,
+  decodeExportResponse,
+  decodeLogs,
+  decodeStatus,
+  decodeTraces,
+  encodeExportResponse,
+  encodeStatus,
+  encodeTraces,
+  fullSuccess,
+  logsFromJson,
+  tracesFromJson,
+} from '@winnow/otlp'
+import { ManualClock } from '@winnow/runtime'
+import { checkPolicy, decodeBaselines } from '@winnow/sampler'
+import { MemoryBlobStore, readSegmentMetadata } from '@winnow/storage'
+import { trace48f } from '@winnow/testing'
+import { parseEvidence } from '../../services/sampler/src/evidence-record.ts'
+import { loadConfig } from '../../services/winnow/src/program-config.ts'
+import type { FuzzTarget, Outcome } from './fuzz.ts'
+
+const root = new URL('../../', import.meta.url)
+const file = (path: string): Buffer => readFileSync(new URL(path, root))
+const example = (name: string): Buffer => file(`services/receiver/examples/${name}`)
+const text = (value: string): Uint8Array => Buffer.from(value)
+const taken = (isTaken: boolean): Outcome => (isTaken ? 'taken' : 'refused')
+
+const request = encodeTraces(trace48f())
+const slices = sliceReader()
+
+/** Everything that reads bytes from outside, or from a log or store that a fault may have touched. */
+export const parserTargets: readonly FuzzTarget[] = [
+  {
+    name: 'OTLP protobuf: traces',
+    weight: 4,
+    seeds: [example('trace.pb'), request],
+    run: input => taken(decodeTraces(input).resourceSpans.length >= 0),
+  },
+  {
+    name: 'OTLP protobuf: logs',
+    weight: 2,
+    seeds: [example('logs.pb')],
+    run: input => taken(decodeLogs(input).resourceLogs.length >= 0),
+  },
+  {
+    name: 'OTLP protobuf: metrics',
+    weight: 1,
+    seeds: [example('metrics.pb')],
+    run: input => taken(countDataPoints(input) >= 0),
+  },
+  {
+    name: 'OTLP protobuf: answers',
+    weight: 1,
+    seeds: [encodeExportResponse(fullSuccess), encodeStatus({ code: 14, message: 'later' })],
+    run: input => {
+      decodeStatus(input)
+      return taken(decodeExportResponse(input) !== undefined)
+    },
+  },
+  {
+    name: 'OTLP JSON: traces',
+    weight: 3,
+    seeds: [example('trace.json')],
+    run: input => taken(tracesFromJson(input.toString()).data.resourceSpans.length >= 0),
+  },
+  {
+    name: 'OTLP JSON: logs',
+    weight: 2,
+    seeds: [example('logs.json')],
+    run: input => taken(logsFromJson(input.toString()).data.resourceLogs.length >= 0),
+  },
+  {
+    name: 'record of spans: slices and facts',
+    weight: 4,
+    seeds: [request],
+    run: input => {
+      let spans = 0
+      const header = encodeTenantRuns([{ tenant: 'a', start: 0, length: input.length }])
+      for (const slice of slices(input, header)) spans += slice.spanCount
+      return taken(spans >= 0)
+    },
+  },
+  {
+    name: 'header of spans',
+    weight: 2,
+    seeds: [file('packages/model/src/golden/tenant-runs.v1.jsonl')],
+    run: input => taken(decodeTenantRuns(input) !== undefined),
+  },
+  {
+    name: 'record of evidence',
+    weight: 4,
+    seeds: [
+      ...lines('services/assembler/src/golden/summary.v1.jsonl'),
+      ...lines('packages/model/src/golden/evaluation.v1.jsonl'),
+      ...lines('packages/model/src/golden/request.v1.jsonl'),
+    ],
+    run: input => taken(parseEvidence(input, 'evidence/0@0').ok),
+  },
+  {
+    name: 'record of decisions',
+    weight: 4,
+    seeds: [
+      ...lines('services/sampler/src/golden/decision.v1.jsonl'),
+      ...lines('services/sampler/src/golden/claim.v1.jsonl'),
+    ],
+    run: input => {
+      const whole = parseDecision(input.toString()).kind
+      return taken(parseDecisionHead(input.toString()).kind === 'record' && whole === 'record')
+    },
+  },
+  {
+    name: 'record of baselines',
+    weight: 2,
+    seeds: lines('services/sampler/src/golden/baselines.v1.jsonl'),
+    run: input => taken(decodeBaselines(input) !== undefined),
+  },
+  {
+    name: 'evaluations of a client',
+    weight: 3,
+    seeds: [
+      text(JSON.stringify({ traceId: 'a'.repeat(32), name: 'csat', score: 2, label: 'bad' })),
+      text(JSON.stringify([{ traceId: 'b'.repeat(32), name: 'judge', passed: false, id: 'x' }])),
+    ],
+    run: input => taken(evaluationsFrom('a', parsed(input)).kind === 'evaluations'),
+  },
+  {
+    name: 'policy file',
+    weight: 2,
+    seeds: [file('docs/examples/policy.yaml')],
+    run: input => taken(checkPolicy(input.toString()).ok),
+  },
+  {
+    name: 'configuration file',
+    weight: 2,
+    seeds: [file('winnow.example.yaml')],
+    run: input => {
+      loadConfig({ file: 'f', env: {}, options: {}, readFile: () => input.toString() })
+      return 'taken'
+    },
+  },
+  {
+    name: 'Parquet footer',
+    weight: 2,
+    seeds: ['ledger', 'warm', 'cold'].map(tier =>
+      file(`packages/storage/src/golden/${tier}-v1.parquet`),
+    ),
+    run: async input => {
+      const store = new MemoryBlobStore(new ManualClock())
+      await store.create('warm/a.parquet', input)
+      return taken((await readSegmentMetadata(store, 'warm/a.parquet')) !== undefined)
+    },
+  },
+]
+
+function lines(path: string): Uint8Array[] {
+  return file(path).toString().trimEnd().split('\n').map(text)
+}
+
+/** As the HTTP handler does: bytes that are no JSON are answered before. */
+function parsed(input: Buffer): unknown {
+  try {
+    return JSON.parse(input.toString())
+  } catch {
+    return undefined
+  }
+}
