@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord } from './bus.ts'
-import { headerBytesMax, noteBytesMax } from './bus.ts'
+import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord, RangeRead } from './bus.ts'
+import { headerBytesMax, noteBytesMax, rangesMax } from './bus.ts'
 import type { TopicSpec } from './topics.ts'
 
 /** How an adapter is put through the suite. Tests whose hook is missing do not exist for it. */
@@ -44,6 +44,7 @@ export function busContract(name: string, harness: BusHarness): void {
   appendTests(suite)
   readTests(suite)
   fetchTests(suite)
+  rangeTests(suite)
   leaseTests(suite)
   commitTests(suite)
   memberTests(suite)
@@ -278,6 +279,61 @@ function fetchTests({ fact, open }: Suite): void {
     expect(await bus.bounds(topic, 3)).toEqual({ first: 0, end: 2 })
     expect(await bus.bounds(topic, 2)).toEqual({ first: 0, end: 0 })
   })
+}
+
+function rangeTests({ fact, open }: Suite): void {
+  fact(
+    'gives stretches of values in the order asked, of young records and of old ones',
+    async () => {
+      const { bus, topic } = await open()
+      await bus.append(topic, 1, [
+        { value: bytes('abcdef'), header: bytes('h'), key: bytes('k') },
+        { value: bytes('ghijkl') },
+      ])
+      const ranges = [
+        { offset: 1, start: 4, length: 2 },
+        { offset: 0, start: 0, length: 3 },
+        { offset: 0, start: 2, length: 1 },
+        { offset: 1, start: 0, length: 0 },
+        { offset: 1, start: 0, length: 6 },
+      ]
+      const reads = await bus.fetchRanges(topic, 1, ranges)
+      await bus.append(topic, 1, records('other bytes'))
+      expect(reads.map(rangeText)).toEqual(['kl', 'abc', 'c', '', 'ghijkl'])
+      expect(await bus.fetchRanges(topic, 1, [])).toEqual([])
+    },
+  )
+
+  fact('says of each stretch by itself why it can never be read', async () => {
+    const { bus, topic } = await open()
+    await bus.append(topic, 0, records('abc'))
+    const ranges = [
+      { offset: 0, start: 0, length: 4 },
+      { offset: 1, start: 0, length: 1 },
+      { offset: 0, start: 1, length: 2 },
+      { offset: 0, start: -1, length: 1 },
+      { offset: 0, start: 0, length: Number.NaN },
+    ]
+    const reads = await bus.fetchRanges(topic, 0, ranges)
+    const corrupt = 'DATA_CORRUPT'
+    expect(reads.map(rangeText)).toEqual([corrupt, 'OFFSET_AHEAD', 'bc', corrupt, corrupt])
+  })
+
+  fact('takes as many stretches as its limit, and not one more', async () => {
+    const { bus, topic } = await open()
+    await bus.append(topic, 0, records('abc'))
+    const most = Array.from({ length: rangesMax }, () => ({ offset: 0, start: 1, length: 1 }))
+    const reads = await bus.fetchRanges(topic, 0, most)
+    expect(reads.every(read => rangeText(read) === 'b')).toBe(true)
+    const invalid = { code: 'CONFIG_INVALID' }
+    const more = [...most, { offset: 0, start: 0, length: 1 }]
+    await expect(bus.fetchRanges(topic, 0, more)).rejects.toMatchObject(invalid)
+    await expect(bus.fetchRanges(topic, partitions, [])).rejects.toMatchObject(invalid)
+  })
+}
+
+function rangeText(read: RangeRead): string {
+  return read instanceof Uint8Array ? Buffer.from(read).toString() : read.code
 }
 
 function leaseTests({ fact, open }: Suite): void {
@@ -542,6 +598,11 @@ function retentionTests({ fact, open, harness }: Suite): void {
       await bus.append(topic, 0, records('d'))
       expect(await bus.bounds(topic, 0)).toEqual({ first: 3, end: 4 })
       await expect(bus.fetch(topic, 0, 2)).rejects.toMatchObject({ code: 'OFFSET_GONE' })
+      const reads = await bus.fetchRanges(topic, 0, [
+        { offset: 2, start: 0, length: 1 },
+        { offset: 3, start: 0, length: 1 },
+      ])
+      expect(reads.map(rangeText)).toEqual(['OFFSET_GONE', 'd'])
       await expect(bus.fetch(topic, 0, 4)).rejects.toMatchObject({ code: 'OFFSET_AHEAD' })
       expect(text(await bus.fetch(topic, 0, 3))).toBe('d')
     })

@@ -1,3 +1,5 @@
+import type { PipelineError } from '@winnow/runtime'
+
 /** What a writer hands to the bus. */
 export interface NewRecord {
   readonly value: Uint8Array
@@ -30,6 +32,16 @@ export interface Batch {
   readonly gap?: Gap
 }
 
+/** A stretch of the value of one record. A reference to a span's slice is one. */
+export interface ValueRange {
+  readonly offset: number
+  readonly start: number
+  readonly length: number
+}
+
+/** The bytes, or why there will never be any: OFFSET_GONE, OFFSET_AHEAD, or DATA_CORRUPT where the value ends before. */
+export type RangeRead = Uint8Array | PipelineError
+
 /** Where a group stands in a partition, and what it knew there. Both are stored together or not at all. */
 export interface Position {
   /** The next offset to read. */
@@ -40,6 +52,9 @@ export interface Position {
 
 export const noteBytesMax = 4096
 export const headerBytesMax = 64 * 1024
+
+/** Of one `fetchRanges`: what a batch of a few hundred traces needs, and a message between threads carries at ease. */
+export const rangesMax = 4096
 
 /**
  * The right to fold one partition for a group, until it is lost. Losing it stops nothing by itself:
@@ -93,6 +108,17 @@ export interface Bus {
   append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number>
   /** The record at exactly this offset; its value stays as it is. OFFSET_GONE once retention has passed it, OFFSET_AHEAD before it is written. */
   fetch(topic: string, partition: number, offset: number): Promise<BusRecord>
+  /**
+   * Stretches of values, in the order asked: for who wants 2 KiB each out of records of 128 KiB. They are
+   * the caller's and stay as they are; those of one call may share memory, so that keeping one keeps all.
+   * Neighbours of one record cost one look at it. Rejects as a whole with what may pass, such as
+   * BUS_UNAVAILABLE; more than `rangesMax` are CONFIG_INVALID.
+   */
+  fetchRanges(
+    topic: string,
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]>
   /**
    * Records from `from` on without a group or a position: at least one where there is one, else none
    * after `waitMs`. An offset that retention has passed starts at the first retained, and says the gap;

@@ -3,7 +3,16 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Clock, PipelineError } from '@winnow/runtime'
 import { checkPartition, specOf } from './append-check.ts'
-import type { Batch, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
+import type {
+  Batch,
+  BusRecord,
+  Lease,
+  Membership,
+  NewRecord,
+  Position,
+  RangeRead,
+  ValueRange,
+} from './bus.ts'
 import { DiskGuard } from './disk-guard.ts'
 import type { LogEvent } from './file-bus-events.ts'
 import {
@@ -126,6 +135,14 @@ export class FileBus implements SharingBus {
     return this.#log(topic).fetch(partition, offset)
   }
 
+  async fetchRanges(
+    topic: string,
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]> {
+    return this.#log(topic).fetchRanges(partition, ranges)
+  }
+
   async read(
     topic: string,
     partition: number,
@@ -159,6 +176,7 @@ export class FileBus implements SharingBus {
       logId: topic => this.logId(topic),
       append: (topic, partition, records) => this.append(topic, partition, records),
       fetch: async (topic, partition, offset) => this.#log(topic).fetch(partition, offset, true),
+      fetchRanges: (topic, partition, ranges) => this.fetchRanges(topic, partition, ranges),
       read: async (topic, partition, from, bytesMax, waitMs) =>
         this.#log(topic).read(partition, from, bytesMax, waitMs, true),
       bounds: (topic, partition) => this.bounds(topic, partition),

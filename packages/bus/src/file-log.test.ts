@@ -125,6 +125,16 @@ test('takes an append as large as a commit may be, and refuses one byte more', a
   expect((await bus.fetch('t', 0, 0)).value.length).toBe(value.length)
 })
 
+test('stretches of the ring and of the files come in one call, in the order asked', async () => {
+  const { bus } = await openBus({ logLimits: { ringBytes: 64 * 1024, commitBytesMax: 16 * 1024 } })
+  const texts = Array.from({ length: 40 }, (_, at) => String(at).padStart(4_000, '.'))
+  for (const one of texts) await bus.append('t', 0, records(one))
+  const offsets = [39, 0, 20, 0, 38, 39, 1]
+  const ranges = offsets.map(offset => ({ offset, start: 3_990, length: 10 }))
+  const reads = await bus.fetchRanges('t', 0, ranges)
+  expect(reads.map(read => Number(String(read).replaceAll('.', '')))).toEqual(offsets)
+})
+
 test('takes appends until waitingBytesMax are unanswered, and refuses one more', async () => {
   const frame = 64
   const { bus } = await openBus({ logLimits: { waitingBytesMax: 4 * frame } })

@@ -1,6 +1,6 @@
 import { type Clock, PipelineError } from '@winnow/runtime'
 import { checkAppend, checkPartition } from './append-check.ts'
-import type { Batch, BusRecord, NewRecord } from './bus.ts'
+import type { Batch, BusRecord, NewRecord, RangeRead, ValueRange } from './bus.ts'
 import { probeDirectWrites } from './direct-io.ts'
 import type { DiskGuard } from './disk-guard.ts'
 import type { LogEvent } from './file-bus-events.ts'
@@ -17,6 +17,7 @@ import { Ring } from './ring.ts'
 import type { Segment } from './segment.ts'
 import type { SharedTail } from './shared-bus.ts'
 import type { TopicSpec } from './topics.ts'
+import { checkRanges, fetchRangesOneByOne } from './value-ranges.ts'
 
 export interface FileLogOptions {
   readonly spec: TopicSpec
@@ -100,6 +101,24 @@ export class FileLog {
   fetch(partition: number, offset: number, isView = false): Promise<BusRecord> {
     this.#check(partition)
     return this.#reader.fetch(partition, offset, isView ? freshView : undefined)
+  }
+
+  /** What lies in the ring is copied at once; the rest comes out of the files, record by record. */
+  async fetchRanges(
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]> {
+    this.#check(partition)
+    checkRanges(this.#state.spec.name, ranges)
+    const { reads, missing } = this.#reader.rangesInRing(partition, ranges)
+    if (missing.length === 0) return reads
+    const rest = missing.map(at => ranges[at] as ValueRange)
+    const late = await fetchRangesOneByOne(rest, offset => this.#reader.fetch(partition, offset))
+    const all = [...reads]
+    missing.forEach((at, index) => {
+      all[at] = late[index] as RangeRead
+    })
+    return all
   }
 
   read(

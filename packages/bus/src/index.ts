@@ -1,5 +1,16 @@
-export type { Batch, Bus, BusRecord, Gap, Lease, Membership, NewRecord, Position } from './bus.ts'
-export { headerBytesMax, noteBytesMax } from './bus.ts'
+export type {
+  Batch,
+  Bus,
+  BusRecord,
+  Gap,
+  Lease,
+  Membership,
+  NewRecord,
+  Position,
+  RangeRead,
+  ValueRange,
+} from './bus.ts'
+export { headerBytesMax, noteBytesMax, rangesMax } from './bus.ts'
 export { FileBus, type FileBusOptions } from './file-bus.ts'
 export type { LogEvent } from './file-bus-events.ts'
 export type { FileBusLimits, FileLogLimits } from './file-bus-limits.ts'

@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, PipelineError, systemClock } from '@winnow/runtime'
 import { checkAppend, checkPartition } from './append-check.ts'
-import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
+import type {
+  Batch,
+  Bus,
+  BusRecord,
+  Lease,
+  Membership,
+  NewRecord,
+  Position,
+  RangeRead,
+  ValueRange,
+} from './bus.ts'
 import { KafkaAppender } from './kafka-appender.ts'
 import { type KafkaClients, kafkaClients } from './kafka-client.ts'
 import { fromKafka } from './kafka-errors.ts'
@@ -16,6 +26,7 @@ import {
 import { KafkaProducer } from './kafka-producer.ts'
 import { KafkaReader } from './kafka-reader.ts'
 import { type KnownTopic, openTopics } from './kafka-topics.ts'
+import { checkRanges, fetchRangesOneByOne } from './value-ranges.ts'
 
 /** What one topic needs once it is used. Made at first use: a target uses two or three of them. */
 interface TopicParts {
@@ -95,6 +106,16 @@ export class KafkaBus implements Bus {
 
   async fetch(topic: string, partition: number, offset: number): Promise<BusRecord> {
     return this.#at(topic, partition).reader.fetch(partition, offset)
+  }
+
+  async fetchRanges(
+    topic: string,
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]> {
+    const { reader } = this.#at(topic, partition)
+    checkRanges(topic, ranges)
+    return fetchRangesOneByOne(ranges, offset => reader.fetch(partition, offset))
   }
 
   async read(

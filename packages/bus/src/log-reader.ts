@@ -1,6 +1,6 @@
 // Hot file: one call a batch or record, never one a span; views into one buffer a read.
 import { PipelineError } from '@winnow/runtime'
-import type { Batch, BusRecord } from './bus.ts'
+import type { Batch, BusRecord, RangeRead, ValueRange } from './bus.ts'
 import type { LogEvent } from './file-bus-events.ts'
 import {
   frameBytesAt,
@@ -15,6 +15,7 @@ import type { LogState } from './log-recovery.ts'
 import type { Ring } from './ring.ts'
 import type { RunIndex } from './run-index.ts'
 import type { Segment } from './segment.ts'
+import { ownMemory, viewOf } from './value-ranges.ts'
 
 /** Memory for at least so many bytes; what it gave before may be overwritten. */
 export type TakeMemory = (bytes: number) => Buffer
@@ -38,6 +39,8 @@ export interface ReadInto {
 export const freshMemory: TakeMemory = bytes => Buffer.allocUnsafeSlow(bytes)
 const freshCopy: ReadInto = { take: freshMemory, isView: false }
 export const freshView: ReadInto = { take: freshMemory, isView: true }
+
+const nothing = Buffer.alloc(0)
 
 /** Other partitions' bytes are read along up to this, rather than one system call a small run. */
 const windowBytesMax = 256 * 1024
@@ -123,6 +126,41 @@ export class LogReader {
     }
     const isAhead = !(offset < this.endOf(partition))
     throw this.#outside(isAhead ? 'OFFSET_AHEAD' : 'OFFSET_GONE', partition, offset)
+  }
+
+  /** Stretches of what lies in the ring, copied; `missing` has the places of those that do not. */
+  rangesInRing(
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): { readonly reads: readonly RangeRead[]; readonly missing: readonly number[] } {
+    const views: RangeRead[] = []
+    const missing: number[] = []
+    let value: Uint8Array | undefined
+    let held = -1
+    for (let at = 0; at < ranges.length; at++) {
+      const range = ranges[at] as ValueRange
+      if (range.offset !== held) value = this.#valueInRing(partition, range.offset)
+      held = range.offset
+      if (value === undefined) missing.push(at)
+      views.push(value === undefined ? nothing : viewOf(value, range))
+    }
+    return { reads: ownMemory(views), missing }
+  }
+
+  #valueInRing(partition: number, offset: number): Uint8Array | undefined {
+    if (!(offset >= this.firstOf(partition) && offset < this.endOf(partition))) return undefined
+    const segment = this.#segmentAt(partition, offset)
+    const runs = segment.runs[partition] as RunIndex
+    const run = runs.find(offset)
+    if (run < 0 || !this.#ring.isLive(runs.ringAtOf(run))) return undefined
+    const { memory } = this.#ring
+    const start = this.#ring.indexOf(runs.ringAtOf(run))
+    for (let at = start; at < start + runs.bytesOf(run); at += strideAt(memory, at)) {
+      if (frameOffsetAt(memory, at) !== offset) continue
+      const end = at + frameBytesAt(memory, at)
+      return memory.subarray(end - valueBytesAt(memory, at), end)
+    }
+    return undefined
   }
 
   /** `at`, or where the records after it begin, if retention, a lost piece or compaction took it. */

@@ -1,9 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, PipelineError } from '@winnow/runtime'
 import { checkAppend, checkPartition, specOf } from './append-check.ts'
-import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
+import type {
+  Batch,
+  Bus,
+  BusRecord,
+  Lease,
+  Membership,
+  NewRecord,
+  Position,
+  RangeRead,
+  ValueRange,
+} from './bus.ts'
 import { Groups } from './groups.ts'
 import type { TopicSpec } from './topics.ts'
+import { checkRanges, fetchRangesOneByOne } from './value-ranges.ts'
 import { Waiters } from './waiters.ts'
 
 interface MemoryLog {
@@ -79,6 +90,16 @@ export class MemoryBus implements Bus {
     const code = offset >= log.end ? 'OFFSET_AHEAD' : 'OFFSET_GONE'
     const bounds = `it holds ${log.first} to ${log.end - 1}`
     throw new PipelineError(code, `${topic}/${partition} has no record ${offset}; ${bounds}`)
+  }
+
+  async fetchRanges(
+    topic: string,
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]> {
+    this.#log(topic, partition)
+    checkRanges(topic, ranges)
+    return fetchRangesOneByOne(ranges, offset => this.fetch(topic, partition, offset))
   }
 
   async read(

@@ -1,6 +1,16 @@
 import type { MessagePort } from 'node:worker_threads'
 import { PipelineError } from '@winnow/runtime'
-import type { Batch, Bus, BusRecord, Lease, Membership, NewRecord, Position } from './bus.ts'
+import type {
+  Batch,
+  Bus,
+  BusRecord,
+  Lease,
+  Membership,
+  NewRecord,
+  Position,
+  RangeRead,
+  ValueRange,
+} from './bus.ts'
 import { freshMemory, reusedMemory, type TakeMemory } from './log-reader.ts'
 import {
   type Overwritten,
@@ -11,12 +21,16 @@ import {
 } from './placed-records.ts'
 import {
   fromPlainError,
+  packRanges,
   packRecords,
   type Reply,
   type Request,
+  type SentRanges,
   toPlainError,
+  unpackReads,
 } from './remote-messages.ts'
 import { Turns } from './turns.ts'
+import { checkRanges } from './value-ranges.ts'
 
 interface RemoteMember {
   readonly topic: string
@@ -70,6 +84,16 @@ export class RemoteBus implements Bus {
       const records = receiveRecords(sent.records, this.#tails, partition, freshMemory)
       if ('length' in records) return records[0] as BusRecord
     }
+  }
+
+  async fetchRanges(
+    topic: string,
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]> {
+    checkRanges(topic, ranges)
+    const call = { kind: 'fetchRanges', topic, partition, ranges: packRanges(ranges) } as const
+    return unpackReads((await this.#call(call)) as SentRanges)
   }
 
   async read(

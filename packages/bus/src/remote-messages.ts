@@ -1,6 +1,7 @@
 import { PipelineError, type PipelineErrorCode } from '@winnow/runtime'
-import type { BusRecord, NewRecord, Position } from './bus.ts'
+import type { BusRecord, NewRecord, Position, RangeRead, ValueRange } from './bus.ts'
 import type { SharedTail } from './shared-bus.ts'
+import { ownMemory } from './value-ranges.ts'
 
 /** What goes to the thread that owns the bus. `id` is answered by one `Reply`. */
 export type Request =
@@ -8,6 +9,8 @@ export type Request =
   | { readonly kind: 'logId'; readonly id: number; readonly topic: string }
   | (Place & { readonly kind: 'append'; readonly id: number; readonly records: PackedRecords })
   | (Place & Copied & { readonly kind: 'fetch'; readonly id: number; readonly offset: number })
+  /** Three numbers a range: offset, start, length. */
+  | (Place & { readonly kind: 'fetchRanges'; readonly id: number; readonly ranges: Float64Array })
   | (Place &
       Copied & {
         readonly kind: 'read'
@@ -141,4 +144,70 @@ export function unpackRecords({ bytes, table }: PackedRecords): BusRecord[] {
     })
   }
   return records
+}
+
+/** The answer to `fetchRanges`: all bytes in one piece of memory, which is transferred. */
+export interface SentRanges {
+  readonly bytes: ArrayBuffer
+  /** Bytes of each; -1 where there are none, and its error is the next of `errors`. */
+  readonly lengths: Float64Array
+  readonly errors: readonly PlainError[]
+}
+
+const rangeColumns = 3
+
+export function packRanges(ranges: readonly ValueRange[]): Float64Array {
+  const packed = new Float64Array(ranges.length * rangeColumns)
+  ranges.forEach(({ offset, start, length }, at) => {
+    packed[at * rangeColumns] = offset
+    packed[at * rangeColumns + 1] = start
+    packed[at * rangeColumns + 2] = length
+  })
+  return packed
+}
+
+export function unpackRanges(packed: Float64Array): ValueRange[] {
+  const ranges: ValueRange[] = []
+  for (let at = 0; at < packed.length; at += rangeColumns) {
+    const [offset, start, length] = packed.subarray(at) as unknown as [number, number, number]
+    ranges.push({ offset, start, length })
+  }
+  return ranges
+}
+
+export function packReads(reads: readonly RangeRead[]): SentRanges {
+  const lengths = new Float64Array(reads.length)
+  const errors: PlainError[] = []
+  reads.forEach((read, at) => {
+    if (read instanceof PipelineError) errors.push(toPlainError(read))
+    lengths[at] = read instanceof PipelineError ? absent : read.length
+  })
+  return {
+    bytes: pieceOf(reads) ?? pieceOf(ownMemory(reads)) ?? new ArrayBuffer(0),
+    lengths,
+    errors,
+  }
+}
+
+/** The memory that the reads fill in order from end to end, if they do. */
+function pieceOf(reads: readonly RangeRead[]): ArrayBuffer | undefined {
+  let piece: ArrayBufferLike | undefined
+  let end = 0
+  for (const read of reads) {
+    if (read instanceof PipelineError) continue
+    piece ??= read.buffer
+    if (read.buffer !== piece || read.byteOffset !== end) return undefined
+    end += read.length
+  }
+  return piece instanceof ArrayBuffer && piece.byteLength === end ? piece : undefined
+}
+
+export function unpackReads({ bytes, lengths, errors }: SentRanges): RangeRead[] {
+  let from = 0
+  let failed = 0
+  return Array.from(lengths, length => {
+    if (length === absent) return fromPlainError(errors[failed++] as PlainError) as PipelineError
+    from += length
+    return new Uint8Array(bytes, from - length, length)
+  })
 }

@@ -5,9 +5,11 @@ import type { Batch, Bus, Lease, Membership } from './bus.ts'
 import { packBatch, placeBatch, type SentBatch, transferOf } from './placed-records.ts'
 import {
   fromPlainError,
+  packReads,
   type Reply,
   type Request,
   toPlainError,
+  unpackRanges,
   unpackRecords,
 } from './remote-messages.ts'
 import { isSharing, type SharedTail } from './shared-bus.ts'
@@ -111,6 +113,12 @@ class BusServer {
         const { topic, partition, offset, isCopied } = request
         const record = await (isCopied ? bus : this.#reading).fetch(topic, partition, offset)
         return this.#batch({ records: [record] }, isCopied)
+      }
+      case 'fetchRanges': {
+        const { topic, partition, ranges } = request
+        const reads = await this.#reading.fetchRanges(topic, partition, unpackRanges(ranges))
+        const result = packReads(reads)
+        return { result, transfer: [result.bytes] }
       }
       case 'read': {
         const { topic, partition, from, bytesMax, waitMs, isCopied } = request

@@ -8,6 +8,7 @@ import {
   type NewRecord,
   type Position,
   topicSpecs,
+  type ValueRange,
 } from '@winnow/bus'
 import {
   type CountingState,
@@ -176,6 +177,11 @@ class Owner implements Bus {
   async fetch(topic: string, partition: number, offset: number): Promise<BusRecord> {
     await this.#before('fetch')
     return this.group.log.fetch(topic, partition, offset)
+  }
+
+  async fetchRanges(topic: string, partition: number, ranges: readonly ValueRange[]) {
+    await this.#before('fetchRanges')
+    return this.group.log.fetchRanges(topic, partition, ranges)
   }
 
   async read(
