@@ -11,6 +11,7 @@ test('a text at the limit of depth is let through, one past it is named', () => 
     expect(yamlTextMistake(`a: 1\n${mark.repeat(yamlDepthMax)}`), mark).toBeUndefined()
     expect(yamlTextMistake(`a: 1\n${mark.repeat(yamlDepthMax + 1)}`), mark).toContain('deeper')
   }
+  expect(yamlTextMistake(`a: {}${'- '.repeat(yamlDepthMax + 1)}`)).toContain('deeper')
   expect(yamlTextMistake('[]{}'.repeat(1_000))).toBeUndefined()
 })
 

@@ -22,7 +22,7 @@ export function yamlTextMistake(text: string): string | undefined {
     : undefined
 }
 
-/** By brackets open at once, and by dashes, question marks or indentation at the head of one line. */
+/** By brackets open at once, by dashes, question marks or colons in a row, and by indentation. */
 function isDeep(text: string, lines: readonly string[]): boolean {
   let open = 0
   for (let at = 0; at < text.length; at++) {
@@ -31,11 +31,10 @@ function isDeep(text: string, lines: readonly string[]): boolean {
       if (++open > yamlDepthMax) return true
     } else if ((char === closeBracket || char === closeBrace) && open > 0) open--
   }
-  return lines.some(line => {
-    const head = /^(?:[ \t]|[-?:][ \t])*/.exec(line)?.[0] ?? ''
-    const marks = head.replaceAll(/[ \t]/g, '').length
-    return marks > yamlDepthMax || head.length > 4 * yamlDepthMax
-  })
+  if (marksInARow.test(text)) return true
+  return lines.some(line => (/^[ \t]*/.exec(line)?.[0].length ?? 0) > 4 * yamlDepthMax)
 }
 
+/** `- - - -`, also behind something else: each opens a level. */
+const marksInARow = new RegExp(`(?:[-?:][ \\t]+){${yamlDepthMax + 1}}`)
 const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d]
