@@ -14,6 +14,37 @@ export {
   type TraceFilter,
   type TracePage,
 } from './hot-store.ts'
+export {
+  IdIndexBuilder,
+  type IndexedSegment,
+  idIndexRowsMax,
+  type LedgerPlace,
+  listIdIndexes,
+  lookUpInIdIndex,
+  openIdIndex,
+} from './index/id-index.ts'
+export {
+  type IdIndexName,
+  idIndexKey,
+  parseIdIndexKey,
+  parseSnapshotKey,
+  type SnapshotName,
+  snapshotKey,
+} from './index/index-key.ts'
+export {
+  type KeyedSnapshotEntry,
+  latestSnapshot,
+  lookUpInSnapshot,
+  openSnapshot,
+  readIndexSnapshot,
+  type SnapshotEntries,
+  type SnapshotEntry,
+  type SnapshotHead,
+  snapshotsKept,
+  writeIndexSnapshot,
+} from './index/index-snapshot.ts'
+export type { Pause } from './index/sort-rows.ts'
+export type { SortedFile } from './index/sorted-file.ts'
 export { MemoryBlobStore } from './memory-blob-store.ts'
 export { MemoryHotStore } from './memory-hot-store.ts'
 export { MemoryTraceBuffer, type MemoryTraceBufferOptions } from './memory-trace-buffer.ts'
@@ -26,6 +57,7 @@ export {
   listSegments,
   readAllLedger,
   readAllSpans,
+  readLedgerRow,
   readSegmentMetadata,
   readTraceLedger,
   readTraceSpans,
@@ -34,7 +66,13 @@ export {
   type WrittenSegment,
   writeSegment,
 } from './segments/segment.ts'
-export { parseSegmentKey, type SegmentName, segmentKey, type Tier } from './segments/segment-key.ts'
+export {
+  dateOf,
+  parseSegmentKey,
+  type SegmentName,
+  segmentKey,
+  type Tier,
+} from './segments/segment-key.ts'
 export { type SegmentMetadata, segmentFormat } from './segments/segment-metadata.ts'
 export type { SpanRow } from './span-row.ts'
 export { type DecodedSlice, spanRows } from './span-rows.ts'

@@ -11,8 +11,8 @@ import type { BlobStore } from '../blob-store.ts'
 import type { Column } from '../column.ts'
 import type { TraceKeyed } from './parquet-write.ts'
 
-/** First read from an object's end: the footer of most segments whole. */
-const footerBytes = 32 * 1024
+/** Read from an object's end: the footer and the page indexes of most segments whole. */
+const tailBytes = 48 * 1024
 
 /** A page that unfolds to more is refused: ours have 128 KiB and at most one row beyond. */
 const pageBytesMax = 64 * 1024 * 1024
@@ -33,16 +33,27 @@ export interface ParquetObject {
   readonly footer: FileMetaData
 }
 
-/** Two ranged reads. Undefined: no such key. Throws DATA_CORRUPT for what is no Parquet. */
+/**
+ * One ranged read, and a `head` where `knownBytes` does not say how large the object is. What lies in its
+ * tail is not read again. Undefined: no such key. Throws DATA_CORRUPT for what is no Parquet.
+ */
 export async function openParquet(
   store: BlobStore,
   key: string,
+  knownBytes?: number,
 ): Promise<ParquetObject | undefined> {
-  const info = await store.head(key)
-  if (info === undefined) return undefined
+  const tail = await store.read(key, -tailBytes)
+  if (tail === undefined) return undefined
+  const isAll = tail.length < tailBytes
+  const byteLength = isAll ? tail.length : (knownBytes ?? (await store.head(key))?.bytes)
+  if (byteLength === undefined) return undefined
+  const tailStart = byteLength - tail.length
   const file: AsyncBuffer = {
-    byteLength: info.bytes,
-    slice: async (start, end = info.bytes) => {
+    byteLength,
+    slice: async (start, end = byteLength) => {
+      if (start >= tailStart) {
+        return exactBuffer(tail.subarray(start - tailStart, end - tailStart))
+      }
       const bytes = await store.read(key, start, end - start)
       if (bytes?.length === end - start) return exactBuffer(bytes)
       throw new PipelineError('STORE_UNAVAILABLE', `${key} was deleted as it was read`)
@@ -51,7 +62,7 @@ export async function openParquet(
   return await guard(key, async () => ({
     key,
     file,
-    footer: await parquetMetadataAsync(file, { ...options, initialFetchSize: footerBytes }),
+    footer: await parquetMetadataAsync(file, { ...options, initialFetchSize: tailBytes }),
   }))
 }
 
@@ -111,6 +122,27 @@ export async function readTrace<Row extends TraceKeyed>(
       .map(row => toRow(columns, row))
       .filter(row => row.trace_id === traceId && row.tenant === tenant)
   })
+}
+
+/** The row of this number, from 0, by its pages alone. Undefined: there is none. */
+export async function readRow<Row>(
+  object: ParquetObject,
+  columns: readonly Column<Row>[],
+  row: number,
+): Promise<Row | undefined> {
+  const { key, file, footer } = object
+  const [stored] = await guard(key, () =>
+    parquetReadObjects({
+      ...options,
+      file,
+      metadata: footer,
+      columns: columns.map(({ name }) => name).filter(name => hasColumn(footer, name)),
+      rowStart: row,
+      rowEnd: row + 1,
+      useOffsetIndex: true,
+    }),
+  )
+  return stored && toRow(columns, stored)
 }
 
 /** A column that a later release added is null in what an earlier one wrote. */

@@ -5,7 +5,7 @@ import { spanColumns } from '../span-columns.ts'
 import type { SpanRow } from '../span-row.ts'
 import { ledgerColumns } from './ledger-columns.ts'
 import type { LedgerRow } from './ledger-row.ts'
-import { openParquet, readRows, readTrace } from './parquet-read.ts'
+import { openParquet, readRow, readRows, readTrace } from './parquet-read.ts'
 import { parquetBytes, type TraceKeyed } from './parquet-write.ts'
 import { dateOf, parseSegmentKey, type SegmentName, segmentKey, type Tier } from './segment-key.ts'
 import {
@@ -91,6 +91,22 @@ export async function readTraceLedger(
 ): Promise<LedgerRow[]> {
   const object = await openParquet(store, key)
   return object === undefined ? [] : await readTrace(object, ledgerColumns, tenant, traceId)
+}
+
+/**
+ * The row of the ledger at `place`, with the decision alone: two or three ranged reads. Undefined: the
+ * segment is gone.
+ */
+export async function readLedgerRow(
+  store: BlobStore,
+  place: { readonly key: string; readonly bytes: number; readonly row: number },
+): Promise<Pick<LedgerRow, 'decision'> | undefined> {
+  const object = await openParquet(store, place.key, place.bytes)
+  if (object === undefined) return undefined
+  const columns = ledgerColumns.filter(({ name }) => name === 'decision')
+  const row = await readRow(object, columns, place.row)
+  if (row !== undefined) return row
+  throw new PipelineError('DATA_CORRUPT', `${place.key} has no row ${place.row}`)
 }
 
 /** Every span row of a segment of warm or cold. */

@@ -1,0 +1,98 @@
+import { PipelineError } from '@winnow/runtime'
+import {
+  dateOf,
+  segmentLogIdLengthMax,
+  segmentOffsetMax,
+  segmentPartitionMax,
+} from '../segments/segment-key.ts'
+
+/** What the name of an index snapshot says. */
+export interface SnapshotName {
+  readonly partition: number
+  /** Of the `decisions` topic. */
+  readonly logId: string
+  /** The first offset of `decisions` that is not in it. */
+  readonly nextOffset: number
+}
+
+/** What the name of an id index says. */
+export interface IdIndexName {
+  readonly partition: number
+  /** UTC date in the names of its segments, `2026-11-21`. */
+  readonly date: string
+  readonly logId: string
+  /** First offset of the first and of the last segment that it covers. */
+  readonly first: number
+  readonly last: number
+}
+
+/** `index/p=0003/<log id>-000000123456.idx`. Throws CONFIG_INVALID for what does not fit a name. */
+export function snapshotKey({ partition, logId, nextOffset }: SnapshotName): string {
+  return `${snapshotPrefix(partition)}${checkedLogId(logId)}-${twelve(nextOffset)}.idx`
+}
+
+export function snapshotPrefix(partition: number): string {
+  return `index/${folderOf(partition)}/`
+}
+
+/** Undefined for a key that `snapshotKey` does not make. */
+export function parseSnapshotKey(key: string): SnapshotName | undefined {
+  const [, partition, logId = '', nextOffset] =
+    /^index\/p=(\d{4})\/(.+)-(\d{12})\.idx$/.exec(key) ?? []
+  if (!isLogId(logId)) return undefined
+  return { partition: Number(partition), logId, nextOffset: Number(nextOffset) }
+}
+
+/**
+ * `ids/p=0003/2026-11-21-<log id>-000000100000-000000123456.idx`: one list by partition finds the
+ * indexes of every day, and tells which segments they cover.
+ */
+export function idIndexKey({ partition, date, logId, first, last }: IdIndexName): string {
+  if (!isDate(date)) {
+    throw new PipelineError('CONFIG_INVALID', `${JSON.stringify(date)} is no date`)
+  }
+  return `${idIndexPrefix(partition)}${date}-${checkedLogId(logId)}-${twelve(first)}-${twelve(last)}.idx`
+}
+
+export function idIndexPrefix(partition: number): string {
+  return `ids/${folderOf(partition)}/`
+}
+
+/** Undefined for a key that `idIndexKey` does not make. */
+export function parseIdIndexKey(key: string): IdIndexName | undefined {
+  const [, partition, date = '', logId = '', first, last] =
+    /^ids\/p=(\d{4})\/(\d{4}-\d\d-\d\d)-(.+)-(\d{12})-(\d{12})\.idx$/.exec(key) ?? []
+  if (!isLogId(logId) || !isDate(date)) return undefined
+  return { partition: Number(partition), date, logId, first: Number(first), last: Number(last) }
+}
+
+function isDate(date: string): boolean {
+  const dateMs = Date.parse(`${date}T00:00:00Z`)
+  return dateMs >= 0 && dateOf(dateMs) === date
+}
+
+function isLogId(logId: string): boolean {
+  return logId.length <= segmentLogIdLengthMax && /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(logId)
+}
+
+function checkedLogId(logId: string): string {
+  if (isLogId(logId)) return logId
+  const shown = JSON.stringify(logId.slice(0, 80))
+  throw new PipelineError('CONFIG_INVALID', `log id ${shown} does not fit an object's name`)
+}
+
+function folderOf(partition: number): string {
+  return `p=${String(wholeUpTo('partition', partition, segmentPartitionMax)).padStart(4, '0')}`
+}
+
+function twelve(offset: number): string {
+  return String(wholeUpTo('offset', offset, segmentOffsetMax)).padStart(12, '0')
+}
+
+function wholeUpTo(what: string, value: number, max: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value
+  throw new PipelineError(
+    'CONFIG_INVALID',
+    `${what} ${value} does not fit an object's name; it must be a whole number up to ${max}`,
+  )
+}
