@@ -5,6 +5,7 @@ import { measureMemory } from './support/load/memory.ts'
 import { loadOptions } from './support/load/options.ts'
 import { reportOf } from './support/load/report.ts'
 import { type Broker, type RunResult, runLoad } from './support/load/run.ts'
+import { measureStages } from './support/load/stages.ts'
 import { pidOfPort } from './support/load/usage.ts'
 
 const options = loadOptions(process.argv.slice(2))
@@ -18,6 +19,9 @@ try {
     const result = await measureMemory(options, kafka?.broker)
     console.log(options.json ? JSON.stringify(result) : result.text)
     process.exitCode = 0
+  } else if (options.stages) {
+    const costs = await measureStages(options, say)
+    if (options.json) console.log(JSON.stringify(costs))
   } else {
     const results: RunResult[] = []
     for (let run = 1; run <= options.runs; run++) {

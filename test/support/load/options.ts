@@ -10,6 +10,9 @@ export interface LoadOptions {
   readonly quietMs: number
   readonly profile: boolean
   readonly memory: boolean
+  readonly stages: boolean
+  /** One row of `stages` alone. */
+  readonly stage: string | undefined
   readonly kafka: boolean
   readonly json: boolean
 }
@@ -23,6 +26,7 @@ export const usage = `npm run load -- [options]
   --quiet MS        silence after which a trace closes (500; 5000 with --rate)
   --profile         also where the CPU of each thread goes; it costs some itself
   --memory          instead: what an open trace takes, between 50,000 and 500,000 of them
+  --stages          instead: the stages before the writer, one more each time; --stage ROW: one alone
   --kafka           over a broker (TEST_KAFKA=host:port, else one is started)
   --json            one object on standard output`
 
@@ -38,6 +42,8 @@ export function loadOptions(args: readonly string[]): LoadOptions {
       quiet: { type: 'string' },
       profile: { type: 'boolean', default: false },
       memory: { type: 'boolean', default: false },
+      stages: { type: 'boolean', default: false },
+      stage: { type: 'string' },
       kafka: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -57,6 +63,8 @@ export function loadOptions(args: readonly string[]): LoadOptions {
     quietMs: count('quiet', values.quiet ?? (rate === undefined ? '500' : '5000')),
     profile: values.profile,
     memory: values.memory,
+    stages: values.stages || values.stage !== undefined,
+    stage: values.stage,
     kafka: values.kafka,
     json: values.json,
   }

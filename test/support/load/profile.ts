@@ -36,6 +36,21 @@ export function readProfiles(folder: string): ThreadProfile[] {
     .sort((a, b) => b.busySeconds - a.busySeconds)
 }
 
+const functionsShown = 40
+const stagesShown = 20
+
+/** Shares of the time that the thread was busy, start and warm-up included. */
+export function profileText({ path, busySeconds, stages, functions }: ThreadProfile): string {
+  const row = ({ name, seconds }: Share): string =>
+    `  ${((100 * seconds) / busySeconds).toFixed(1).padStart(5)} %  ${name}`
+  return [
+    `\n${path}: ${busySeconds.toFixed(1)} s busy, start and warm-up included`,
+    ...stages.slice(0, stagesShown).map(row),
+    '  by function',
+    ...functions.slice(0, functionsShown).map(row),
+  ].join('\n')
+}
+
 function summary(path: string): ThreadProfile {
   const profile = JSON.parse(readFileSync(path, 'utf8')) as Profile
   const selfUs = new Map<number, number>()

@@ -1,8 +1,5 @@
-import type { ThreadProfile } from './profile.ts'
+import { profileText } from './profile.ts'
 import type { RunResult } from './run.ts'
-
-const functionsShown = 25
-const stagesShown = 16
 
 /** The run as text for people. CPU is in CPU-seconds per million spans. */
 export function reportOf(run: RunResult): string {
@@ -39,18 +36,7 @@ export function reportOf(run: RunResult): string {
     ...(run.verify === undefined ? [] : [['verify', JSON.stringify(run.verify).slice(0, 300)]]),
   ]
   const text = lines.map(([name = '', value = '']) => `${name.padEnd(16)} ${value}`)
-  return [...text, ...run.profiles.map(profile => profileText(profile, run))].join('\n')
-}
-
-function profileText(profile: ThreadProfile, run: RunResult): string {
-  const row = ({ name, seconds }: { name: string; seconds: number }): string =>
-    `  ${((100 * seconds) / profile.busySeconds).toFixed(1).padStart(5)} %  ${name}`
-  return [
-    `\n${profile.path}: ${profile.busySeconds.toFixed(1)} s busy, start and warm-up included (${run.spans} spans were measured)`,
-    ...profile.stages.slice(0, stagesShown).map(row),
-    '  by function',
-    ...profile.functions.slice(0, functionsShown).map(row),
-  ].join('\n')
+  return [...text, ...run.profiles.map(profileText)].join('\n')
 }
 
 function whole(value: number): string {
