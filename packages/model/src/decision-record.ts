@@ -21,19 +21,31 @@ export function parseDecision(text: string): ParsedDecision<DecisionRecord> {
 
 /**
  * The same without the slices, which are most of a record and come last: a third of the cost. The text
- * of the slices is not looked at.
+ * of the slices is not looked at: only there may a record be broken and have a head all the same.
  */
 export function parseDecisionHead(text: string): ParsedDecision<Claim | DecisionHead> {
   // Within a JSON string the quotes would be escaped, so this is a key; no other value is an array of that name.
   const at = text.indexOf(slicesKey)
-  return at < 0 ? parsed(text, isHead) : parsed(`${text.slice(0, at)}}`, isHead)
+  if (at >= 0 && text.endsWith(']}')) {
+    const head = parsed<Claim | DecisionHead>(`${text.slice(0, at)}}`, isWholeHead)
+    if (head.kind !== 'none') return head
+  }
+  // Whoever wrote this has another order of keys: it is a record exactly when the whole is one.
+  const whole = parsed<DecisionRecord>(text, isWhole)
+  if (whole.kind !== 'record' || whole.record.kind === 'claim') return whole
+  const { slices: _, ...record } = whole.record
+  return { kind: 'record', record }
 }
 
-/** The text of the slices between their brackets; undefined where they are not the last key. */
+/**
+ * The text of the slices between their brackets; undefined where they are not the last key, as far as
+ * the text's end shows it.
+ */
 export function slicesText(text: string): string | undefined {
   const at = text.indexOf(slicesKey)
-  if (at < 0 || !text.endsWith(']}')) return undefined
-  return text.slice(at + slicesKey.length, -2)
+  if (at < 0) return undefined
+  const isLast = text.endsWith('}]}') || text.length === at + slicesKey.length + 2
+  return isLast && text.endsWith(']}') ? text.slice(at + slicesKey.length, -2) : undefined
 }
 
 const slicesKey = ',"slices":['
@@ -68,6 +80,11 @@ function isHead(value: NonNullable<Loose>): boolean {
     Number.isSafeInteger(value.seq) &&
     Number.isSafeInteger(value.revision)
   )
+}
+
+/** Keys that an encoder might put behind the slices would be missing here. */
+function isWholeHead(value: NonNullable<Loose>): boolean {
+  return isHead(value) && Array.isArray(value.write) && value.prev !== undefined
 }
 
 function isWhole(value: NonNullable<Loose>): boolean {

@@ -72,7 +72,7 @@ export interface Decision {
   readonly decidedAtMs: number
   /** Append time of the first evidence of the series; every revision repeats it. */
   readonly seriesAtMs: number
-  /** The index entry had outlived its life when this series began. */
+  /** Not the first series: the index entry had outlived its life when it began, or see {@link seriesFrom}. */
   readonly series?: true
   readonly closeReason: CloseReason | null
   readonly complete: boolean | null
@@ -111,13 +111,12 @@ export interface Decision {
   /** The rules alone would drop it now: verdict, primary rule and weight are the earlier revision's. */
   readonly inherited?: true
   /**
-   * The series before this one was over {@link seriesRefsMax} or {@link seriesBytesMax}: this is the
-   * series that goes on with the trace. Its keep is inherited, its facts are those of its own slices,
-   * and slices at or before this place, by (offset, start), are the other's.
+   * The series before this one was over {@link seriesRefsMax} or {@link seriesBytesMax}, or retention
+   * had passed part of its chain: this is the series that goes on with the trace. Its keep is inherited,
+   * its facts are those of its own slices and of all evaluations, and slices at or before this place, by
+   * (offset, start), are the other's. Every revision of the series repeats it.
    */
   readonly seriesFrom?: { readonly offset: number; readonly start: number }
-  /** Over the limits: the verdict is inherited and no further slice is looked at. Goes with chains. */
-  readonly ended?: true
   /** Offset of the record that has the slices this one leaves out; null when it has them all. */
   readonly prev: number | null
 }
@@ -131,9 +130,18 @@ export type DecisionRecord = Claim | Decision
 /** A decision record is at most this, by construction. */
 export const decisionBytesMax = 512 * 1024
 
-/** Most slices one record carries, and their bytes as UTF-8 JSON; over either a record chains to `prev`. */
+/**
+ * Most slices one record carries, and their bytes as UTF-8 JSON; over either a record chains to `prev`.
+ * One slice alone may have more, up to {@link sliceBytesMax}.
+ */
 export const refsMax = 256
 export const slicesBytesMax = 128 * 1024
+
+/**
+ * Most bytes of one slice as UTF-8 JSON: 2,000 spans of 48 bytes, which is where a receiver splits, and
+ * four full lists of facts whose every byte has to be escaped.
+ */
+export const sliceBytesMax = 184 * 1024
 
 /** Most slices of one series, over all records of its chain, and their bytes as UTF-8 JSON. */
 export const seriesRefsMax = 20_000

@@ -1,5 +1,11 @@
 export { assertNever } from './assert-never.ts'
-export { type CountingState, countingStart, countRecord } from './counting.ts'
+export {
+  type CountedRecord,
+  type CountingState,
+  countingStart,
+  countRecord,
+  startOfCounting,
+} from './counting.ts'
 export {
   type Cause,
   type Claim,
@@ -14,6 +20,7 @@ export {
   refsMax,
   seriesBytesMax,
   seriesRefsMax,
+  sliceBytesMax,
   slicesBytesMax,
   type Verdict,
 } from './decision.ts'

@@ -76,7 +76,7 @@ export function explain(
     closeReason: decision.closeReason,
     complete: decision.complete,
     missingParents: decision.missingParents,
-    ended: decision.ended === true,
+    ended: decision.seriesFrom !== undefined,
     spanCount: decision.spanCount,
     service: decision.service,
     operation: decision.operation,

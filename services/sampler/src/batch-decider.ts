@@ -4,12 +4,14 @@ import { type Outcome, outcomeOf } from './decision-metrics.ts'
 import { encodeDecision } from './decision-record.ts'
 import { parseEvidence } from './evidence-record.ts'
 import { fingerprintOf } from './fingerprint.ts'
+import type { InFlight } from './in-flight.ts'
 import type { IndexEntry } from './index-table.ts'
+import type { Input } from './merge.ts'
 import type { PartitionState } from './partition-state.ts'
-import { type Input, type Revision, revise } from './revise.ts'
+import { type Revision, revise } from './revise.ts'
 import type { CompiledPolicy } from './rules.ts'
+import type { Series, SliceList } from './series.ts'
 import type { Shared } from './shared.ts'
-import type { VariantSpend } from './variant-spend.ts'
 
 /** Traces whose last decisions are fetched at once. */
 const chunkMax = 64
@@ -28,6 +30,10 @@ export interface Pending {
   readonly decision: Decision
   readonly value: Uint8Array
   readonly outcome: Outcome
+  /** Slices of the series that the decision leaves out. */
+  readonly earlier: SliceList
+  /** The group says more than one record takes: decide it again once this one has its offset. */
+  readonly isPartial: boolean
 }
 
 /** Turns a batch of evidence into decisions, trace by trace in the order in which they first appear. */
@@ -38,11 +44,11 @@ export class BatchDecider {
   readonly #state: PartitionState
   readonly #partition: number
   readonly #policy: CompiledPolicy
-  readonly #inFlight: VariantSpend
+  readonly #inFlight: InFlight
   #groups: Iterator<Group> = [].values()
 
   /** `inFlight` takes the variants decided here, until the fold of `decisions` has them. */
-  constructor(shared: Shared, state: PartitionState, partition: number, inFlight: VariantSpend) {
+  constructor(shared: Shared, state: PartitionState, partition: number, inFlight: InFlight) {
     this.#shared = shared
     this.#state = state
     this.#partition = partition
@@ -74,20 +80,21 @@ export class BatchDecider {
   }
 
   /**
-   * Undefined when the evidence says nothing new. `last` is what {@link needs} asked for; where it is
-   * missing all the same, retention has passed it and a later series begins.
+   * Undefined when the evidence says nothing new. `series` has the decision that {@link needs} asked
+   * for; where it is missing all the same, retention has passed it and a later series begins.
    */
   decide(
     group: Group,
-    last: Decision | undefined,
+    series: Series | undefined,
     claim: number,
     seq: number,
   ): Pending | undefined {
     const entry = this.#state.find(group.tenant, group.traceId)
     const isOutlived = entry !== undefined && this.#isOutlived(entry, group)
     if (entry !== undefined && !isOutlived && isReplay(entry, group)) return undefined
-    if (entry === undefined && this.#isRefused(group)) return undefined
-    const revision = revise(last, group.inputs, {
+    const last = series?.last
+    if (this.#isRefused(group, last)) return undefined
+    const revision = revise(series, group.inputs, {
       policy: this.#policy,
       nowMs: group.nowMs,
       spansRetentionMs: this.#shared.config.spansRetention,
@@ -100,14 +107,12 @@ export class BatchDecider {
     })
     if (revision === undefined) return undefined
     const decision: Decision = { ...revision.decision, claim, seq }
-    this.#learn(last, revision)
-    this.#inFlight.add(decision)
-    this.#state.awaiting.note(decision)
-    return {
-      decision,
-      value: encodeDecision(decision),
-      outcome: outcomeOf(last, revision, this.#policy.policy),
-    }
+    const { isPartial, earlier } = revision.placed
+    // A group that is decided link by link says its refused evaluations with the last one.
+    this.#learn(last, revision, !isPartial)
+    this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
+    const outcome = outcomeOf(last, revision, this.#policy.policy)
+    return { decision, value: encodeDecision(decision), outcome, earlier, isPartial }
   }
 
   #group(records: readonly BusRecord[]): Map<string, Group> {
@@ -140,9 +145,12 @@ export class BatchDecider {
   }
 
   /** A trace without spans that finds no room among those of its tenant that wait already. */
-  #isRefused({ tenant, inputs, nowMs }: Group): boolean {
+  #isRefused(group: Group, last: Decision | undefined): boolean {
+    const { tenant, inputs, nowMs } = group
+    if (last !== undefined && last.sliceCount > 0) return false
     if (inputs.some(({ evidence }) => evidence.kind === 'summary')) return false
-    if (this.#state.awaiting.hasRoom(tenant, nowMs)) return false
+    if (this.#isWaiting(group)) return false
+    if (this.#state.awaiting.hasRoom(tenant, nowMs, this.#inFlight.waiting(tenant))) return false
     for (const { evidence } of inputs) {
       if (evidence.kind === 'evaluation') this.#shared.figures.refused(evidence.name)
     }
@@ -150,10 +158,18 @@ export class BatchDecider {
     return true
   }
 
+  #isWaiting({ tenant, traceId, nowMs }: Group): boolean {
+    return this.#state.awaiting.has(tenant, traceId, nowMs)
+  }
+
   /** A trace enters its baseline once, after it was judged: with the first revision that has a root. */
-  #learn(last: Decision | undefined, { decision, facts, refusedNames }: Revision): void {
-    for (const name of refusedNames) this.#shared.figures.refused(name)
-    if (refusedNames.length > 0) {
+  #learn(
+    last: Decision | undefined,
+    { decision, facts, refusedNames }: Revision,
+    saysRefused: boolean,
+  ): void {
+    if (saysRefused && refusedNames.length > 0) {
+      for (const name of refusedNames) this.#shared.figures.refused(name)
       this.#shared.log.warn('sampler.evaluations_refused', { traceId: decision.traceId })
     }
     const { root, variant } = facts

@@ -1,11 +1,12 @@
 import { ManualClock, Metrics } from '@winnow/runtime'
 import { expect, test } from 'vitest'
-import { Awaiting } from './awaiting.ts'
 import { DecisionMetrics, type Outcome, outcomeOf } from './decision-metrics.ts'
 import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
+import type { Input } from './merge.ts'
 import { defaultPolicy } from './policy-file.ts'
-import { type Input, revise } from './revise.ts'
+import { revise } from './revise.ts'
 import { compilePolicy } from './rules.ts'
+import { noSlices, type Series } from './series.ts'
 
 const policy = compilePolicy(defaultPolicy)
 const minute = 60_000
@@ -26,9 +27,9 @@ function figures() {
 
 /** Decides on the inputs one after another, as revisions of one trace. */
 function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
-  let last: Parameters<typeof revise>[0]
+  let series: Series | undefined
   return inputs.map(input => {
-    const revision = revise(last, [{ evidence: input, appendedAtMs: nowMs }], {
+    const revision = revise(series, [{ evidence: input, appendedAtMs: nowMs }], {
       policy,
       nowMs,
       spansRetentionMs: 24 * 60 * minute,
@@ -37,8 +38,9 @@ function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
       variantUsed: () => 0,
     })
     if (revision === undefined) throw new Error('nothing new')
-    const outcome = outcomeOf(last, revision, policy.policy)
-    last = { ...revision.decision, claim: 0, seq: 1 }
+    const outcome = outcomeOf(series?.last, revision, policy.policy)
+    const last = { ...revision.decision, claim: 0, seq: 1 }
+    series = { offset: 0, last, earlier: noSlices, isCut: false }
     return outcome
   })
 }
@@ -132,18 +134,4 @@ test('what is older than an hour is no longer in a ratio', async () => {
   for (const outcome of outcomes(1_000_000, whole(traceIdOf(3, 'ffffffffffffff'))))
     told.counted(outcome)
   expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('1')
-})
-
-test('a place among the waiting is free once its trace came or its life is over', () => {
-  const awaiting = new Awaiting({ countMax: 1, lifeMs: 100 })
-  const note = (traceId: string, decidedAtMs: number, slices: readonly never[] | { length: 1 }) =>
-    awaiting.note({ tenant: 't', traceId, decidedAtMs, slices: slices as readonly never[] })
-  note('a', 0, [])
-  expect(awaiting.hasRoom('t', 99)).toBe(false)
-  expect(awaiting.hasRoom('u', 99)).toBe(true)
-  expect(awaiting.hasRoom('t', 100)).toBe(true)
-  note('b', 100, [])
-  expect(awaiting.hasRoom('t', 101)).toBe(false)
-  note('b', 101, { length: 1 })
-  expect(awaiting.hasRoom('t', 101)).toBe(true)
 })

@@ -38,7 +38,7 @@ export class DecisionMetrics {
     const tenant = metrics.capped('tenant', decision.tenant)
     for (const { name, effect } of outcome.evaluations) this.#evaluation(name, effect)
     // Awaiting, or kept too late to be written: in no ratio.
-    if (decision.slices.length === 0) return
+    if (decision.sliceCount === 0) return
     metrics.decisions.inc({ verdict: decision.verdict, rule: decision.primary, tenant })
     if (lastSpanAtMs !== null) {
       metrics.decisionDelay.observe(Math.max(0, nowMs - lastSpanAtMs) / 1000)
@@ -69,18 +69,18 @@ export class DecisionMetrics {
 
 export function outcomeOf(
   last: Decision | undefined,
-  { decision, evaluations, facts, isRescue }: Revision,
+  { decision, evaluations, facts, isRescue, placed }: Revision,
   policy: Policy,
 ): Outcome {
   const isNewFailure = hasFailure(decision, policy) && !(last && hasFailure(last, policy))
-  const isNew = decision.slices.length > (last?.slices.length ?? 0)
+  const isNew = placed.taken.length > 0
   return {
     decision,
     evaluations,
     isRescue,
     becameGone: decision.gone === true && last?.gone !== true,
-    isFirst: decision.slices.length > 0 && (last === undefined || last.slices.length === 0),
-    isNewFailure: isNewFailure && decision.slices.length > 0,
+    isFirst: decision.sliceCount > 0 && (last === undefined || last.sliceCount === 0),
+    isNewFailure: isNewFailure && decision.sliceCount > 0,
     lastSpanAtMs: isNew ? facts.lastAppendedAtMs : null,
   }
 }
@@ -95,10 +95,10 @@ const failures: ReadonlySet<RuleKind> = new Set<RuleKind>([
 
 /** Shows a failure on spans that are there: an evaluation that awaits its trace shows none yet. */
 function hasFailure(
-  { slices, rules }: Pick<Decision, 'slices' | 'rules'>,
+  { sliceCount, rules }: Pick<Decision, 'sliceCount' | 'rules'>,
   policy: Policy,
 ): boolean {
-  if (slices.length === 0) return false
+  if (sliceCount === 0) return false
   const names = policy.rules.filter(rule => failures.has(rule.kind)).map(ruleName)
   return rules.some(({ name, matched }) => matched && names.includes(name))
 }

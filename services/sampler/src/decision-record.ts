@@ -1,29 +1,28 @@
 import {
   type Claim,
   type Decision,
+  type DecisionHead,
   type DecisionRecord,
   decisionBytesMax,
-  type Slice,
+  decisionFormat,
+  type ParsedDecision,
+  parseDecision,
+  parseDecisionHead,
+  slicesText,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { checkFormat } from './format.ts'
-
-/**
- * Slices of one decision, in UTF-8 JSON: some 6,000 spans at 48 bytes each, so that a trace of the
- * assembler's `maxSpans` is judged whole. Until `prev` chains land a larger one ends its series.
- */
-export const slicesBytesMax = 288 * 1024
+import { rememberSlices, slicesTextOf } from './slice-text.ts'
 
 export function encodeClaim(by: string): Uint8Array {
-  return Buffer.from(JSON.stringify({ v: 1, kind: 'claim', by } satisfies Claim))
+  return Buffer.from(JSON.stringify({ v: decisionFormat, kind: 'claim', by } satisfies Claim))
 }
 
 /** Small fields first, the slices last, so that whoever looks into a record sees the verdict first. */
 export function encodeDecision(decision: Decision): Uint8Array {
   const { slices, ...head } = decision
   const json = JSON.stringify(head)
-  const texts = listJsonOf.get(slices) ?? slices.map(sliceJson).join(',')
-  const value = Buffer.from(`${json.slice(0, -1)},"slices":[${texts}]}`)
+  const value = Buffer.from(`${json.slice(0, -1)},"slices":[${slicesTextOf(slices)}]}`)
   // Slices, evaluations, requests and rules are all bounded, so that size never refuses a record.
   if (value.length <= decisionBytesMax) return value
   throw new PipelineError(
@@ -32,59 +31,32 @@ export function encodeDecision(decision: Decision): Uint8Array {
   )
 }
 
-/** What slices take of {@link slicesBytesMax}. */
-export function slicesBytes(slices: readonly Slice[]): number {
-  const list = listJsonOf.get(slices)
-  if (list !== undefined) return Buffer.byteLength(list) + 1
-  let bytes = 0
-  for (const slice of slices) bytes += sliceBytes(slice)
-  return bytes
-}
-
-export function sliceBytes(slice: Slice): number {
-  return Buffer.byteLength(sliceJson(slice)) + 1
-}
-
-/**
- * Remembers the text between the brackets that `slices` was parsed from: a decision that repeats
- * exactly this list repeats its text, which costs a third less than writing it again.
- */
-export function rememberSlices(slices: readonly Slice[], json: string): void {
-  listJsonOf.set(slices, json)
-}
-
-/** A slice is measured before it is written: its text is made once. */
-function sliceJson(slice: Slice): string {
-  const known = jsonOf.get(slice)
-  if (known !== undefined) return known
-  const json = JSON.stringify(slice)
-  jsonOf.set(slice, json)
-  return json
-}
-
-const jsonOf = new WeakMap<Slice, string>()
-const listJsonOf = new WeakMap<readonly Slice[], string>()
-
 /**
  * Reads a record of `decisions`. Undefined for bytes that are none: such a record counts for no reader.
  * A newer format is DATA_CORRUPT: to skip it would part the readers.
  */
-export function parseDecision(value: Uint8Array, where: string): DecisionRecord | undefined {
-  let parsed: { readonly [K in keyof Decision]?: unknown } | null
-  try {
-    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
-  } catch {
-    return undefined
-  }
-  checkFormat(parsed?.v, `${where}: a decision`)
-  if (parsed?.v !== 1) return undefined
-  if ((parsed.kind as string) === 'claim') return parsed as unknown as Claim
-  const isDecision =
-    parsed.kind === 'decision' &&
-    typeof parsed.tenant === 'string' &&
-    typeof parsed.traceId === 'string' &&
-    Number.isSafeInteger(parsed.claim) &&
-    Number.isSafeInteger(parsed.seq) &&
-    Array.isArray(parsed.slices)
-  return isDecision ? (parsed as unknown as Decision) : undefined
+export function readDecision(value: Uint8Array, where: string): DecisionRecord | undefined {
+  const text = textOf(value)
+  const record = recordOf(parseDecision(text), where)
+  if (record?.kind !== 'decision' || Object.keys(record).at(-1) !== 'slices') return record
+  const list = slicesText(text)
+  if (list !== undefined) rememberSlices(record.slices, list)
+  return record
+}
+
+/** The same without the slices. */
+export function readDecisionHead(
+  value: Uint8Array,
+  where: string,
+): Claim | DecisionHead | undefined {
+  return recordOf(parseDecisionHead(textOf(value)), where)
+}
+
+function recordOf<T>(parsed: ParsedDecision<T>, where: string): T | undefined {
+  if (parsed.kind === 'newer') checkFormat(parsed.v, `${where}: a decision`)
+  return parsed.kind === 'record' ? parsed.record : undefined
+}
+
+function textOf(value: Uint8Array): string {
+  return Buffer.from(value.buffer, value.byteOffset, value.length).toString()
 }

@@ -9,8 +9,8 @@ import type {
   Summary,
 } from '@winnow/model'
 import { requestReasonBytesMax } from '@winnow/model'
-import { rememberSlices } from './decision-record.ts'
 import { checkFormat } from './format.ts'
+import { rememberSlices } from './slice-text.ts'
 
 /** An evaluation as a decision carries it, in UTF-8 JSON; a larger one is not taken. */
 export const evaluationBytesMax = 1_024

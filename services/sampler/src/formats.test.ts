@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Baselines } from './baselines.ts'
 import { decodeBaselines, encodeBaselines } from './baselines-record.ts'
-import { encodeClaim, encodeDecision, parseDecision } from './decision-record.ts'
+import { encodeClaim, encodeDecision, readDecision } from './decision-record.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { policyRecords } from './policy-record.ts'
@@ -52,7 +52,7 @@ test('a decision is written as its golden file has it, and read from it', () => 
   if (revision === undefined) throw new Error('nothing decided')
   const decision = { ...revision.decision, claim: 40, seq: 2 }
   expect(textOf(encodeDecision(decision))).toBe(golden('decision.v1'))
-  expect(parseDecision(Buffer.from(golden('decision.v1')), 'golden')).toEqual(decision)
+  expect(readDecision(Buffer.from(golden('decision.v1')), 'golden')).toEqual(decision)
 })
 
 test('a claim is written as its golden file has it', () => {

@@ -13,6 +13,13 @@ export interface IndexEntry {
   readonly fingerprint: bigint
 }
 
+/** An entry and whose it is. Whoever is given one takes what it needs: the next is the same object. */
+export interface KeyedIndexEntry extends IndexEntry {
+  readonly tenant: string
+  /** The trace id as four words, the first digits first. */
+  readonly id: ArrayLike<number>
+}
+
 /**
  * (tenant, trace id) → the last counting decision, of one partition. Absence means never seen, so
  * nothing is ever evicted: an entry leaves when it has outlived its life, and where more live than the
@@ -70,10 +77,16 @@ export class IndexTable {
 
   /** QUOTA_EXCEEDED when all places are taken by traces that are still in their life. */
   set(tenant: string, traceId: string, entry: IndexEntry): void {
+    this.setById(tenant, this.#words(traceId), entry)
+  }
+
+  /** The same with the trace id as four words. */
+  setById(tenant: string, id: ArrayLike<number>, entry: IndexEntry): void {
     this.#newestMs = Math.max(this.#newestMs, entry.decidedAtMs)
     const number = this.#tenants.get(tenant) ?? this.#tenants.size + 1
     this.#tenants.set(tenant, number)
-    const words = this.#words(traceId)
+    const words = this.#key
+    if (id !== words) words.set(id)
     let slot = this.#find(words, number)
     if (this.#ids[slot * idWords + 4] === 0) {
       if ((this.#size + 1) * 4 > this.#slots * 3 || this.#size >= this.#tracesMax) {
@@ -88,6 +101,31 @@ export class IndexTable {
     this.#decidedAtMs[slot] = entry.decidedAtMs
     this.#fingerprints[slot] = entry.fingerprint
     this.#states[slot] = ((entry.revision << 1) | (entry.verdict === 'keep' ? 1 : 0)) >>> 0
+  }
+
+  /**
+   * All entries in the order of their slots. The table may be written to meanwhile: an entry then comes
+   * as it was or as it is, and one that is new comes or does not.
+   */
+  *[Symbol.iterator](): Generator<KeyedIndexEntry> {
+    const [ids, slots, offsets, times] = [this.#ids, this.#slots, this.#offsets, this.#decidedAtMs]
+    const [fingerprints, states] = [this.#fingerprints, this.#states]
+    const tenants = [...this.#tenants.keys()]
+    const entry = { tenant: '', id: new Uint32Array(4), ...blank }
+    for (let slot = 0; slot < slots; slot++) {
+      const number = ids[slot * idWords + 4] as number
+      if (number === 0) continue
+      const state = states[slot] as number
+      // A tenant that came later than the reading began.
+      entry.tenant = tenants[number - 1] ?? ([...this.#tenants.keys()][number - 1] as string)
+      for (let word = 0; word < 4; word++) entry.id[word] = ids[slot * idWords + word] as number
+      entry.offset = offsets[slot] as number
+      entry.revision = state >>> 1
+      entry.verdict = (state & 1) === 1 ? 'keep' : 'drop'
+      entry.decidedAtMs = times[slot] as number
+      entry.fingerprint = fingerprints[slot] as bigint
+      yield entry
+    }
   }
 
   /** Leaves out what has outlived its life, then doubles if that was not enough. */
@@ -165,6 +203,14 @@ export class IndexTable {
     for (let i = 0; i < 4; i++) this.#key[i] = Number.parseInt(traceId.slice(8 * i, 8 * i + 8), 16)
     return this.#key
   }
+}
+
+const blank = {
+  offset: 0,
+  revision: 0,
+  verdict: 'drop' as Verdict,
+  decidedAtMs: 0,
+  fingerprint: 0n,
 }
 
 const idWords = 5

@@ -1,13 +1,15 @@
 import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
-import type { Decision } from '@winnow/model'
+import type { Claim, Decision, DecisionHead } from '@winnow/model'
 import { isRetryable, PipelineError } from '@winnow/runtime'
 import { loadBaselines, writeBaselines } from './baselines-record.ts'
-import { BatchDecider, type Pending } from './batch-decider.ts'
-import { encodeClaim, parseDecision } from './decision-record.ts'
+import { BatchDecider, type Group, type Pending } from './batch-decider.ts'
+import { ChainCache, readChain } from './chain-cache.ts'
+import { encodeClaim, readDecision, readDecisionHead } from './decision-record.ts'
 import { EvidenceReader } from './evidence-reader.ts'
+import { InFlight } from './in-flight.ts'
 import { PartitionState } from './partition-state.ts'
+import { noSlices, type Series } from './series.ts'
 import type { PartitionStatus, Shared } from './shared.ts'
-import { VariantSpend } from './variant-spend.ts'
 
 /** Bytes of one read, and about as many of decisions go into one append. */
 export const readBytesMax = 1024 * 1024
@@ -27,9 +29,11 @@ export class PartitionLoop {
   readonly #bus: Bus
   readonly #lease: Lease
   readonly #partition: number
-  /** Own decisions not yet read back, by sequence number, and the variants among them. */
+  /** Own decisions not yet read back, by sequence number, their bytes, and what they use up. */
   readonly #unread = new Map<number, Pending>()
-  readonly #inFlight = new VariantSpend()
+  #unreadBytes = 0
+  readonly #inFlight = new InFlight()
+  readonly #chains = new ChainCache()
   #state: PartitionState
   #position: Position = { offset: 0, note: '' }
   #claim = -1
@@ -90,7 +94,7 @@ export class PartitionLoop {
     if (!(await this.#foldThrough(claim))) return false
     const { baselines, topics } = this.#shared
     await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))
-    this.#shared.spends.add(this.#state.spend).add(this.#inFlight)
+    this.#shared.spends.add(this.#state.spend).add(this.#inFlight.spend)
     this.#logTimeMs = this.#state.decidedAtMs
     this.#is('running')
     while (!this.#shared.isStopping) {
@@ -122,23 +126,53 @@ export class PartitionLoop {
     const decider = new BatchDecider(this.#shared, this.#state, this.#partition, this.#inFlight)
     decider.take(records, this.#logTimeMs)
     this.#logTimeMs = decider.logTimeMs
-    let bytes = 0
     for (let chunk = decider.nextChunk(); chunk.length > 0; chunk = decider.nextChunk()) {
+      const entries = chunk.map(group => decider.needs(group))
       const lasts = await this.#ask(() =>
-        Promise.all(chunk.map(group => this.#fetch(decider.needs(group)?.offset))),
+        Promise.all(entries.map(entry => entry && this.#fetch(entry.offset))),
       )
       for (const [at, group] of chunk.entries()) {
-        const pending = decider.decide(group, lasts[at], this.#claim, this.#seq + 1)
-        if (pending === undefined) continue
-        this.#seq++
-        this.#unread.set(this.#seq, pending)
-        bytes += pending.value.length
-        if (bytes < appendBytesMax) continue
-        if (!(await this.#flush())) return false
-        bytes = 0
+        const last = lasts[at]
+        const offset = entries[at]?.offset ?? -1
+        const series = last && (await this.#seriesOf(offset, last))
+        if (!(await this.#decideGroup(decider, group, series))) return false
       }
     }
     return this.#flush()
+  }
+
+  /**
+   * A group may say more than one record takes. The next link of the chain names the offset of the one
+   * before, so that one is read back first.
+   */
+  async #decideGroup(
+    decider: BatchDecider,
+    group: Group,
+    known: Series | undefined,
+  ): Promise<boolean> {
+    for (let series = known; ; ) {
+      const pending = decider.decide(group, series, this.#claim, this.#seq + 1)
+      if (pending === undefined) return true
+      const { decision, earlier, isPartial, value } = pending
+      this.#unread.set(++this.#seq, pending)
+      this.#unreadBytes += value.length
+      if (series !== undefined && decision.prev === series.offset) {
+        if (series.last.prev !== null) this.#chains.forget(series.last.prev)
+        this.#chains.set(series.offset, earlier)
+      }
+      const isFull = this.#unreadBytes >= appendBytesMax
+      if ((isFull || isPartial) && !(await this.#flush())) return false
+      if (!isPartial) return true
+      const offset = this.#state.find(group.tenant, group.traceId)?.offset ?? -1
+      series = { offset, last: decision, earlier, isCut: false }
+    }
+  }
+
+  /** The last decision of a trace, with the slices that it leaves out. */
+  async #seriesOf(offset: number, last: Decision): Promise<Series> {
+    if (last.prev === null) return { offset, last, earlier: noSlices, isCut: false }
+    const chain = await readChain(last.prev, this.#chains, at => this.#ask(() => this.#fetch(at)))
+    return { offset, last, ...chain }
   }
 
   /** Appends what was decided and reads it back: only then it is known to count. */
@@ -148,6 +182,7 @@ export class PartitionLoop {
     const first = await this.#append([...this.#unread.values()])
     if (first === undefined || !(await this.#foldThrough(first + count - 1))) return false
     this.#inFlight.clear()
+    this.#unreadBytes = 0
     if (this.#unread.size === 0) return true
     const where = `${this.#shared.topics.decisions}/${this.#partition}@${first}`
     throw new PipelineError(
@@ -171,11 +206,11 @@ export class PartitionLoop {
     const { records, gap } = await this.#ask(() =>
       this.#bus.read(decisions, this.#partition, nextOffset, readBytesMax, waitMs),
     )
-    if (gap !== undefined) this.#state.nextOffset = gap.to
-    for (const { offset, value } of records) {
-      const own = this.#ownAt(value)
-      const where = `${decisions}/${this.#partition}@${offset}`
-      const record = own?.decision ?? parseDecision(value, where)
+    if (gap !== undefined) this.#state.skipTo(gap.to, this.#headsOf(records))
+    for (const read of records) {
+      const { offset } = read
+      const own = this.#ownAt(read.value)
+      const record = own?.decision ?? this.#headOf(read)
       if (this.#claim >= 0 && offset > this.#claim && record?.kind === 'claim') return false
       const counts = this.#state.apply(offset, record)
       if (!counts || own === undefined) continue
@@ -185,20 +220,31 @@ export class PartitionLoop {
     return true
   }
 
+  #headOf({ offset, value }: BusRecord): Claim | DecisionHead | undefined {
+    const where = `${this.#shared.topics.decisions}/${this.#partition}@${offset}`
+    return readDecisionHead(value, where)
+  }
+
+  *#headsOf(records: readonly BusRecord[]): Generator<Claim | DecisionHead> {
+    for (const record of records) {
+      const head = this.#headOf(record)
+      if (head !== undefined) yield head
+    }
+  }
+
   /** The own decision that is due to be read next, if these are its bytes; saves parsing them. */
   #ownAt(value: Uint8Array): Pending | undefined {
     const [next] = this.#unread.values()
     return next !== undefined && Buffer.compare(next.value, value) === 0 ? next : undefined
   }
 
-  /** Undefined where nothing is to be read, or where retention has passed it. */
-  async #fetch(offset: number | undefined): Promise<Decision | undefined> {
-    if (offset === undefined) return undefined
+  /** Undefined where retention has passed it. */
+  async #fetch(offset: number): Promise<Decision | undefined> {
     const { decisions } = this.#shared.topics
     try {
       const { value } = await this.#bus.fetch(decisions, this.#partition, offset)
       const where = `${decisions}/${this.#partition}@${offset}`
-      const record = parseDecision(value, where)
+      const record = readDecision(value, where)
       if (record?.kind === 'decision') return record
       throw new PipelineError('DATA_CORRUPT', `${where}: no decision where the index has one`)
     } catch (error) {
@@ -279,10 +325,12 @@ export class PartitionLoop {
 
   #forget(): void {
     this.#shared.spends.delete(this.#state.spend)
-    this.#shared.spends.delete(this.#inFlight)
+    this.#shared.spends.delete(this.#inFlight.spend)
     this.#state = this.#newState()
     this.#unread.clear()
+    this.#unreadBytes = 0
     this.#inFlight.clear()
+    this.#chains.clear()
     this.#seq = 0
     this.#claim = -1
   }

@@ -1,5 +1,6 @@
-import type { Decision, RuleAnswer } from '@winnow/model'
+import type { Decision, RuleAnswer, Slice } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
+import { fingerprintOf, fingerprintText } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import type { RuleSpec } from './policy-file.ts'
 import { factFields, withRequests } from './revise.ts'
@@ -15,11 +16,16 @@ export interface Rederived {
 
 /**
  * Takes a decision again from its own record alone (invariant 5): facts from its slices and evaluations,
- * the bar and the cap from its rules' answers. What an earlier revision handed down - an inherited keep,
+ * the bar and the cap from its rules' answers. Where `prev` is set, `earlier` are the slices of the rest
+ * of its chain, in order. What an earlier revision handed down - an inherited keep,
  * the answer on a root that another has replaced - is checked as far as the record goes. CONFIG_INVALID
  * when `policy` is not the version that the decision names.
  */
-export function rederive(decision: Decision, policy: CompiledPolicy): Rederived {
+export function rederive(
+  decision: Decision,
+  policy: CompiledPolicy,
+  earlier: readonly Slice[] = [],
+): Rederived {
   const { version } = policy.policy
   if (version !== decision.policyVersion) {
     throw new PipelineError(
@@ -27,7 +33,8 @@ export function rederive(decision: Decision, policy: CompiledPolicy): Rederived 
       `decision on ${decision.traceId} names policy ${decision.policyVersion}, not ${version}; give that one`,
     )
   }
-  const facts = foldTrace(decision.slices, decision.evaluations)
+  const slices = [...earlier, ...decision.slices]
+  const facts = foldTrace(slices, decision.evaluations)
   const randomness = randomnessText(decision.traceId, facts)
   const answers = policy.rules.map((rule, at) => {
     const recorded = decision.rules.find(({ name }) => name === policy.names[at])
@@ -38,15 +45,28 @@ export function rederive(decision: Decision, policy: CompiledPolicy): Rederived 
     })
   })
   const rules = withRequests(answers, decision.requests)
+  const derived = { ...factFields(facts), ...seriesFields(decision, slices, facts) }
   const differences = compare(
-    { rules: decision.rules, ...pick(decision, factFields(facts)) },
-    {
-      rules,
-      ...factFields(facts),
-    },
+    { rules: decision.rules, ...pick(decision, derived) },
+    { rules, ...derived },
   )
   differences.push(...verdictDifferences(decision, rules, randomness, facts.upstream))
   return { agrees: differences.length === 0, differences }
+}
+
+function seriesFields(
+  { evaluations, requests }: Decision,
+  slices: readonly Slice[],
+  { firstAppendedAtMs, lastAppendedAtMs }: TraceFacts,
+) {
+  const ids = (named: readonly { readonly id: string }[]) => named.map(({ id }) => id)
+  const refs = slices.map(({ ref }) => ref)
+  return {
+    sliceCount: slices.length,
+    firstSpanAtMs: firstAppendedAtMs,
+    lastSpanAtMs: lastAppendedAtMs,
+    fingerprint: fingerprintText(fingerprintOf(refs, ids(evaluations), ids(requests))),
+  }
 }
 
 interface Ground {

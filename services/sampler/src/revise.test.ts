@@ -1,8 +1,17 @@
-import { type Decision, decisionBytesMax, type Evidence, refsMax } from '@winnow/model'
+import {
+  type Decision,
+  decisionBytesMax,
+  type Evidence,
+  factListMax,
+  refsMax,
+  type Slice,
+  sliceBytesMax,
+  slicesBytesMax,
+} from '@winnow/model'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { encodeDecision, parseDecision, sliceBytes, slicesBytesMax } from './decision-record.ts'
-import { parseEvidence } from './evidence-record.ts'
+import { encodeDecision, readDecision } from './decision-record.ts'
+import { evaluationBytesMax, parseEvidence } from './evidence-record.ts'
 import {
   evaluation,
   type FixtureSpan,
@@ -13,16 +22,13 @@ import {
   traceIdOf,
 } from './fixtures.ts'
 import { inOrder } from './fold.ts'
+import { evaluationsMax, failingEvaluationsMax, requestsMax } from './merge.ts'
 import { defaultPolicy, rulesMax } from './policy-file.ts'
 import { rederive } from './rederive.ts'
-import {
-  evaluationsMax,
-  failingEvaluationsMax,
-  type RevisionContext,
-  requestsMax,
-  revise,
-} from './revise.ts'
+import { type RevisionContext, revise } from './revise.ts'
 import { compilePolicy } from './rules.ts'
+import { noSlices } from './series.ts'
+import { sliceBytes } from './slice-text.ts'
 
 const policy = compilePolicy(defaultPolicy)
 const context: RevisionContext = {
@@ -37,53 +43,12 @@ const id = traceIdOf(1)
 
 function next(last: Decision | undefined, ...evidence: Evidence[]): Decision | undefined {
   const inputs = evidence.map((one, at) => ({ evidence: one, appendedAtMs: 2_000 + at }))
-  const revision = revise(last, inputs, context)
+  const series = last && { offset: 0, last, earlier: noSlices, isCut: false }
+  const revision = revise(series, inputs, context)
   return revision && { ...revision.decision, claim: 0, seq: 1 }
 }
 const must = (decision: Decision | undefined): Decision => decision as Decision
 const span: FixtureSpan = { id: 1 }
-
-test('a series ends one past its refs: what fits is taken, the verdict stays', () => {
-  const slices = Array.from({ length: refsMax + 1 }, (_, at) => slice(at, [{ id: at + 1 }]))
-  const full = must(next(undefined, summary(id, slices.slice(0, refsMax), { reason: 'refs' })))
-  expect(full.slices).toHaveLength(refsMax)
-  expect(full.ended).toBeUndefined()
-  const over = must(next(full, summary(id, slices.slice(refsMax), { missingParents: 0 })))
-  expect(over).toMatchObject({
-    revision: 2,
-    ended: true,
-    verdict: 'drop',
-    complete: false,
-    write: [],
-  })
-  expect(over.slices).toHaveLength(refsMax)
-  expect(next(over, summary(id, slices.slice(refsMax)))).toBeUndefined()
-  expect(next(over, evaluation(id, { name: 'csat', score: 1 }))).toMatchObject({
-    verdict: 'keep',
-    ended: true,
-    write: Array.from({ length: refsMax }, (_, at) => at),
-  })
-  expect(must(next(undefined, summary(id, slices)))).toMatchObject({ revision: 1, ended: true })
-})
-
-test('a series ends one byte past its slices’ size', () => {
-  const wide = (at: number) =>
-    slice(
-      at,
-      Array.from({ length: 1_000 }, (_, n) => ({ id: 1 + n + at * 1_000 })),
-    )
-  const known = [wide(0), wide(1)]
-  const left = slicesBytesMax - known.reduce((sum, one) => sum + sliceBytes(one), 0)
-  const filler = (bytes: number) => {
-    const empty = sliceBytes(slice(2, [span], { services: [''] }))
-    return slice(2, [span], { services: ['x'.repeat(bytes - empty)] })
-  }
-  expect(sliceBytes(filler(left))).toBe(left)
-  const of = (bytes: number) => must(next(undefined, summary(id, [...known, filler(bytes)])))
-  const shape = (bytes: number) => [of(bytes).slices.length, of(bytes).ended]
-  expect(shape(left)).toEqual([3, undefined])
-  expect(shape(left + 1)).toEqual([2, true])
-})
 
 test('what only evaluations know is kept by no draw: its spans may state another R than its id', () => {
   const lucky = traceIdOf(1, 'ffffffffffffff')
@@ -124,71 +89,107 @@ test('an evaluation that fails has a place where others have none any more', () 
     evidence: evaluation(id, { name: 'csat', score: 1, id: `${id}.late${n}` }),
     appendedAtMs: 1,
   }))
-  expect(revise(rescued, failing, context)).toMatchObject({ refusedNames: ['csat'] })
-})
-
-test('a trace of as many spans as the assembler gathers is judged whole', () => {
-  const many = (at: number, count: number) =>
-    slice(
-      at,
-      Array.from({ length: count }, (_, n) => ({ id: 1 + n + at * 2_000 })),
-      at === 2 ? { errors: [{ spanId: '0000000000000001', name: 'last' }] } : root(10),
-    )
-  const whole = must(next(undefined, summary(id, [many(0, 2_000), many(1, 2_000), many(2, 1_000)])))
-  expect(whole).toMatchObject({ spanCount: 5_000 })
-  expect(whole.ended).toBeUndefined()
+  const series = { offset: 0, last: rescued, earlier: noSlices, isCut: false }
+  expect(revise(series, failing, context)).toMatchObject({ refusedNames: ['csat'] })
 })
 
 test('the largest decision there can be fits its record', () => {
-  const text = (bytes: number, n: number) =>
-    `${n}`.padStart(bytes, '\u00e9'.repeat(1)).slice(0, bytes / 2)
+  // Bytes that JSON writes as six.
+  const wide = (bytes: number) => '\u0001'.repeat(bytes)
+  const kept = { name: 'n'.repeat(256), passed: false }
+  const left =
+    evaluationBytesMax - JSON.stringify({ ...kept, id: 'i'.repeat(256), label: '' }).length
   const evaluations = Array.from({ length: evaluationsMax + failingEvaluationsMax }, (_, n) =>
-    evaluation(id, {
-      id: `${n}`.padEnd(256, 'i'),
-      name: 'n'.repeat(256),
-      passed: false,
-      label: 'l'.repeat(300),
-      source: text(100, n),
-    }),
+    evaluation(id, { ...kept, id: `${n}`.padEnd(256, 'i'), label: 'l'.repeat(left) }),
   )
   for (const one of evaluations) {
     expect(parseEvidence(Buffer.from(JSON.stringify(one)), 'test').ok).toBe(true)
+    const longer = JSON.stringify({ ...one, label: 'l'.repeat(left + 1) })
+    expect(parseEvidence(Buffer.from(longer), 'test').ok).toBe(false)
   }
   const requests = Array.from({ length: requestsMax }, (_, n) =>
-    request(id, { id: `${n}`.padEnd(256, 'i'), reason: '"'.repeat(512) }),
+    request(id, { id: `${n}${wide(254)}`.slice(0, 256), reason: wide(512) }),
   )
-  const slices = Array.from({ length: refsMax }, (_, at) =>
-    slice(
-      at,
-      Array.from({ length: 17 }, (__, n) => ({ id: 1 + n + at * 17 })),
-      root(9),
-    ),
+  const spanId = 'f'.repeat(16)
+  const list = <T>(one: T): T[] => Array.from({ length: factListMax }, () => one)
+  const number = 1.7976931348623157e308
+  const nanos = `${2n ** 64n - 1n}`
+  const fullest = slice(
+    Number.MAX_SAFE_INTEGER,
+    Array.from({ length: 2_000 }, (_, n) => ({ id: n + 1 })),
+    {
+      roots: list({
+        spanId,
+        parentId: spanId,
+        service: wide(64),
+        name: wide(64),
+        startNs: nanos,
+        durationMs: number,
+        error: true,
+      }),
+      errors: list({ spanId, name: wide(64) }),
+      outcomes: list({
+        name: wide(64),
+        spanId,
+        score: number,
+        label: wide(64),
+        passed: false,
+        extracted: number,
+        supported: number,
+        unsupported: number,
+      }),
+      services: list(wide(64)),
+      experiment: wide(64),
+      variant: wide(64),
+      rv: '0'.repeat(14),
+      th: '0'.repeat(14),
+      truncated: true,
+      ignored: 2_000 * 32,
+    },
   )
-  expect(slices.reduce((sum, one) => sum + sliceBytes(one), 0)).toBeGreaterThan(
-    slicesBytesMax * 0.95,
-  )
+  expect(sliceBytes(fullest)).toBeLessThanOrEqual(sliceBytesMax)
   const rules = Array.from({ length: rulesMax - 1 }, (_, n) => ({
     kind: 'slow' as const,
     name: `${n}`.padStart(64, 'n'),
     probability: 1,
     quantile: 0.99,
   }))
-  const wide = compilePolicy({
+  const many = compilePolicy({
     version: 'v'.repeat(73),
-    rules: [...rules, { kind: 'ordinary', probability: 0.1 }],
+    rules: [
+      ...rules.slice(1),
+      { kind: 'outcome-failed', probability: 1 },
+      { kind: 'ordinary', probability: 0.1 },
+    ],
   })
-  const inputs = [summary(id, slices), ...evaluations, ...requests].map(one => ({
-    evidence: one,
-    appendedAtMs: 1,
-  }))
-  const revision = revise(undefined, inputs, {
-    ...context,
-    policy: wide,
-    slowBar: () => ({ thresholdMs: 1.234567, count: 1e9, key: 'k'.repeat(64 * 3) }),
-  })
-  const value = encodeDecision({ ...must(revision?.decision as Decision), claim: 1e12, seq: 1e9 })
-  expect(value.length).toBeGreaterThan(300_000)
-  expect(value.length).toBeLessThanOrEqual(decisionBytesMax)
+  const sized = (own: readonly Slice[]) => {
+    const inputs = [summary(id, own), ...evaluations, ...requests].map(one => ({
+      evidence: one,
+      appendedAtMs: 1,
+    }))
+    const revision = revise(undefined, inputs, {
+      ...context,
+      policy: many,
+      slowBar: () => ({ thresholdMs: number, count: 1e9, key: wide(64 * 3) }),
+    })
+    expect(revision?.decision.evaluations).toHaveLength(evaluations.length)
+    expect(revision?.decision.slices).toHaveLength(own.length)
+    return encodeDecision({ ...must(revision?.decision as Decision), claim: 1e12, seq: 1e9 }).length
+  }
+  const several = Array.from({ length: refsMax }, (_, at) =>
+    slice(
+      at,
+      Array.from({ length: 4 }, (__, n) => ({ id: 1 + n + at * 17 })),
+      root(9),
+    ),
+  )
+  expect(several.reduce((sum, one) => sum + sliceBytes(one), 0)).toBeGreaterThan(
+    slicesBytesMax * 0.9,
+  )
+  for (const own of [several, [fullest]]) {
+    expect(sized(own)).toBeGreaterThan(300_000)
+    expect(sized(own)).toBeLessThanOrEqual(decisionBytesMax)
+  }
 })
 
 test('of its summaries the one with the root says how a trace was closed, in any order', () => {
@@ -210,20 +211,19 @@ test('of its summaries the one with the root says how a trace was closed, in any
 
 test('a decision reads back as it was written, and bytes that are none count for nobody', () => {
   const decision = must(next(undefined, summary(id, [slice(1, [span], root(9))])))
-  expect(parseDecision(encodeDecision(decision), 'test')).toEqual(decision)
+  expect(readDecision(encodeDecision(decision), 'test')).toEqual(decision)
   for (const text of ['', '{', 'null', '[]', '{"v":1}', '{"v":1,"kind":"decision"}']) {
-    expect(parseDecision(Buffer.from(text), 'test'), text).toBeUndefined()
+    expect(readDecision(Buffer.from(text), 'test'), text).toBeUndefined()
   }
-  expect(() => parseDecision(Buffer.from('{"v":2}'), 'decisions/0@5')).toThrow(
+  expect(() => readDecision(Buffer.from('{"v":2}'), 'decisions/0@5')).toThrow(
     /decisions\/0@5.*format 2/,
   )
 })
 
-test('a slice that one summary names twice is one slice, and ends no series', () => {
+test('a slice that one summary names twice is one slice', () => {
   const [a, b] = [slice(1, [span], root(9)), slice(2, [{ id: 2 }])]
   const decision = must(next(undefined, summary(id, [b, a, b, a])))
   expect(decision.slices).toEqual([a, b])
-  expect(decision.ended).toBeUndefined()
 })
 
 test('a decision repeats the text of its slices only where that text is theirs', () => {
@@ -238,10 +238,10 @@ test('a decision repeats the text of its slices only where that text is theirs',
     const parsed = parseEvidence(Buffer.from(json), 'test')
     if (!parsed.ok) throw new Error(parsed.mistake)
     const decision = must(next(undefined, parsed.evidence))
-    expect(parseDecision(encodeDecision(decision), 'test')).toEqual(decision)
+    expect(readDecision(encodeDecision(decision), 'test')).toEqual(decision)
     expect(decision.slices).toEqual(list)
     const more = must(next(decision, summary(id, [slice(3, [{ id: 3 }])])))
-    expect(parseDecision(encodeDecision(more), 'test')).toEqual(more)
+    expect(readDecision(encodeDecision(more), 'test')).toEqual(more)
   }
   const parsed = parseEvidence(Buffer.from(spaced), 'test')
   if (!parsed.ok) throw new Error(parsed.mistake)

@@ -1,36 +1,17 @@
-import {
-  type Cause,
-  type CloseReason,
-  type DecidedEvaluation,
-  type DecidedRequest,
-  type Decision,
-  type Evaluation,
-  type Evidence,
-  type RuleAnswer,
-  refKey,
-  refsMax,
-  type Slice,
-  type Summary,
+import type {
+  DecidedEvaluation,
+  DecidedRequest,
+  Decision,
+  Evaluation,
+  RuleAnswer,
+  Slice,
 } from '@winnow/model'
-import { sliceBytes, slicesBytes, slicesBytesMax } from './decision-record.ts'
-import { evaluationOf } from './evidence-record.ts'
 import { fingerprintOf, fingerprintText } from './fingerprint.ts'
-import { foldTrace, inOrder, type TraceFacts } from './fold.ts'
+import { foldTrace, type TraceFacts } from './fold.ts'
+import { type Input, type Merged, merge } from './merge.ts'
 import type { CompiledPolicy, SlowBar } from './rules.ts'
+import type { Placed, Series } from './series.ts'
 import { type EarlierVerdict, type Judged, judge, randomnessText } from './verdict.ts'
-
-/** Evaluations and requests that one trace's decision carries; later ones are not taken. */
-export const evaluationsMax = 128
-
-/** Places beyond {@link evaluationsMax} for those that would have the trace kept: they must not come too late. */
-export const failingEvaluationsMax = 32
-export const requestsMax = 32
-
-/** A record of `evidence` on the trace in question. */
-export interface Input {
-  readonly evidence: Evidence
-  readonly appendedAtMs: number
-}
 
 /** What a revision needs beside the trace's own evidence. */
 export interface RevisionContext {
@@ -53,29 +34,36 @@ export interface Revision {
   readonly isRescue: boolean
   /** Names of the evaluations left out because the trace has too many. */
   readonly refusedNames: readonly string[]
+  /** Where the slices of the series are now. */
+  readonly placed: Placed
 }
 
 /**
- * The next revision of a trace: `last` merged with `inputs` (one trace's, in log order), every rule
- * asked. Undefined when they say nothing new. Pure.
+ * The next revision of a trace: its series merged with `inputs` (one trace's, in log order), every rule
+ * asked. Undefined when they say nothing new. Where `placed.isPartial` the same inputs say more, once
+ * this revision has its offset. Pure.
  */
 export function revise(
-  last: Decision | undefined,
+  series: Series | undefined,
   inputs: readonly Input[],
   context: RevisionContext,
 ): Revision | undefined {
-  const merged = merge(last, inputs, evaluation =>
+  const merged = merge(series, inputs, evaluation =>
     rescues(context.policy, evaluation, failingAlone),
   )
-  if (merged.cause === undefined) return undefined
+  const { placed, cause } = merged
+  if (cause === undefined) return undefined
   const { tenant, traceId } = (inputs[0] as Input).evidence
-  const { slices } = merged
-  const facts = foldTrace(slices, merged.evaluations)
+  const { slices, earlier } = placed
+  const all = earlier.slices.length === 0 ? slices : [...earlier.slices, ...slices]
+  const facts = foldTrace(all, merged.evaluations)
   const randomness = randomnessText(traceId, facts)
+  // Of the series before this one, if there is one, only a keep is handed down.
+  const last = placed.begins === undefined ? series?.last : undefined
   const rules = answersOf(context, tenant, facts, randomness, last?.rules, merged.requests)
-  const judged = judge(rules, randomness, facts.upstream, earlierOf(last))
-  const isLost = judged.verdict === 'keep' && isTooLate(last, slices, context)
-  const effectOf = effects(judged, isLost, slices.length > 0, evaluation =>
+  const judged = judge(rules, randomness, facts.upstream, earlierOf(placed, series?.last))
+  const isLost = judged.verdict === 'keep' && isTooLate(series?.last, facts, context)
+  const effectOf = effects(judged, isLost, all.length > 0, evaluation =>
     rescues(context.policy, evaluation, randomness),
   )
   const evaluations = merged.evaluations.map(effectOf)
@@ -88,164 +76,35 @@ export function revise(
       revision: (last?.revision ?? 0) + 1,
       ...verdictFields(judged, rules, isLost),
       policyVersion: context.policy.policy.version,
-      cause: merged.cause,
-      ...timesOf(last, inputs, facts, context),
+      cause,
+      ...timesOf(placed, last, inputs, facts, context),
       ...merged.close,
       ...factFields(facts),
-      write: isLost ? [] : toWrite(judged, last, slices),
+      ...writeFields(judged, isLost, series?.last, placed),
       evaluations,
       requests: merged.requests,
-      ...(merged.ended && { ended: true }),
-      sliceCount: slices.length,
-      fingerprint: fingerprintText(
-        fingerprintOf(
-          slices.map(({ ref }) => ref),
-          evaluations.map(({ id }) => id),
-          merged.requests.map(({ id }) => id),
-        ),
-      ),
-      prev: null,
+      ...seriesFields(placed, last, merged, all.length),
       slices,
     },
     facts,
     evaluations: evaluations.filter(
-      ({ id, effect }) => last?.evaluations.find(known => known.id === id)?.effect !== effect,
+      ({ id, effect }) =>
+        series?.last.evaluations.find(known => known.id === id)?.effect !== effect,
     ),
     isRescue: judged.isRescue && !isLost,
     refusedNames: merged.refusedNames,
+    placed,
   }
 }
 
 /** A keep of which nothing was written in time and nothing can be any more: a matter of log time alone. */
 function isTooLate(
   last: Decision | undefined,
-  slices: readonly Slice[],
+  { lastAppendedAtMs }: TraceFacts,
   { nowMs, spansRetentionMs }: RevisionContext,
 ): boolean {
-  const wasKept = last?.verdict === 'keep' && last.slices.length > 0 && last.gone !== true
-  const isHeld = (slice: Slice): boolean => slice.appendedAtMs + spansRetentionMs >= nowMs
-  return !wasKept && slices.length > 0 && !slices.some(isHeld)
-}
-
-interface Merged {
-  readonly slices: readonly Slice[]
-  /** Those of the last decision have their effect, new ones none yet. */
-  readonly evaluations: readonly (Evaluation | DecidedEvaluation)[]
-  readonly requests: readonly DecidedRequest[]
-  readonly close: Close
-  readonly ended: boolean
-  readonly refusedNames: readonly string[]
-  /** Of the first input that brought something new. */
-  readonly cause: Cause | undefined
-}
-
-function merge(
-  last: Decision | undefined,
-  inputs: readonly Input[],
-  fails: (evaluation: Evaluation) => boolean,
-): Merged {
-  const known = new Set(last?.slices.map(slice => refKey(slice.ref)))
-  const evaluations = new Map<string, Evaluation | DecidedEvaluation>()
-  for (const evaluation of last?.evaluations ?? []) evaluations.set(evaluation.id, evaluation)
-  const requests = new Map(last?.requests.map(request => [request.id, request]))
-  let fresh: readonly Slice[] = []
-  let close = closeOf(last)
-  let cause: Cause | undefined
-  const refusedNames: string[] = []
-  const isEnded = last?.ended === true
-  for (const { evidence } of inputs) {
-    switch (evidence.kind) {
-      case 'summary': {
-        if (isEnded) break
-        const more = evidence.slices.filter(slice => !known.has(refKey(slice.ref)))
-        if (more.length === 0) break
-        for (const slice of more) known.add(refKey(slice.ref))
-        // The list itself where it is all there is: its text is known.
-        fresh = isOnlyList(fresh, more, evidence) ? evidence.slices : [...fresh, ...more]
-        cause ??= last !== undefined && last.slices.length > 0 ? 'fragment' : 'completed'
-        close = better(close, evidence)
-        break
-      }
-      case 'evaluation':
-        if (evaluations.has(evidence.id)) break
-        if (!hasPlace(evaluations.size, evidence, fails)) refusedNames.push(evidence.name)
-        else {
-          evaluations.set(evidence.id, evaluationOf(evidence))
-          cause ??= 'evaluation'
-        }
-        break
-      case 'request':
-        // The trace is kept for good once there is one: what is left out changes nothing.
-        if (requests.has(evidence.id) || requests.size >= requestsMax) break
-        requests.set(evidence.id, { id: evidence.id, reason: evidence.reason })
-        cause ??= 'request'
-        break
-    }
-  }
-  const isFirst = last === undefined || last.slices.length === 0
-  const ordered = inOrder(fresh)
-  const fitting = fit(last?.slices ?? [], ordered)
-  const ended = isEnded || fitting.length < ordered.length
-  return {
-    slices: isFirst ? fitting : inOrder([...(last?.slices ?? []), ...fitting]),
-    evaluations: [...evaluations.values()],
-    requests: [...requests.values()],
-    close: ended ? { ...close, complete: false } : close,
-    ended,
-    refusedNames,
-    cause,
-  }
-}
-
-function hasPlace(
-  taken: number,
-  evaluation: Evaluation,
-  fails: (evaluation: Evaluation) => boolean,
-): boolean {
-  if (taken < evaluationsMax) return true
-  return taken < evaluationsMax + failingEvaluationsMax && fails(evaluation)
-}
-
-function isOnlyList(fresh: readonly Slice[], more: readonly Slice[], { slices }: Summary): boolean {
-  return fresh.length === 0 && more.length === slices.length
-}
-
-/** As many of the new slices, in order, as one record takes beside the known ones. */
-function fit(known: readonly Slice[], fresh: readonly Slice[]): readonly Slice[] {
-  let bytes = slicesBytes(known)
-  const fits =
-    known.length + fresh.length <= refsMax && bytes + slicesBytes(fresh) <= slicesBytesMax
-  if (fits) return fresh
-  for (let taken = 0; taken < fresh.length; taken++) {
-    bytes += sliceBytes(fresh[taken] as Slice)
-    if (known.length + taken >= refsMax || bytes > slicesBytesMax) return fresh.slice(0, taken)
-  }
-  return fresh
-}
-
-interface Close {
-  readonly closeReason: CloseReason | null
-  readonly closedAtMs: number | null
-  readonly missingParents: number
-  readonly complete: boolean | null
-}
-
-function closeOf(last: Decision | undefined): Close {
-  const { closeReason = null, closedAtMs = null, missingParents = 0, complete = null } = last ?? {}
-  return { closeReason, closedAtMs, missingParents, complete }
-}
-
-/**
- * Of a trace's summaries the one that speaks for how it was closed: one with the root before others,
- * then the later. A maximum, so that their order does not matter.
- */
-function better(close: Close, { reason, missingParents, closedAtMs }: Summary): Close {
-  const isComplete = reason === 'root' && missingParents === 0
-  const next = { closeReason: reason, closedAtMs, missingParents, complete: isComplete }
-  if (close.closeReason === null) return next
-  const [a, b] = [close.closeReason === 'root', reason === 'root']
-  if (a !== b) return a ? close : next
-  return closedAtMs > (close.closedAtMs ?? 0) ? next : close
+  const wasKept = last?.verdict === 'keep' && last.sliceCount > 0 && last.gone !== true
+  return !wasKept && lastAppendedAtMs !== null && lastAppendedAtMs + spansRetentionMs < nowMs
 }
 
 function answersOf(
@@ -276,8 +135,10 @@ export function withRequests(
   return answers.toSpliced(-1, 0, { name: 'requested', matched: true, probability: 1, value })
 }
 
-function earlierOf(last: Decision | undefined): EarlierVerdict | undefined {
-  return last === undefined ? undefined : { ...last, isAwaiting: last.slices.length === 0 }
+function earlierOf(placed: Placed, last: Decision | undefined): EarlierVerdict | undefined {
+  if (last === undefined || (placed.begins !== undefined && last.verdict !== 'keep'))
+    return undefined
+  return { ...last, isAwaiting: last.sliceCount === 0 }
 }
 
 /** The lowest draw: only a rule that keeps all it matches passes with it. */
@@ -329,18 +190,41 @@ function verdictFields(judged: Judged, rules: readonly RuleAnswer[], isGone: boo
 }
 
 function timesOf(
+  { begins }: Placed,
   last: Decision | undefined,
   inputs: readonly Input[],
   facts: TraceFacts,
   context: RevisionContext,
 ) {
-  const isLaterSeries = last === undefined ? context.isLaterSeries : last.series === true
+  const isLaterSeries =
+    begins !== undefined || (last === undefined ? context.isLaterSeries : last.series === true)
   return {
     firstSpanAtMs: facts.firstAppendedAtMs,
     lastSpanAtMs: facts.lastAppendedAtMs,
     decidedAtMs: context.nowMs,
     seriesAtMs: last?.seriesAtMs ?? (inputs[0] as Input).appendedAtMs,
     ...(isLaterSeries && { series: true as const }),
+  }
+}
+
+function seriesFields(
+  { prev, begins, taken, slices }: Placed,
+  last: Decision | undefined,
+  { evaluations, requests }: Merged,
+  sliceCount: number,
+) {
+  const seriesFrom = begins ?? last?.seriesFrom
+  const added = fingerprintOf(
+    (last === undefined ? slices : taken).map(({ ref }) => ref),
+    evaluations.slice(last?.evaluations.length).map(({ id }) => id),
+    requests.slice(last?.requests.length).map(({ id }) => id),
+  )
+  const known = last === undefined ? 0n : BigInt(`0x${last.fingerprint}`)
+  return {
+    ...(seriesFrom !== undefined && { seriesFrom }),
+    sliceCount,
+    fingerprint: fingerprintText(BigInt.asUintN(64, known + added)),
+    prev,
   }
 }
 
@@ -361,11 +245,19 @@ export function factFields(facts: TraceFacts) {
   }
 }
 
-/** All slices when the trace becomes kept, afterwards the new ones alone; as indices. */
-function toWrite(judged: Judged, last: Decision | undefined, slices: readonly Slice[]): number[] {
-  if (judged.verdict !== 'keep') return []
+/** All slices when the trace becomes kept, those of its chain too; afterwards the new ones alone, as indices. */
+function writeFields(
+  { verdict }: Judged,
+  isLost: boolean,
+  last: Decision | undefined,
+  { slices, taken, prev }: Placed,
+): Pick<Decision, 'write' | 'writePrev'> {
+  if (verdict !== 'keep' || isLost) return { write: [] }
   const indices = slices.map((_, index) => index)
-  if (last?.verdict !== 'keep') return indices
-  const written = new Set(last.slices.map(slice => refKey(slice.ref)))
-  return indices.filter(index => !written.has(refKey((slices[index] as Slice).ref)))
+  if (last?.verdict !== 'keep') {
+    return { write: indices, ...(prev !== null && { writePrev: true as const }) }
+  }
+  if (taken.length === slices.length) return { write: indices }
+  const fresh = new Set(taken)
+  return { write: indices.filter(index => fresh.has(slices[index] as Slice)) }
 }

@@ -299,11 +299,22 @@ test('traces that wait for their spans are bounded by tenant, at the limit and o
     ['other', ids[3]],
   ])
   expect(await world.metric('winnow_evaluations_total{name="csat",result="missed"}')).toBe('1')
-  // A day later their places are free.
+  // A day later they still wait, and past it their places are free.
   world.clock.advanceMs(24 * hour)
   await world.write(evaluation(traceIdOf(5), { name: 'csat', score: 1 }))
   await world.settled()
+  expect(await world.of(traceIdOf(5))).toHaveLength(0)
+  world.clock.advanceMs(1)
+  await world.write(evaluation(traceIdOf(5), { name: 'csat', score: 1 }))
+  await world.settled()
   expect(await world.of(traceIdOf(5))).toHaveLength(1)
+  // One that was missed needs a place like any other to wait again.
+  await world.write(...[1, 2].map(id => evaluation(traceIdOf(id), { name: 'judge', id: `${id}` })))
+  await world.settled()
+  await world.write(evaluation(ids[2] as string, { name: 'judge' }))
+  await world.settled()
+  expect(await world.of(ids[1] as string)).toHaveLength(2)
+  expect(await world.of(ids[2] as string)).toHaveLength(1)
 })
 
 test('an evaluation acts within its own tenant only', async () => {

@@ -19,6 +19,18 @@ export class VariantSpend {
     this.#days.clear()
   }
 
+  /** For a snapshot. */
+  *entries(): Generator<SpendEntry> {
+    for (const [day, arms] of this.#days) for (const [arm, traces] of arms) yield [day, arm, traces]
+  }
+
+  load(entries: Iterable<SpendEntry>): void {
+    for (const [day, arm, traces] of entries) {
+      const arms = this.#days.get(day) ?? new Map<string, number>()
+      this.#days.set(day, arms.set(arm, traces))
+    }
+  }
+
   add({ rules, decidedAtMs, experiment, variant }: SpentBy): void {
     if (experiment === null || variant === null) return
     const isSpent = rules.some(
@@ -33,5 +45,8 @@ export class VariantSpend {
     for (const old of this.#days.keys()) if (old < day - 1) this.#days.delete(old)
   }
 }
+
+/** `arm` as `armKey` makes it. */
+export type SpendEntry = readonly [day: number, arm: string, traces: number]
 
 type SpentBy = Pick<Decision, 'rules' | 'decidedAtMs' | 'experiment' | 'variant'>
