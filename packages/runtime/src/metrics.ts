@@ -37,6 +37,11 @@ export class Metrics {
     'Jumps of the log time of more than a minute, applied as a minute.',
     [],
   )
+  readonly checkpoints = this.#counter(
+    'winnow_checkpoints_total',
+    'Checkpoints of open traces: written, used at a start, or left aside for the reason named.',
+    ['result'],
+  )
   readonly decisions = this.#counter('winnow_decisions_total', 'Decisions, by primary rule.', [
     'verdict',
     'rule',
@@ -93,6 +98,11 @@ export class Metrics {
   readonly lostToRetention = this.#counter(
     'winnow_lost_to_retention_spans_total',
     'Spans that retention removed before they were read; a record that is gone counts as one where its spans are unknown.',
+    [],
+  )
+  readonly ledgerImbalance = this.#gauge(
+    'winnow_ledger_imbalance_spans',
+    'Spans received more than ten minutes ago that no decision accounts for, or accounts for wrongly; 0 is healthy.',
     [],
   )
 

@@ -16,6 +16,10 @@ export const assemblerConfigSchema = z
     maxSpans: z.int().min(1).max(100_000).default(4000),
     maxBytes: bytesKey('16MiB'),
     maxRefs: z.int().min(1).max(256).default(256),
+    /** Between two checkpoints of a partition's open traces, where there is a trace buffer. */
+    checkpointEvery: durationKey('5s'),
+    /** Without an answer from the bus for so long, it is asked who owns the partition before the next append. */
+    maxStall: durationKey('10min'),
   })
   .prefault({})
 
@@ -27,7 +31,7 @@ export const readBytesMax = 4 * 1024 * 1024
 /** Longest sleep at the end of the log before looking at the clock again. */
 export const idleWaitMs = 250
 
-/** Summaries in one append: a burst of traces due at once must not hold the thread. */
+/** Summaries in one append, and closes in one turn: thousands due at once must not hold the thread. */
 export const summariesPerAppendMax = 256
 
 /** Bytes of summaries in one append, unless the first alone has more: a bus takes no append of any size. */
@@ -39,6 +43,12 @@ export const appendBytesMax = 1024 * 1024
  * assembler that cannot write it could never get past it.
  */
 export const summaryFactsMax = 1024 * 1024
+
+/** Between two tries of what the bus does not answer. */
+export const retryWaitMs = 200
+
+/** How long `stop` waits for the partitions' last summaries, commits and checkpoints. */
+export const stopWaitMs = 10_000
 
 /** Between two commits of a partition that has something to commit. */
 export const commitEveryMs = 1000

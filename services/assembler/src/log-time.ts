@@ -1,6 +1,12 @@
 /** A jump of the log over this is applied as this, and counted: one bad clock must not close every trace. */
 export const jumpMaxMs = 60_000
 
+/** All that a log time remembers; `stampMs` is null before the first record. */
+export interface LogTimeState {
+  readonly effectiveMs: number
+  readonly stampMs: number | null
+}
+
 /**
  * The log's own time, as a fold of append timestamps: it never runs backwards, and neither a jump nor
  * a step back of the clock that stamped the records moves it by more than {@link jumpMaxMs}.
@@ -9,9 +15,19 @@ export const jumpMaxMs = 60_000
  *   effective  0 ── 5 ── 65 ── 66          the 59 min in between are skipped for good
  */
 export class LogTime {
-  #effectiveMs = 0
-  #stampMs = Number.NaN
+  #effectiveMs: number
+  #stampMs: number
   jumps = 0
+
+  constructor(state: LogTimeState = { effectiveMs: 0, stampMs: null }) {
+    this.#effectiveMs = state.effectiveMs
+    this.#stampMs = state.stampMs ?? Number.NaN
+  }
+
+  get state(): LogTimeState {
+    const stampMs = Number.isNaN(this.#stampMs) ? null : this.#stampMs
+    return { effectiveMs: this.#effectiveMs, stampMs }
+  }
 
   /** Milliseconds on a scale of its own; only differences mean something. */
   get nowMs(): number {
@@ -23,6 +39,7 @@ export class LogTime {
     return Number.isNaN(this.#stampMs) ? 0 : this.#stampMs
   }
 
+  /** The same stamp once more changes nothing. */
   apply(appendedAtMs: number): void {
     const delta = Number.isNaN(this.#stampMs) ? 0 : appendedAtMs - this.#stampMs
     if (Math.abs(delta) > jumpMaxMs) this.jumps++

@@ -61,18 +61,43 @@ export class OpenTrace {
 
   /** `spanIds` has {@link spanIdWords} big-endian words for each span of the slice. Borrowed. */
   addSlice(slice: OpenSlice, spanIds: Uint32Array, atMs: number): void {
-    this.slices.push(slice)
-    this.byteCount += slice.length
-    this.factCount += slice.facts.length
-    this.spanCount += slice.spanCount
-    this.lastAtMs = atMs
-    this.#move('slice')
+    this.#addSlice(slice, atMs)
     for (let at = 0; at < slice.spanCount * spanIdWords; at += spanIdWords)
       this.#addSpan(spanIds, at)
   }
 
+  /** The words of its distinct spans, {@link spanIdWords} each. A view: valid until the next slice. */
+  get spanIds(): Uint32Array {
+    return this.#ids.subarray(0, this.#distinct * spanIdWords)
+  }
+
+  /** As it was when a checkpoint was made of it: `spanIds` are of its distinct spans. */
+  static restore(parts: {
+    readonly tenant: string
+    readonly traceId: string
+    readonly openedAtMs: number
+    readonly lastAtMs: number
+    readonly slices: readonly OpenSlice[]
+    readonly spanIds: Uint32Array
+  }): OpenTrace {
+    const { lastAtMs, spanIds } = parts
+    const trace = new OpenTrace(parts.tenant, parts.traceId, parts.openedAtMs)
+    for (const slice of parts.slices) trace.#addSlice(slice, lastAtMs)
+    for (let at = 0; at < spanIds.length; at += spanIdWords) trace.#addSpan(spanIds, at)
+    trace.duplicateSpans = trace.spanCount - trace.#distinct
+    return trace
+  }
+
   close(event: 'due' | 'over'): void {
     this.#move(event)
+  }
+
+  /** Lets go of all but its name, once its summary is durable. */
+  release(): void {
+    this.slices.length = 0
+    this.#ids = noWords
+    this.#set = undefined
+    this.#distinct = 0
   }
 
   /** The limit that the trace has reached, if any. It closes at once and goes on as a fragment. */
@@ -120,6 +145,15 @@ export class OpenTrace {
       missing.add((BigInt(high) << 32n) | BigInt(low))
     }
     return missing.size
+  }
+
+  #addSlice(slice: OpenSlice, atMs: number): void {
+    this.slices.push(slice)
+    this.byteCount += slice.length
+    this.factCount += slice.facts.length
+    this.spanCount += slice.spanCount
+    this.lastAtMs = atMs
+    this.#move('slice')
   }
 
   #addSpan(spanIds: Uint32Array, from: number): void {
@@ -193,6 +227,8 @@ export class OpenTrace {
     this.#ids = wider
   }
 }
+
+const noWords = new Uint32Array(0)
 
 function earliest(
   atMs: number,

@@ -1,6 +1,6 @@
 // Hot: every span of the pipeline passes here. One object a slice, none a span.
 import type { CloseReason } from '@winnow/model'
-import { LogTime } from './log-time.ts'
+import { LogTime, type LogTimeState } from './log-time.ts'
 import { type CloseRules, OpenTrace } from './open-trace.ts'
 import { Schedule } from './schedule.ts'
 
@@ -24,6 +24,17 @@ export interface ClosedTrace {
   readonly closedAtMs: number
 }
 
+/** The whole state of a fold between two records; what else it has is derived from it. */
+export interface FoldState {
+  /** The next offset to read. */
+  readonly position: number
+  readonly time: LogTimeState
+  /** In the order in which they opened. */
+  readonly open: Iterable<OpenTrace>
+  /** Closed and not acknowledged, oldest first. */
+  readonly closed: Iterable<ClosedTrace>
+}
+
 /**
  * The fold of one partition of `spans`: pure, so that what it closes depends on the log alone, except
  * at the log's end, where the caller brings the wall clock.
@@ -33,14 +44,29 @@ export class PartitionFold {
   readonly #open = new Map<string, OpenTrace>()
   readonly #schedule = new Schedule<OpenTrace>()
   readonly #closed: ClosedTrace[] = []
-  readonly time = new LogTime()
+  readonly time: LogTime
   /** The next offset to read. */
   position: number
   duplicateSpans = 0
+  /** Traces whose summaries are durable, since this fold began. */
+  acknowledged = 0
 
-  constructor(rules: CloseRules, position: number) {
+  constructor(rules: CloseRules, from: number | FoldState) {
     this.#rules = rules
-    this.position = position
+    const state = typeof from === 'number' ? { ...emptyState, position: from } : from
+    this.position = state.position
+    this.time = new LogTime(state.time)
+    for (const closed of state.closed) this.#closed.push(closed)
+    for (const trace of state.open) {
+      this.#open.set(key(trace.tenant, trace.traceId), trace)
+      this.#reschedule(trace)
+    }
+  }
+
+  /** A view, not a copy: valid until the fold goes on. */
+  get state(): FoldState {
+    const { position, time } = this
+    return { position, time: time.state, open: this.#open.values(), closed: this.#closed }
   }
 
   get openCount(): number {
@@ -61,20 +87,38 @@ export class PartitionFold {
 
   /** Applies one record: first everything due before its time closes, then its slices are added. */
   apply(offset: number, appendedAtMs: number, slices: Iterable<ReadSlice>): void {
+    this.closeBefore(appendedAtMs)
+    this.add(offset, appendedAtMs, slices)
+  }
+
+  /**
+   * Closes what is due before a record of that time, `closesMax` at most: thousands due at once would
+   * hold the thread. Whether nothing more is due: only then may the record be added.
+   */
+  closeBefore(appendedAtMs: number, closesMax = Number.POSITIVE_INFINITY): boolean {
     this.time.apply(appendedAtMs)
-    this.#closeDue(this.time.nowMs, appendedAtMs)
+    return this.#closeDue(this.time.nowMs, appendedAtMs, closesMax)
+  }
+
+  /** Adds the slices of the record at `offset`, once `closeBefore` its time has said that nothing is due. */
+  add(offset: number, appendedAtMs: number, slices: Iterable<ReadSlice>): void {
     for (const slice of slices) this.#add(offset, appendedAtMs, slice)
     this.position = offset + 1
   }
 
-  /** For the end of the log only: closes what was due more than `slackMs` ago by the wall clock. */
-  closeAtWall(wallMs: number, slackMs: number): void {
-    this.#closeDue(this.time.atWall(wallMs) - slackMs, wallMs)
+  /**
+   * For the end of the log only: closes what was due more than `slackMs` ago by the wall clock,
+   * `closesMax` at most. Whether nothing more is.
+   */
+  closeAtWall(wallMs: number, slackMs: number, closesMax = Number.POSITIVE_INFINITY): boolean {
+    return this.#closeDue(this.time.atWall(wallMs) - slackMs, wallMs, closesMax)
   }
 
   /** Forgets the first `count` closed traces: their summaries are durable. */
   acknowledge(count: number): void {
-    this.#closed.splice(0, count)
+    this.acknowledged += count
+    // An entry of the schedule may refer to a trace for a minute after its end.
+    for (const { trace } of this.#closed.splice(0, count)) trace.release()
   }
 
   /** The next time at which something could be due, on the scale of `time`. */
@@ -116,28 +160,36 @@ export class PartitionFold {
     else this.#close(trace, over, 'over', appendedAtMs)
   }
 
+  /**
+   * A new trace is looked at after the shortest wait there is, although without a root it would have
+   * more time: it gets its root soon as a rule, and would then lie in the schedule twice.
+   */
   #reschedule(trace: OpenTrace): void {
-    const atMs = trace.earliestDueMs(this.#rules)
+    const { quiet, rootless } = this.#rules
+    const isNew = trace.checkAtMs === Number.POSITIVE_INFINITY
+    const soonMs = isNew ? this.time.nowMs + Math.min(quiet, rootless) : Number.POSITIVE_INFINITY
+    const atMs = Math.min(trace.earliestDueMs(this.#rules), soonMs)
     // A later time needs no new entry: the earlier one finds out when it is popped.
     if (atMs >= trace.checkAtMs) return
     trace.checkAtMs = atMs
     this.#schedule.push(atMs, trace)
   }
 
-  #closeDue(beforeMs: number, stampMs: number): void {
-    for (;;) {
-      const entry = this.#schedule.popBefore(beforeMs)
-      if (entry === undefined) return
-      const trace = entry.item
-      if (trace.state === 'closing' || entry.atMs !== trace.checkAtMs) continue
+  #closeDue(beforeMs: number, stampMs: number, closesMax: number): boolean {
+    for (let closes = 0; this.#schedule.nextAtMs < beforeMs; ) {
+      if (closes === closesMax) return false
+      const { atMs, item: trace } = this.#schedule.pop()
+      if (trace.state === 'closing' || atMs !== trace.checkAtMs) continue
       const due = trace.due(this.#rules)
       if (due.atMs < beforeMs) {
         this.#close(trace, due.reason, 'due', stampMs)
+        closes++
         continue
       }
       trace.checkAtMs = due.atMs
       this.#schedule.push(due.atMs, trace)
     }
+    return true
   }
 
   #close(trace: OpenTrace, reason: CloseReason, event: 'due' | 'over', closedAtMs: number): void {
@@ -145,6 +197,13 @@ export class PartitionFold {
     this.#open.delete(key(trace.tenant, trace.traceId))
     this.#closed.push({ trace, reason, closedAtMs })
   }
+}
+
+const emptyState: FoldState = {
+  position: 0,
+  time: { effectiveMs: 0, stampMs: null },
+  open: [],
+  closed: [],
 }
 
 /** A trace id is fixed in length, so the tenant, whatever it holds, cannot be mistaken for a part of it. */

@@ -29,9 +29,8 @@ export class Schedule<T> {
     this.#items[child] = item
   }
 
-  /** Removes and returns the earliest entry that is before `beforeMs`, else undefined. */
-  popBefore(beforeMs: number): { readonly atMs: number; readonly item: T } | undefined {
-    if (!(this.nextAtMs < beforeMs)) return undefined
+  /** Removes and returns the earliest entry; there has to be one. */
+  pop(): { readonly atMs: number; readonly item: T } {
     const first = { atMs: this.#times[0] as number, item: this.#items[0] as T }
     const atMs = this.#times.pop() as number
     const item = this.#items.pop() as T

@@ -1,0 +1,20 @@
+import type { Bus } from '@winnow/bus'
+import type { Log, Metrics, StageClock } from '@winnow/runtime'
+import type { TraceBuffer } from '@winnow/storage'
+import type { AssemblerConfig } from './config.ts'
+import type { SliceReader } from './read-slices.ts'
+
+/** What the loops of one assembler have in common. */
+export interface Shared {
+  readonly bus: Bus
+  /** Full topic names. */
+  readonly topics: { readonly spans: string; readonly evidence: string }
+  readonly group: string
+  readonly config: AssemblerConfig
+  readonly clock: StageClock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly readSlices: SliceReader
+  readonly buffer: TraceBuffer | undefined
+  readonly isStopping: boolean
+}
