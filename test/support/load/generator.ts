@@ -20,6 +20,10 @@ export interface Drive {
   readonly connections: number
   /** Spans a second; undefined: as fast as they are acknowledged. */
   readonly rate?: number | undefined
+  /** A refused request is not sent again: the rate is kept up whatever is answered. */
+  readonly impatient?: boolean | undefined
+  /** Bearer key; its tenant's traffic. */
+  readonly key?: string | undefined
   /** Requests of every group, fewer leave its traces open: the root is in the last. */
   readonly requests?: number | undefined
 }
@@ -32,6 +36,8 @@ export interface Driven {
   readonly seconds: number
   /** Answers other than 200, by status. */
   readonly refused: Readonly<Record<string, number>>
+  /** Of those, the ones that did not say when to come again. */
+  readonly refusedWithoutWhen: number
   readonly ackP50Ms: number
   readonly ackP99Ms: number
   readonly cpuSeconds: number
@@ -56,9 +62,12 @@ async function drive(options: Drive): Promise<Driven> {
   const wanted = 2 * connections - made
   if (wanted > 0) idle.push(...templates(wanted, seed + made))
   made += Math.max(0, wanted)
-  const lanes = await Promise.all(Array.from({ length: connections }, () => openLane(address)))
+  const lanes = await Promise.all(
+    Array.from({ length: connections }, () => openLane(address, options.key)),
+  )
   const latencies = new Float64Array(groups * perGroup)
   const refused: Record<string, number> = {}
+  let refusedWithoutWhen = 0
   let answered = 0
   let bytes = 0
   let next = 0
@@ -77,12 +86,14 @@ async function drive(options: Drive): Promise<Driven> {
         const template = requests[at] as Template
         patch(template, ids)
         const sentMs = performance.now()
-        for (let status = 0; status !== 200; ) {
-          status = await lane.send(template.body)
-          if (status === 200) break
+        let status = await lane.send(template.body)
+        for (; status !== 200; status = await lane.send(template.body)) {
           refused[status] = (refused[status] ?? 0) + 1
+          if (!lane.saidWhen) refusedWithoutWhen++
+          if (options.impatient) break
           await sleep(retryMs)
         }
+        if (status !== 200) continue
         latencies[answered++] = performance.now() - sentMs
         bytes += template.body.length
       }
@@ -93,7 +104,7 @@ async function drive(options: Drive): Promise<Driven> {
   const seconds = (performance.now() - startMs) / 1000
   const { user, system } = process.cpuUsage(cpu)
   for (const lane of lanes) lane.close()
-  latencies.sort()
+  const sorted = latencies.subarray(0, answered).sort()
   return {
     spans: answered * spansPerRequest,
     traces: groups * tracesPerGroup,
@@ -101,8 +112,9 @@ async function drive(options: Drive): Promise<Driven> {
     bytes,
     seconds,
     refused,
-    ackP50Ms: latencies[Math.floor(answered * 0.5)] ?? 0,
-    ackP99Ms: latencies[Math.floor(answered * 0.99)] ?? 0,
+    refusedWithoutWhen,
+    ackP50Ms: sorted[Math.floor(answered * 0.5)] ?? 0,
+    ackP99Ms: sorted[Math.floor(answered * 0.99)] ?? 0,
     cpuSeconds: (user + system) / 1e6,
   }
 }

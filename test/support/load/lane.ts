@@ -6,14 +6,16 @@ import { connect, type Socket } from 'node:net'
 export interface Lane {
   /** The status of the answer, once all of it is there. `body` may be used again then. */
   send(body: Buffer): Promise<number>
+  /** Whether the last answer said when to come again. */
+  readonly saidWhen: boolean
   close(): void
 }
 
-export async function openLane(address: string): Promise<Lane> {
+export async function openLane(address: string, key?: string): Promise<Lane> {
   const [host = '', port] = address.split(':')
   const socket = connect({ host, port: Number(port), noDelay: true })
   await once(socket, 'connect')
-  return new SocketLane(socket, address)
+  return new SocketLane(socket, address, key)
 }
 
 class SocketLane implements Lane {
@@ -21,10 +23,11 @@ class SocketLane implements Lane {
   readonly #head: string
   #answer: PromiseWithResolvers<number> | undefined
   #received = ''
+  saidWhen = false
 
-  constructor(socket: Socket, address: string) {
+  constructor(socket: Socket, address: string, key: string | undefined) {
     this.#socket = socket
-    this.#head = `POST /v1/traces HTTP/1.1\r\nhost: ${address}\r\ncontent-type: application/x-protobuf\r\ncontent-length: `
+    this.#head = `POST /v1/traces HTTP/1.1\r\nhost: ${address}\r\ncontent-type: application/x-protobuf\r\n${key === undefined ? '' : `authorization: Bearer ${key}\r\n`}content-length: `
     socket.setEncoding('latin1')
     socket.on('data', (text: string) => this.#take(text))
     const end = (error?: Error): void =>
@@ -56,6 +59,7 @@ class SocketLane implements Lane {
     if (length === undefined) throw new Error(`no content-length: ${this.#received}`)
     if (this.#received.length < headEnd + 4 + Number(length)) return
     const status = Number(this.#received.slice(9, 12))
+    this.saidWhen = /\r\nretry-after: \d/i.test(this.#received.slice(0, headEnd))
     this.#received = ''
     this.#answer?.resolve(status)
     this.#answer = undefined
