@@ -49,6 +49,7 @@ export {
 export { Composer, type ComposerOptions, type RegroupLimits, regroupLimits } from './regroup.ts'
 export { scanTraces } from './scan.ts'
 export { SliceLayout, tenantRunsOf } from './slice-layout.ts'
+export { SliceIds, scanSlices } from './slice-scan.ts'
 export { type SpanProblem, SpanTable, scanRowsMax, spanProblem } from './span-table.ts'
 export {
   decodeExportResponse,

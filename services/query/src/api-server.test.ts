@@ -1,19 +1,24 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type Bus, MemoryBus } from '@winnow/bus'
-import { Health, PipelineError, silentLog, systemClock } from '@winnow/runtime'
+import { Health, Metrics, PipelineError, silentLog, systemClock } from '@winnow/runtime'
 import { MemoryHotStore } from '@winnow/storage'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { appendWaitMaxMs, queryConfigSchema, stopWaitMaxMs } from './config.ts'
 import { Query } from './query.ts'
 
 async function started() {
-  const specs = ['d', 'e'].map(name => ({ name, partitions: 1, retentionMs: 60_000, keyed: false }))
+  const specs = ['s', 'd', 'e'].map(name => ({
+    name,
+    partitions: 1,
+    retentionMs: 60_000,
+    keyed: false,
+  }))
   const bus: Bus = new MemoryBus(specs, systemClock)
   const health = new Health()
   const query = new Query({
     bus,
-    topics: { decisions: 'd', evidence: 'e' },
+    topics: { spans: 's', decisions: 'd', evidence: 'e' },
     hot: new MemoryHotStore(),
     listen: { host: '127.0.0.1', port: 0 },
     keys: undefined,
@@ -21,6 +26,7 @@ async function started() {
     spansRetentionMs: 60_000,
     clock: systemClock,
     log: silentLog,
+    metrics: new Metrics(),
     health,
   })
   await query.start()

@@ -22,8 +22,11 @@ import {
   postRescue,
   type RouteDeps,
 } from './routes.ts'
+import type { LedgerWatch } from './verify/ledger-watch.ts'
+import { getVerify } from './verify/verify-route.ts'
 
 export interface ApiServerOptions extends RouteDeps {
+  readonly ledger: LedgerWatch
   readonly listen: Address
   readonly keys: ApiKeys | undefined
   readonly log: Log
@@ -135,7 +138,7 @@ export class ApiServer implements Component {
   }
 }
 
-function route(deps: RouteDeps, method: string, request: Request): Promise<Answer> | Answer {
+function route(deps: ApiServerOptions, method: string, request: Request): Promise<Answer> | Answer {
   const [api, version, noun, id, verb, ...rest] = request.path
   const { tenant, query } = request
   if (api !== 'api' || version !== 'v1' || rest.length > 0) throw notFound()
@@ -161,6 +164,9 @@ function route(deps: RouteDeps, method: string, request: Request): Promise<Answe
     case 'sampling':
       allow(method, 'GET')
       return getSampling(deps, tenant, query)
+    case 'verify':
+      allow(method, 'GET')
+      return getVerify(deps.ledger, tenant, query)
     default:
       throw notFound()
   }
@@ -170,7 +176,7 @@ function notFound(): ApiError {
   return new ApiError(
     404,
     'NO_SUCH_PATH',
-    'use /api/v1/traces/{id}, …/why, …/rescue, /api/v1/search, /api/v1/sampling, /api/v1/evaluations or /api/v1/evaluations/{id}',
+    'use /api/v1/traces/{id}, …/why, …/rescue, /api/v1/search, /api/v1/sampling, /api/v1/verify, /api/v1/evaluations or /api/v1/evaluations/{id}',
   )
 }
 

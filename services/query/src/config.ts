@@ -7,6 +7,10 @@ export const queryConfigSchema = z
     foldTracesMax: z.int().min(1).max(100_000_000).default(500_000),
     /** An evaluation that has waited for its trace this long, in log time, has missed it. */
     awaitingMax: durationKey('24h'),
+    /** Pause between two looks of `verify` at the log; 0s: it is read when somebody asks. */
+    verifyEvery: durationKey('1s'),
+    /** Slices that `verify` holds at 80 bytes each; its window is the youngest that many. */
+    verifySlicesMax: z.int().min(1).max(1_000_000_000).default(4_000_000),
   })
   .prefault({})
 
@@ -39,3 +43,6 @@ export const stopWaitMaxMs = 5000
 
 /** How far the clock that stamps records may be behind ours: the assembler's `clockSlack`. */
 export const clockSlackMs = 2000
+
+/** How long a request for a full verification waits for it before it tells how far it is. */
+export const verifyWaitMs = 10_000

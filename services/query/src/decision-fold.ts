@@ -4,11 +4,14 @@ import {
   countingStart,
   countRecord,
   type Decision,
-  type DecisionRecord,
+  type DecisionHead,
+  parseDecision,
+  type RuleAnswer,
   type Verdict,
 } from '@winnow/model'
 import { type Component, isRetryable, type Log, type StageClock } from '@winnow/runtime'
 import { clockSlackMs, readBytesMax, tailWaitMs } from './config.ts'
+import { countingFrom, type DecisionItem, decisionItem } from './decision-item.ts'
 
 /** What is remembered of a trace's last counting decision; the rest is fetched where it lies. */
 export interface FoldEntry {
@@ -36,6 +39,8 @@ export interface FoldOptions {
   readonly tracesMax: number
   readonly clock: StageClock
   readonly log: Log
+  /** Is given what was parsed, whether it counts or not, in order. */
+  readonly onRead?: (partition: number, items: readonly DecisionItem[]) => void
 }
 
 /**
@@ -71,9 +76,17 @@ export class DecisionFold implements Component {
       const ready = Promise.withResolvers<void>()
       this.#endSeenAtMs[partition] = 0
       caughtUp.push(ready.promise)
-      this.#tails.push(this.#tail(partition, first, end, ready.resolve))
+      const tail = this.#tail(partition, first, end, ready.resolve)
+      this.#tails.push(tail)
+      tail.catch(ready.reject)
     }
     await Promise.all(caughtUp)
+    // From now on nobody waits: what ends a tail ends the process.
+    for (const tail of this.#tails) {
+      tail.catch((error: unknown) => {
+        throw error
+      })
+    }
   }
 
   async stop(): Promise<void> {
@@ -105,7 +118,9 @@ export class DecisionFold implements Component {
     const entry = this.#entries.get(key(tenant, traceId))
     if (entry === undefined) return undefined
     const record = await this.#options.bus.fetch(this.#options.topic, entry.partition, entry.offset)
-    return parse(record) as Decision
+    const parsed = parseDecision(Buffer.from(record.value).toString())
+    const isDecision = parsed.kind === 'record' && parsed.record.kind === 'decision'
+    return isDecision ? (parsed.record as Decision) : undefined
   }
 
   /** Where the last counting decision of a trace lies. */
@@ -120,7 +135,7 @@ export class DecisionFold implements Component {
 
   async #tail(partition: number, first: number, end: number, ready: () => void): Promise<void> {
     const { bus, topic, log } = this.#options
-    let state: CountingState = countingStart
+    let state: CountingState | undefined
     let next = first
     while (!this.#stop.signal.aborted) {
       if (next >= end) ready()
@@ -128,10 +143,15 @@ export class DecisionFold implements Component {
         const batch = await bus.read(topic, partition, next, readBytesMax, tailWaitMs)
         this.#unreadable.delete(partition)
         next = Math.max(next, batch.gap?.to ?? 0)
-        for (const record of batch.records) {
-          state = this.#apply(partition, record, state)
-          next = record.offset + 1
+        const items = this.#parsed(partition, batch.records)
+        // Without state, or past a gap that may have held a claim, the log says by itself what counts.
+        if (batch.gap !== undefined) state = undefined
+        if (items.length > 0) state ??= countingFrom(items)
+        for (const item of items) {
+          state = this.#apply(partition, item, state ?? countingStart)
+          next = item.offset + 1
         }
+        if (items.length > 0) this.#options.onRead?.(partition, items)
         if (batch.records.length === 0) this.#endSeenAtMs[partition] = this.#options.clock.nowMs()
       } catch (error) {
         if (this.#stop.signal.aborted) return
@@ -143,15 +163,23 @@ export class DecisionFold implements Component {
     }
   }
 
-  #apply(partition: number, record: BusRecord, state: CountingState): CountingState {
-    this.#stampMs = Math.max(this.#stampMs, record.appendedAtMs)
-    const parsed = parse(record)
-    const step = countRecord(state, record.offset, parsed)
-    if (step.counts && parsed.kind === 'decision') this.#remember(partition, record.offset, parsed)
+  #parsed(partition: number, records: readonly BusRecord[]): DecisionItem[] {
+    const where = `${this.#options.topic}/${partition}`
+    return records.map(({ offset, appendedAtMs, value }) => {
+      this.#stampMs = Math.max(this.#stampMs, appendedAtMs)
+      return decisionItem(where, offset, value)
+    })
+  }
+
+  /** Bytes that are no record count for no reader. */
+  #apply(partition: number, { offset, record }: DecisionItem, state: CountingState): CountingState {
+    if (record === undefined) return state
+    const step = countRecord(state, offset, record)
+    if (step.counts && record.kind === 'decision') this.#remember(partition, offset, record)
     return step.state
   }
 
-  #remember(partition: number, offset: number, decision: Decision): void {
+  #remember(partition: number, offset: number, decision: DecisionHead): void {
     const id = key(decision.tenant, decision.traceId)
     this.#entries.delete(id)
     this.#entries.set(id, {
@@ -164,7 +192,7 @@ export class DecisionFold implements Component {
       sliceCount: decision.sliceCount,
       lastSliceAtMs: decision.lastSpanAtMs ?? 0,
       primary: decision.primary,
-      matched: this.#matched(decision),
+      matched: this.#matched(decision.rules),
       service: decision.service,
       operation: decision.operation,
       variant: decision.variant,
@@ -180,11 +208,12 @@ export class DecisionFold implements Component {
   }
 
   /** A few sets of rules cover all traces, so entries share them. */
-  #matched(decision: Decision): readonly string[] {
-    const names = decision.rules.filter(rule => rule.matched).map(rule => rule.name)
-    const id = names.join('\n')
+  #matched(rules: readonly RuleAnswer[]): readonly string[] {
+    let id = ''
+    for (const rule of rules) if (rule.matched) id += `${rule.name}\n`
     const known = this.#matchedSets.get(id)
     if (known !== undefined) return known
+    const names = id.split('\n').slice(0, -1)
     this.#matchedSets.set(id, names)
     return names
   }
@@ -193,10 +222,6 @@ export class DecisionFold implements Component {
   partitionOf(traceId: string): number {
     return partitionOfHex(traceId, this.#partitions)
   }
-}
-
-function parse(record: BusRecord): DecisionRecord {
-  return JSON.parse(Buffer.from(record.value).toString()) as DecisionRecord
 }
 
 /** A trace id is fixed in length, so no tenant can be mistaken for a part of it. */

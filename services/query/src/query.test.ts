@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type BusRecord, MemoryBus, partitionOfHex } from '@winnow/bus'
 import type { Decision } from '@winnow/model'
-import { Health, silentLog, systemClock } from '@winnow/runtime'
+import { Health, Metrics, silentLog, systemClock } from '@winnow/runtime'
 import { MemoryHotStore } from '@winnow/storage'
 import { expect, onTestFinished, test } from 'vitest'
 import { queryConfigSchema } from './config.ts'
 import { Query } from './query.ts'
 
-const topics = { decisions: 'd', evidence: 'e' }
+const topics = { spans: 's', decisions: 'd', evidence: 'e' }
 const partitions = 4
 const kept = '48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f'
 const dropped = '7e1c5a90d3b84f6ea12e0a1b3c4d5e6f'
@@ -32,6 +32,7 @@ async function started(options: { readonly keys?: ReadonlyMap<string, string> } 
     spansRetentionMs: dayMs,
     clock: systemClock,
     log: silentLog,
+    metrics: new Metrics(),
     health: new Health(),
   })
   await query.start()

@@ -1,15 +1,20 @@
 import type { Bus } from '@winnow/bus'
-import type { Address, ApiKeys, Component, Health, Log, StageClock } from '@winnow/runtime'
+import type { Address, ApiKeys, Component, Health, Log, Metrics, StageClock } from '@winnow/runtime'
 import type { HotStore } from '@winnow/storage'
 import { ApiServer } from './api-server.ts'
 import type { QueryConfig } from './config.ts'
 import { DecisionFold } from './decision-fold.ts'
+import { LedgerWatch } from './verify/ledger-watch.ts'
 import type { PendingFacts } from './why.ts'
 
 export interface QueryOptions {
   readonly bus: Bus
   /** Full topic names. */
-  readonly topics: { readonly decisions: string; readonly evidence: string }
+  readonly topics: {
+    readonly spans: string
+    readonly evidence: string
+    readonly decisions: string
+  }
   readonly hot: HotStore
   readonly listen: Address
   readonly keys: ApiKeys | undefined
@@ -17,6 +22,7 @@ export interface QueryOptions {
   readonly spansRetentionMs: number
   readonly clock: StageClock
   readonly log: Log
+  readonly metrics: Metrics
   readonly health: Health
   readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>
 }
@@ -24,23 +30,35 @@ export interface QueryOptions {
 /** The API over the stores and the retained decisions. It writes nothing but requests in `evidence`. */
 export class Query implements Component {
   readonly #fold: DecisionFold
+  readonly #ledger: LedgerWatch
   readonly #server: ApiServer
   #ready = false
 
   constructor(options: QueryOptions) {
     const { bus, topics, log, config, hot, clock, listen, keys, pending } = options
+    this.#ledger = new LedgerWatch({
+      bus,
+      topics,
+      everyMs: config.verifyEvery,
+      slicesMax: config.verifySlicesMax,
+      clock,
+      log,
+      metrics: options.metrics,
+    })
     this.#fold = new DecisionFold({
       bus,
       topic: topics.decisions,
       tracesMax: config.foldTracesMax,
       clock,
       log,
+      onRead: (partition, items) => this.#ledger.offer(partition, items),
     })
     this.#server = new ApiServer({
       bus,
       evidence: topics.evidence,
       hot,
       fold: this.#fold,
+      ledger: this.#ledger,
       waits: { spansRetentionMs: options.spansRetentionMs, awaitingMaxMs: config.awaitingMax },
       clock,
       listen,
@@ -65,6 +83,7 @@ export class Query implements Component {
 
   async start(): Promise<void> {
     await this.#fold.start()
+    await this.#ledger.start()
     await this.#server.start()
     this.#ready = true
   }
@@ -72,6 +91,7 @@ export class Query implements Component {
   async stop(): Promise<void> {
     this.#ready = false
     await this.#server.stop()
+    await this.#ledger.stop()
     await this.#fold.stop()
   }
 }

@@ -6,7 +6,7 @@ import { makeFolder } from '../make-folder.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export function queryStage(context: StageContext): Stage {
-  const { config, bus, topics, keys, log, health, pending } = context
+  const { config, bus, topics, keys, log, metrics, health, pending } = context
   makeFolder(config.data)
   const hot = new SqliteHotStore(join(config.data, 'hot'))
   const query = new Query({
@@ -19,6 +19,7 @@ export function queryStage(context: StageContext): Stage {
     spansRetentionMs: config.retention.spans,
     clock: systemClock,
     log,
+    metrics,
     health,
     ...(pending !== undefined && {
       pending: async (tenant: string, traceId: string) => pending(tenant, traceId),

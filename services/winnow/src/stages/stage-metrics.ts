@@ -28,6 +28,7 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   tierBytes: ['writer'],
   tierObjects: ['writer'],
   lostToRetention: ['assembler', 'sampler', 'writer'],
+  ledgerImbalance: ['query'],
   // Of the process: it asks the bus for all of its groups at once.
   busLagRecords: [],
   busLagSeconds: [],

@@ -1,0 +1,119 @@
+import type { Bus } from '@winnow/bus'
+import { type CountingState, countingStart, countRecord, type DecisionHead } from '@winnow/model'
+import { countingFrom, type DecisionItem, decisionItem } from '../decision-item.ts'
+
+/**
+ * The counting decisions of one partition in order, one at a time: a reader that holds one back, until
+ * the slices it names have been read, can look at it again. What another reader of this process has
+ * parsed already may be offered, so that it is parsed once; whatever was not taken in time is read.
+ */
+export class DecisionTail {
+  readonly #bus: Bus
+  readonly #topic: string
+  readonly #partition: number
+  #state: CountingState = countingStart
+  #next: number | undefined
+  #read: readonly DecisionItem[] = []
+  #readAt = 0
+  #offered: DecisionItem[] = []
+  #offeredAt = 0
+  #offeredChars = 0
+  #isFirst = true
+
+  constructor(bus: Bus, topic: string, partition: number) {
+    this.#bus = bus
+    this.#topic = topic
+    this.#partition = partition
+  }
+
+  /** Records that follow one another. */
+  offer(items: readonly DecisionItem[]): void {
+    const first = items[0]
+    // Before it has begun nothing is held: the backlog is read when its turn comes.
+    if (first === undefined || this.#next === undefined) return
+    const last = this.#offered.at(-1)
+    const isFull = this.#offeredChars > offeredCharsMax
+    if (isFull || (last !== undefined && last.offset + 1 !== first.offset)) this.#forgetOffered()
+    if (isFull) return
+    for (const item of items) {
+      this.#offered.push(item)
+      this.#offeredChars += item.text.length
+    }
+  }
+
+  /** The next counting decision below `end`, again and again until it is taken. */
+  async peek(end: number): Promise<(DecisionItem & { record: DecisionHead }) | undefined> {
+    for (;;) {
+      const item = await this.#item(end)
+      if (item === undefined) return undefined
+      const { record } = item
+      const step = record === undefined ? undefined : countRecord(this.#state, item.offset, record)
+      if (step?.counts && record?.kind === 'decision') return { ...item, record }
+      this.#pass(item.offset, step?.state ?? this.#state)
+    }
+  }
+
+  /** Passes what `peek` gave. */
+  take(item: DecisionItem & { record: DecisionHead }): void {
+    this.#pass(item.offset, countRecord(this.#state, item.offset, item.record).state)
+  }
+
+  #pass(offset: number, state: CountingState): void {
+    this.#state = state
+    this.#next = offset + 1
+  }
+
+  async #item(end: number): Promise<DecisionItem | undefined> {
+    if (this.#next === undefined) {
+      this.#next = (await this.#bus.bounds(this.#topic, this.#partition)).first
+    }
+    if (this.#next >= end) return undefined
+    return this.#fromOffered(this.#next) ?? this.#fromRead(this.#next) ?? this.#fromBus(this.#next)
+  }
+
+  #fromOffered(next: number): DecisionItem | undefined {
+    // The first are read together: they say which claim was in force.
+    if (this.#isFirst) return undefined
+    const offered = this.#offered
+    while (this.#offeredAt < offered.length) {
+      const item = offered[this.#offeredAt] as DecisionItem
+      if (item.offset >= next) return item.offset === next ? item : undefined
+      this.#offeredChars -= item.text.length
+      this.#offeredAt++
+    }
+    this.#forgetOffered()
+    return undefined
+  }
+
+  #fromRead(next: number): DecisionItem | undefined {
+    while (this.#readAt < this.#read.length) {
+      const item = this.#read[this.#readAt] as DecisionItem
+      if (item.offset >= next) return item
+      this.#readAt++
+    }
+    return undefined
+  }
+
+  async #fromBus(next: number): Promise<DecisionItem | undefined> {
+    const where = `${this.#topic}/${this.#partition}`
+    const batch = await this.#bus.read(this.#topic, this.#partition, next, readBytesMax, 0)
+    this.#read = batch.records.map(({ offset, value }) => decisionItem(where, offset, value))
+    this.#readAt = 0
+    // Without state, or past a gap that may have held a claim, the log says by itself what counts.
+    if (this.#isFirst || batch.gap !== undefined) this.#state = countingFrom(this.#read)
+    this.#isFirst = false
+    return this.#read[0]
+  }
+
+  #forgetOffered(): void {
+    this.#offered = []
+    this.#offeredAt = 0
+    this.#offeredChars = 0
+  }
+}
+
+/** Bytes of one read. */
+const readBytesMax = 1024 * 1024
+
+/** Characters of text that wait for being taken in one partition; over it they are read again later. */
+const offeredCharsMax = 8 * 1024 * 1024

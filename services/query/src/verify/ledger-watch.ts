@@ -1,0 +1,189 @@
+import { randomInt } from 'node:crypto'
+import type { Bus } from '@winnow/bus'
+import {
+  type Component,
+  isRetryable,
+  type Log,
+  type Metrics,
+  type StageClock,
+} from '@winnow/runtime'
+import type { DecisionItem } from '../decision-item.ts'
+import { type LedgerReport, ReportBuilder } from './ledger-report.ts'
+import { PartitionVerifier } from './partition-verifier.ts'
+import { TenantSums } from './tenant-sums.ts'
+import { stageGroups, verifyTopics } from './verify-topics.ts'
+
+export interface LedgerWatchOptions {
+  readonly bus: Bus
+  /** Full topic names. */
+  readonly topics: { readonly spans: string; readonly evidence: string; readonly decisions: string }
+  /** Pause between two looks at the log; 0: it is looked at when somebody asks. */
+  readonly everyMs: number
+  /** Slices held over all partitions. */
+  readonly slicesMax: number
+  readonly clock: StageClock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface FullProgress {
+  readonly done: number
+  readonly of: number
+}
+
+/** A full report that is under way, or the last one. */
+interface FullRun {
+  readonly report: Promise<LedgerReport>
+  progress: FullProgress
+  endedAtMs: number | undefined
+}
+
+/**
+ * Keeps the ledger of all partitions in step with the log, so that a request reads only what is new, and
+ * states the imbalance as a metric. What fails here is logged and asked again: no stage depends on it.
+ */
+export class LedgerWatch implements Component {
+  readonly #options: LedgerWatchOptions
+  readonly #tenants = new TenantSums()
+  readonly #stop = new AbortController()
+  readonly #full = new Map<string, FullRun>()
+  #verifiers: readonly PartitionVerifier[] = []
+  #turn: Promise<unknown> = Promise.resolve()
+  #loop: Promise<void> | undefined
+
+  constructor(options: LedgerWatchOptions) {
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    const { bus, topics, slicesMax } = this.#options
+    const partitions = await bus.partitionCount(topics.spans)
+    const options = {
+      bus,
+      topics,
+      groups: stageGroups,
+      tenants: this.#tenants,
+      slicesMax: Math.max(1, Math.floor(slicesMax / partitions)),
+      overMax: 'slide' as const,
+      seed: randomInt(2 ** 32),
+    }
+    this.#verifiers = Array.from({ length: partitions }, (_, partition) => {
+      return new PartitionVerifier(options, partition)
+    })
+    if (this.#options.everyMs > 0) this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#loop
+    await this.#turn.catch(() => undefined)
+  }
+
+  /** Records of `decisions` that another reader has parsed. */
+  offer(partition: number, items: readonly DecisionItem[]): void {
+    this.#verifiers[partition]?.decisions.offer(items)
+  }
+
+  /** Of one tenant, as of now. */
+  report(tenant: string): Promise<LedgerReport> {
+    return this.#exclusive(async () => {
+      const settled = []
+      for (const verifier of this.#verifiers) {
+        settled.push({ verifier, undecided: await verifier.settle() })
+      }
+      const { bus, topics } = this.#options
+      // Not before: its tenant may have been met only now.
+      const builder = new ReportBuilder(this.#tenants, tenant)
+      for (const one of settled) await builder.add(one, bus, topics.spans)
+      return builder.build(false)
+    })
+  }
+
+  /**
+   * All that is retained, from scratch: whoever asks while one is under way, or shortly after, gets the
+   * same. Resolves with how far it is where it takes longer than `waitMs`.
+   */
+  async full(tenant: string, waitMs: number): Promise<LedgerReport | FullProgress> {
+    const { clock } = this.#options
+    let run = this.#full.get(tenant)
+    const isOver = run?.endedAtMs !== undefined && clock.nowMs() > run.endedAtMs + fullKeptMs
+    if (run === undefined || isOver) {
+      run = this.#startFull(tenant)
+      this.#full.set(tenant, run)
+    }
+    const late = new AbortController()
+    const waited = clock.sleep(waitMs, late.signal).then(() => undefined)
+    try {
+      return (await Promise.race([run.report, waited])) ?? run.progress
+    } finally {
+      late.abort()
+    }
+  }
+
+  #startFull(tenant: string): FullRun {
+    const { bus, topics, slicesMax, clock } = this.#options
+    const run: FullRun = {
+      progress: { done: 0, of: 0 },
+      endedAtMs: undefined,
+      report: verifyTopics({
+        bus,
+        topics,
+        tenant,
+        slicesMax,
+        onProgress: (done, of) => {
+          run.progress = { done, of }
+        },
+      }).finally(() => {
+        run.endedAtMs = clock.nowMs()
+      }),
+    }
+    run.report.catch(() => undefined)
+    return run
+  }
+
+  async #run(): Promise<void> {
+    const { everyMs, clock, log } = this.#options
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        await this.#exclusive(() => this.#advance())
+        this.#measure()
+      } catch (error) {
+        if (signal.aborted) return
+        log.error('query.verify_failed', error)
+        if (!isRetryable(error)) await clock.sleep(retryAfterMs, signal)
+      }
+      await clock.sleep(everyMs, signal)
+    }
+  }
+
+  async #advance(): Promise<void> {
+    for (const verifier of this.#verifiers) {
+      if (this.#stop.signal.aborted) return
+      await verifier.advance()
+    }
+  }
+
+  /** Undecided for {@link settledAfterMs}, or decided otherwise than received. */
+  #measure(): void {
+    const { clock, metrics } = this.#options
+    const beforeMs = clock.nowMs() - settledAfterMs
+    let spans = 0
+    for (const { ledger } of this.#verifiers) spans += ledger.imbalanceBefore(beforeMs)
+    metrics.ledgerImbalance.set(spans)
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work, work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+/** What is not accounted for after this is out of balance: `openMax` and every wait of a stage are over. */
+const settledAfterMs = 600_000
+
+/** How long a full report is given to whoever asks again. */
+const fullKeptMs = 5000
+
+const retryAfterMs = 60_000

@@ -1,0 +1,233 @@
+import type { Bus, BusRecord } from '@winnow/bus'
+import { decodeTenantRuns, slicesText } from '@winnow/model'
+import { SliceIds, scanSlices } from '@winnow/otlp'
+import { PipelineError } from '@winnow/runtime'
+import { ChainReader } from './chain-reader.ts'
+import { DecisionTail } from './decision-tail.ts'
+import { NamedSlices } from './named-slices.ts'
+import { PartitionLedger } from './partition-ledger.ts'
+import { sliceEntitled } from './slice-table.ts'
+import type { TenantSums } from './tenant-sums.ts'
+
+export interface VerifierOptions {
+  readonly bus: Bus
+  /** Full topic names. */
+  readonly topics: { readonly spans: string; readonly evidence: string; readonly decisions: string }
+  /** The groups whose positions say what is still on its way. */
+  readonly groups: { readonly assembler: string; readonly sampler: string }
+  readonly tenants: TenantSums
+  /** Slices of a partition that are held at most. */
+  readonly slicesMax: number
+  /** Over it the window becomes shorter (`slide`), or there is no answer (`refuse`): QUOTA_EXCEEDED. */
+  readonly overMax: 'slide' | 'refuse'
+  /** 32 random bits. */
+  readonly seed: number
+}
+
+/** What is undecided in a partition, by tenant: spans that are on their way, and such that should be decided. */
+export interface Undecided {
+  readonly pending: ReadonlyMap<number, number>
+  readonly missing: ReadonlyMap<number, number>
+  /** Where the first missing slices lie. */
+  readonly missingAt: readonly { readonly offset: number; readonly start: number }[]
+}
+
+/** Keeps the ledger of one partition in step with the topics. One call at a time. */
+export class PartitionVerifier {
+  readonly ledger: PartitionLedger
+  readonly decisions: DecisionTail
+  readonly #options: VerifierOptions
+  readonly #chains: ChainReader
+  readonly #scanned = new SliceIds()
+  readonly #tenantOf: number[] = []
+  readonly #named = new NamedSlices()
+  #hasBegun = false
+  #isShort = false
+
+  constructor(options: VerifierOptions, partition: number) {
+    const { bus, topics, tenants, seed } = options
+    this.#options = options
+    this.ledger = new PartitionLedger(partition, tenants, seed)
+    this.decisions = new DecisionTail(bus, topics.decisions, partition)
+    this.#chains = new ChainReader(bus, topics.decisions, partition)
+  }
+
+  /** The window is shorter than what is retained, because of `slicesMax`. */
+  get isShort(): boolean {
+    return this.#isShort
+  }
+
+  /** Takes all that is in the log at the call. `onRead` learns of every record of `spans`. */
+  async advance(onRead?: (records: number) => void): Promise<void> {
+    const { bus, topics } = this.#options
+    const { ledger } = this
+    const { partition, slices } = ledger
+    // In this order: no decision below its end then names a slice beyond the end of `spans`.
+    const decided = await bus.bounds(topics.decisions, partition)
+    const { first, end } = await bus.bounds(topics.spans, partition)
+    if (!this.#hasBegun) await this.#begin(first)
+    ledger.expireBefore(Math.min(first, slices.end))
+    while (slices.end < end) {
+      const batch = await bus.read(topics.spans, partition, slices.end, readBytesMax, 0)
+      if (batch.gap !== undefined) await this.#skip(batch.gap.to)
+      if (batch.records.length === 0) break
+      for (const record of batch.records) this.#add(record)
+      onRead?.(batch.records.length)
+      await this.#decide(decided.end, false)
+      this.#limit()
+    }
+    await this.#decide(decided.end, true)
+  }
+
+  /**
+   * What of the window no decision names. A slice below the assembler's position lies in a summary that
+   * was acknowledged before: so whatever lay in `evidence` when that position had been read holds it. If
+   * the sampler has committed that summary, then its decision was read back before. Hence a slice is
+   * missing exactly if it lies below the position, evidence not yet committed does not name it, and no
+   * counting decision does. Each figure is read before the log that has to contain what follows from it.
+   */
+  async settle(): Promise<Undecided> {
+    const { bus, topics, groups } = this.#options
+    const { slices, partition } = this.ledger
+    const assembled = await bus.committed(topics.spans, groups.assembler, partition)
+    const evidence = await bus.bounds(topics.evidence, partition)
+    const sampled = await bus.committed(topics.evidence, groups.sampler, partition)
+    await this.advance()
+    const dueTo = slices.rowsBelow(assembled?.offset ?? slices.first)
+    const { flags } = slices
+    const from = this.ledger.nextUnaccounted(slices.head)
+    for (let row = from; row < dueTo; row++) flags[row] = (flags[row] as number) & ~sliceEntitled
+    if (from < dueTo) await this.#entitle(sampled?.offset ?? evidence.first, evidence.end)
+    const pending = new Map<number, number>()
+    const missing = new Map<number, number>()
+    const missingAt: { offset: number; start: number }[] = []
+    for (let row = from; row < slices.rows; row = this.ledger.nextUnaccounted(row + 1)) {
+      const isDue = row < dueTo && ((slices.flags[row] as number) & sliceEntitled) === 0
+      const sums = isDue ? missing : pending
+      const tenant = slices.tenant[row] as number
+      sums.set(tenant, (sums.get(tenant) ?? 0) + (slices.spanCount[row] as number))
+      if (isDue && missingAt.length < missingNamedMax) {
+        missingAt.push({ offset: slices.offsetOf(row), start: slices.start[row] as number })
+      }
+    }
+    return { pending, missing, missingAt }
+  }
+
+  async #begin(first: number): Promise<void> {
+    this.ledger.slices.restart(first)
+    await this.#unread(0, first)
+    this.#hasBegun = true
+  }
+
+  /** Retention was faster than this reader. */
+  async #skip(to: number): Promise<void> {
+    const from = this.ledger.slices.end
+    this.ledger.expireBefore(from)
+    this.ledger.slices.restart(to)
+    await this.#unread(from, to)
+  }
+
+  /** Of [from, to), which is gone, the assembler may not have read what lies behind its position. */
+  async #unread(from: number, to: number): Promise<void> {
+    const { bus, topics, groups } = this.#options
+    const { partition } = this.ledger
+    const position = await bus.committed(topics.spans, groups.assembler, partition)
+    if (position !== undefined) this.ledger.passUnread(Math.max(from, position.offset), to)
+  }
+
+  #add({ offset, appendedAtMs, value, header }: BusRecord): void {
+    const { slices } = this.ledger
+    // A hole without a gap: the records are not there, and nobody will ever read them.
+    while (slices.end < offset) slices.openRecord(appendedAtMs)
+    try {
+      this.#scan(value, header)
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      this.ledger.addUnreadable(appendedAtMs, error.message)
+      return
+    }
+    this.ledger.addRecord(appendedAtMs, this.#scanned, this.#tenantOf)
+  }
+
+  #scan(value: Uint8Array, header: Uint8Array | undefined): void {
+    const scanned = this.#scanned
+    scanned.clear()
+    const runs = header === undefined ? undefined : decodeTenantRuns(header)
+    if (runs === undefined) {
+      throw new PipelineError('DATA_CORRUPT', 'a record of spans has no header with tenants’ runs')
+    }
+    for (const { tenant, start, length } of runs) {
+      if (start < 0 || length < 0 || start + length > value.length) {
+        throw new PipelineError('DATA_CORRUPT', 'a tenant’s run lies outside of its record')
+      }
+      const from = scanned.slices
+      scanSlices(value, start, start + length, scanned)
+      const number = this.#options.tenants.numberOf(tenant)
+      for (let at = from; at < scanned.slices; at++) this.#tenantOf[at] = number
+    }
+  }
+
+  /** Applies decisions below `end`; one that names a slice not yet read waits, unless all are read. */
+  async #decide(end: number, isAllRead: boolean): Promise<void> {
+    const { ledger } = this
+    for (;;) {
+      const item = await this.decisions.peek(end)
+      if (item === undefined) return
+      const text = slicesText(item.text)
+      const isLegible = text !== undefined && this.#named.read(text)
+      if (!isAllRead && this.#named.lastOffset >= ledger.slices.end) return
+      this.decisions.take(item)
+      const { offset, record } = item
+      if (!isLegible) ledger.addUnreadableDecision(offset, record)
+      else {
+        const chain = record.prev === null ? undefined : await this.#chains.at(record.prev)
+        ledger.applyDecision(offset, record, this.#named, chain)
+      }
+    }
+  }
+
+  #limit(): void {
+    const { slicesMax, overMax } = this.#options
+    const { slices, partition } = this.ledger
+    if (slices.size <= slicesMax) return
+    const undecided = this.ledger.nextUnaccounted(slices.head)
+    const excess = slices.head + (slices.size - slicesMax)
+    if (overMax === 'refuse' || undecided < excess) {
+      const what = `partition ${partition} holds more than ${slicesMax} slices`
+      throw new PipelineError(
+        'QUOTA_EXCEEDED',
+        overMax === 'refuse'
+          ? `${what}; raise query.verifySlicesMax (80 bytes each)`
+          : `${what} of which the oldest wait for a decision; see why the sampler lags, or raise query.verifySlicesMax`,
+      )
+    }
+    // Whole records: the one that holds the first slice to stay does too.
+    this.ledger.expireBefore(slices.offsetOf(excess))
+    this.#isShort = true
+  }
+
+  /** Marks the slices that summaries in [from, to) of `evidence` name. */
+  async #entitle(from: number, to: number): Promise<void> {
+    const { bus, topics } = this.#options
+    const { partition, slices } = this.ledger
+    for (let next = from; next < to; ) {
+      const batch = await bus.read(topics.evidence, partition, next, readBytesMax, 0)
+      if (batch.records.length === 0) return
+      for (const { offset, value } of batch.records) {
+        next = offset + 1
+        const text = slicesText(Buffer.from(value).toString())
+        if (text === undefined || !this.#named.read(text)) continue
+        for (let at = 0; at < this.#named.length; at++) {
+          const row = slices.find(this.#named.offset[at] as number, this.#named.start[at] as number)
+          if (row >= 0) slices.flags[row] = (slices.flags[row] as number) | sliceEntitled
+        }
+      }
+    }
+  }
+}
+
+/** Bytes of one read of a topic. */
+const readBytesMax = 1024 * 1024
+
+/** Missing slices of a partition that are named. */
+export const missingNamedMax = 20
