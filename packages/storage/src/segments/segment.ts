@@ -146,8 +146,10 @@ export async function* listSegments(
 ): AsyncIterable<ListedSegment> {
   const since = filter.sinceMs === undefined ? '' : dateOf(Math.max(0, filter.sinceMs))
   const until = filter.untilMs === undefined ? '~' : dateOf(Math.max(0, filter.untilMs - 1))
+  // Of one day only its own partition and log are listed, where they are given.
+  const of = filter.partition === undefined ? '' : segmentFolder(filter.partition, filter.logId)
   for await (const info of store.list(
-    commonPrefix(`${tier}/date=${since}`, `${tier}/date=${until}`),
+    commonPrefix(`${tier}/date=${since}${of}`, `${tier}/date=${until}${of}`),
   )) {
     const name = parseSegmentKey(info.key)
     if (name === undefined || name.date < since || name.date > until) continue
@@ -235,6 +237,10 @@ function adopt(key: string, ours: SegmentMetadata, there: SegmentMetadata): Writ
     )
   }
   return { key, created: false, metadata: there, bytes: 0 }
+}
+
+function segmentFolder(partition: number, logId = ''): string {
+  return `/p=${String(partition).padStart(4, '0')}/${logId}`
 }
 
 function commonPrefix(a: string, b: string): string {

@@ -1,0 +1,170 @@
+import { createLog, ManualClock, Metrics, PipelineError } from '@winnow/runtime'
+import {
+  decisionOf,
+  lookUpInIdIndex,
+  MemoryBlobStore,
+  openIdIndex,
+  readLedgerRow,
+} from '@winnow/storage'
+import { expect, test } from 'vitest'
+import { Gate } from './gate.ts'
+import { IdIndexer, type IdIndexerOptions } from './id-index.ts'
+import { dayMs, dayOneMs, keysOf, ledgerLog, putLedger } from './ledger-days.fixture.ts'
+import { traceIdOf } from './writer.fixture.ts'
+
+const hourMs = 3_600_000
+
+function fixture(blobs = new MemoryBlobStore(new ManualClock())) {
+  const lines: { kind: string }[] = []
+  const metrics = new Metrics()
+  const indexer = (changes: Partial<IdIndexerOptions> = {}): IdIndexer =>
+    new IdIndexer({
+      blobs,
+      partition: 0,
+      logId: ledgerLog,
+      gate: new Gate(1),
+      ended: new AbortController().signal,
+      log: createLog(new ManualClock(), line => lines.push(JSON.parse(line))),
+      metrics,
+      ...changes,
+    })
+  /** As a writer does whose first segment after its start is of this time. */
+  const started = async (appendedAtMs: number, changes: Partial<IdIndexerOptions> = {}) => {
+    const one = indexer(changes)
+    one.written(appendedAtMs)
+    await one.idle()
+    return one
+  }
+  const ids = () => keysOf(blobs, 'ids/')
+  const find = async (n: number, tenant = 'default') => {
+    for (const key of (await ids()).toReversed()) {
+      const index = await openIdIndex(blobs, key)
+      const place = index && (await lookUpInIdIndex(blobs, index, tenant, traceIdOf(n)))
+      const row = place && (await readLedgerRow(blobs, place))
+      if (row !== undefined) return decisionOf(row)
+    }
+    return undefined
+  }
+  return { blobs, indexer, started, ids, find, lines, metrics }
+}
+
+const name = (date: string, first: number, last: number): string =>
+  `ids/p=0000/${date}-${ledgerLog}-${String(first).padStart(12, '0')}-${String(last).padStart(12, '0')}.idx`
+
+test('a day is indexed once a segment of a later day is there, and not before', async () => {
+  const { blobs, started, ids, find } = fixture()
+  await putLedger(blobs, dayOneMs, 0, [1, 2])
+  await putLedger(blobs, dayOneMs + dayMs - 1, 10, [2, 3], { revision: 2 })
+  const one = await started(dayOneMs + dayMs - 1)
+  expect(await ids()).toEqual([])
+  await putLedger(blobs, dayOneMs + dayMs, 20, [1])
+  one.written(dayOneMs + dayMs)
+  await one.idle()
+  expect(await ids()).toEqual([name('2026-11-21', 0, 10)])
+  expect(await find(1)).toMatchObject({ revision: 1 })
+  expect(await find(2)).toMatchObject({ revision: 2 })
+  expect(await find(3)).toMatchObject({ traceId: traceIdOf(3) })
+  expect(await find(4)).toBeUndefined()
+  expect(await find(3, 'other')).toBeUndefined()
+})
+
+test('what an earlier writer left without index is indexed with the first segment after the start', async () => {
+  const { blobs, started, ids } = fixture()
+  for (const day of [0, 1, 4]) await putLedger(blobs, dayOneMs + day * dayMs, day * 10, [day])
+  await started(dayOneMs + 9 * dayMs)
+  expect(await ids()).toEqual([
+    name('2026-11-21', 0, 0),
+    name('2026-11-22', 10, 10),
+    name('2026-11-25', 40, 40),
+  ])
+})
+
+test('other logs, partitions and objects are left out', async () => {
+  const { blobs, started, ids } = fixture()
+  await putLedger(blobs, dayOneMs, 0, [1], { logId: `${ledgerLog}-2` })
+  await putLedger(blobs, dayOneMs, 0, [1], { partition: 1 })
+  await blobs.create('ledger/date=2026-11-21/p=0000/notes.txt', new Uint8Array(3))
+  await started(dayOneMs + dayMs)
+  expect(await ids()).toEqual([])
+})
+
+test('a segment that comes late, its day indexed already, gets an index of its own', async () => {
+  const { blobs, started, find, ids } = fixture()
+  await putLedger(blobs, dayOneMs, 0, [1])
+  await started(dayOneMs + dayMs)
+  await putLedger(blobs, dayOneMs + 5, 30, [7])
+  await started(dayOneMs + 2 * dayMs)
+  expect(await ids()).toEqual([name('2026-11-21', 0, 0), name('2026-11-21', 30, 30)])
+  expect(await find(7)).toMatchObject({ traceId: traceIdOf(7) })
+})
+
+test('two writers make one index between them', async () => {
+  const { blobs, started, ids, metrics } = fixture()
+  await putLedger(blobs, dayOneMs, 0, [1])
+  await Promise.all([started(dayOneMs + dayMs), started(dayOneMs + dayMs)])
+  expect(await ids()).toEqual([name('2026-11-21', 0, 0)])
+  const objects = await metrics.tierObjects.get()
+  expect(objects.values).toMatchObject([{ labels: { tier: 'ids' }, value: 1 }])
+})
+
+test('a day of as many rows as an index takes has one, of one more has two', async () => {
+  for (const [rowsMax, count] of [
+    [6, 1],
+    [5, 2],
+  ] as const) {
+    const { blobs, started, ids, find } = fixture()
+    await putLedger(blobs, dayOneMs, 0, [1, 2, 3])
+    await putLedger(blobs, dayOneMs + hourMs, 3, [4, 5, 6])
+    await started(dayOneMs + dayMs, { rowsMax })
+    expect(await ids()).toHaveLength(count)
+    for (const n of [1, 3, 4, 6]) expect(await find(n)).toMatchObject({ traceId: traceIdOf(n) })
+  }
+})
+
+test('a store that is away costs nothing but time: the next segment asks again', async () => {
+  const inner = new MemoryBlobStore(new ManualClock())
+  let isAway = true
+  const blobs = new Proxy(inner, {
+    get: (store, key) => {
+      const value = Reflect.get(store, key)
+      if (typeof value !== 'function') return value
+      if (key !== 'create' || !isAway) return value.bind(store)
+      return () => Promise.reject(new PipelineError('STORE_UNAVAILABLE', 'away'))
+    },
+  })
+  const { indexer, ids, lines } = fixture(blobs)
+  await putLedger(inner, dayOneMs, 0, [1])
+  const one = indexer()
+  one.written(dayOneMs + dayMs)
+  await one.idle()
+  expect(lines.map(({ kind }) => kind)).toEqual(['writer.id_index_failed'])
+  isAway = false
+  one.written(dayOneMs + dayMs + 1)
+  await one.idle()
+  expect(await ids()).toEqual([name('2026-11-21', 0, 0)])
+})
+
+test('a segment that cannot be read is said and left out, the rest of its day is indexed', async () => {
+  const { blobs, started, find, lines } = fixture()
+  await putLedger(blobs, dayOneMs, 0, [1])
+  const key = await putLedger(blobs, dayOneMs, 10, [2])
+  await blobs.delete(key)
+  await blobs.create(key, new Uint8Array(500))
+  await putLedger(blobs, dayOneMs, 20, [3])
+  await started(dayOneMs + dayMs)
+  expect(lines).toMatchObject([
+    { kind: 'writer.segment_not_indexed', key },
+    { kind: 'writer.day_indexed' },
+  ])
+  expect(await find(1)).toMatchObject({ traceId: traceIdOf(1) })
+  expect(await find(3)).toMatchObject({ traceId: traceIdOf(3) })
+})
+
+test('a writer that is to stop leaves the day to the next one', async () => {
+  const { blobs, started, ids } = fixture()
+  await putLedger(blobs, dayOneMs, 0, [1])
+  await started(dayOneMs + dayMs, { ended: AbortSignal.abort() })
+  expect(await ids()).toEqual([])
+  await started(dayOneMs + dayMs)
+  expect(await ids()).toHaveLength(1)
+})

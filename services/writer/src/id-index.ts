@@ -1,0 +1,152 @@
+import { isRetryable, type Log, type Metrics, PipelineError } from '@winnow/runtime'
+import {
+  type BlobStore,
+  dateOf,
+  IdIndexBuilder,
+  idIndexRowsMax,
+  type ListedSegment,
+  listIdIndexes,
+  listSegments,
+  readAllLedger,
+} from '@winnow/storage'
+import type { Gate } from './gate.ts'
+
+export interface IdIndexerOptions {
+  readonly blobs: BlobStore
+  readonly partition: number
+  /** Of the `decisions` topic. */
+  readonly logId: string
+  /** Shared by all partitions of one writer: each index takes up to 112 MiB while it is made. */
+  readonly gate: Gate
+  /** The writer is to stop, or the partition is another's. */
+  readonly ended: AbortSignal
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Rows of one index at most; a day of more has several. */
+  readonly rowsMax?: number
+}
+
+const dayMs = 86_400_000
+
+/**
+ * Makes the id index of a partition's ledger, day by day: of a UTC day once a segment of a later day is
+ * there, for then no more of it come. It runs beside the segments and never holds them up; what fails
+ * or is interrupted is done again with the next segment, or by the next owner.
+ */
+export class IdIndexer {
+  readonly #options: IdIndexerOptions
+  /** Every day before it is indexed. */
+  #before = ''
+  #running: Promise<void> | undefined
+
+  constructor(options: IdIndexerOptions) {
+    this.#options = options
+  }
+
+  /** A segment of the ledger is there whose first record was appended at `appendedAtMs`. */
+  written(appendedAtMs: number): void {
+    const date = dateOf(appendedAtMs)
+    if (date <= this.#before || this.#running !== undefined) return
+    this.#running = this.#index(date).finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** Resolves once nothing is under way; `ended` makes that soon. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
+  async #index(date: string): Promise<void> {
+    const { gate, ended, partition, log } = this.#options
+    try {
+      await gate.run(() => indexDaysBefore(date, this.#options))
+      if (!ended.aborted) this.#before = date
+    } catch (error) {
+      // The segments are what must not fail; without its index a day is only slower to search.
+      log.error('writer.id_index_failed', error, { partition, date })
+    }
+  }
+}
+
+/** Indexes what no id index covers of every day before `date`, oldest first. */
+export async function indexDaysBefore(date: string, options: IdIndexerOptions): Promise<void> {
+  const { blobs, partition, logId, ended } = options
+  const indexes = (await listIdIndexes(blobs, partition)).filter(index => index.logId === logId)
+  // Days are indexed in order, so those before the last one are done.
+  const from = indexes.at(-1)?.date ?? (await firstDate(blobs))
+  if (from === undefined) return
+  for (let day = from; day < date && !ended.aborted; day = dateOf(startOf(day) + dayMs)) {
+    const done = indexes.filter(index => index.date === day)
+    const open: ListedSegment[] = []
+    const sinceMs = startOf(day)
+    const ofDay = { sinceMs, untilMs: sinceMs + dayMs, partition, logId }
+    for await (const segment of listSegments(blobs, 'ledger', ofDay)) {
+      const { offset } = segment
+      if (!done.some(({ first, last }) => first <= offset && offset <= last)) open.push(segment)
+    }
+    await indexDay(day, open, options)
+  }
+}
+
+/** The day of the oldest segment there is, of any partition. */
+async function firstDate(blobs: BlobStore): Promise<string | undefined> {
+  for await (const { date } of listSegments(blobs, 'ledger')) return date
+  return undefined
+}
+
+/** Indexes these segments of one day; none makes none. */
+async function indexDay(
+  date: string,
+  segments: readonly ListedSegment[],
+  options: IdIndexerOptions,
+): Promise<void> {
+  const { blobs, ended, rowsMax = idIndexRowsMax } = options
+  let builder: IdIndexBuilder | undefined
+  for (const segment of segments) {
+    if (ended.aborted) return
+    const rows = await idsOf(blobs, segment, options)
+    if (builder !== undefined && builder.rows + rows.length > rowsMax) {
+      await write(builder, date, options)
+      builder = undefined
+    }
+    builder ??= new IdIndexBuilder()
+    builder.beginSegment(segment)
+    for (let row = 0; row < rows.length; row++) {
+      const { tenant, trace_id } = rows[row] as (typeof rows)[number]
+      builder.add(tenant, trace_id, row)
+    }
+  }
+  if (builder !== undefined && !ended.aborted) await write(builder, date, options)
+}
+
+/** By row. A segment that nobody can read has nothing to be found in, and must not keep a day without index. */
+async function idsOf(
+  blobs: BlobStore,
+  { key }: ListedSegment,
+  { log, partition }: IdIndexerOptions,
+): Promise<{ readonly tenant: string; readonly trace_id: string }[]> {
+  try {
+    return await readAllLedger(blobs, key, ['tenant', 'trace_id'])
+  } catch (error) {
+    if (isRetryable(error) || !(error instanceof PipelineError)) throw error
+    log.error('writer.segment_not_indexed', error, { partition, key })
+    return []
+  }
+}
+
+async function write(
+  builder: IdIndexBuilder,
+  date: string,
+  { blobs, partition, logId, log, metrics }: IdIndexerOptions,
+): Promise<void> {
+  const { key, created, bytes } = await builder.write(blobs, { partition, date, logId })
+  if (!created) return
+  metrics.tierObjects.inc({ tier: 'ids' })
+  metrics.tierBytes.inc({ tier: 'ids' }, bytes)
+  log.info('writer.day_indexed', { partition, key, bytes })
+}
+
+function startOf(date: string): number {
+  return Date.parse(`${date}T00:00:00Z`)
+}
