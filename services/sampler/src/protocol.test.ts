@@ -1,237 +1,17 @@
-import {
-  type Batch,
-  type Bus,
-  type BusRecord,
-  type Lease,
-  type Membership,
-  MemoryBus,
-  type NewRecord,
-  type Position,
-  topicSpecs,
-  type ValueRange,
-} from '@winnow/bus'
-import {
-  type CountingState,
-  countingStart,
-  countRecord,
-  type Decision,
-  type DecisionRecord,
-  type Evidence,
-  refKey,
-  type Slice,
-} from '@winnow/model'
-import { Health, ManualClock, Metrics, PipelineError, silentLog } from '@winnow/runtime'
+import { compareRefs, type Decision, type Evidence, refKey, type Slice } from '@winnow/model'
+import { PipelineError } from '@winnow/runtime'
 import { afterEach, expect, test } from 'vitest'
-import { defaultSamplerConfig } from './config.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { foldTrace } from './fold.ts'
+import { ForcedGroup, type Owner, owners } from './forced-group.fixture.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { rederive } from './rederive.ts'
 import { compilePolicy } from './rules.ts'
-import { createSampler, type Sampler } from './sampler.ts'
+import { topics, until } from './world.fixture.ts'
 
-const specs = topicSpecs({ prefix: 'test', generation: 1, partitions: 1 })
-const topics = {
-  evidence: specs.evidence.name,
-  decisions: specs.decisions.name,
-  baselines: specs.baselines.name,
-  control: specs.control.name,
-}
-
-/** What a test may do to the calls of one instance; the default does nothing. */
-interface Faults {
-  /** Before any call: a pause, or a crash. */
-  before?: (call: string) => Promise<void>
-  /** The sampler's own clock; absent: the log's. */
-  nowMs?: () => number
-  /** What becomes of an append to `decisions`. */
-  append?: () => 'lands' | 'fails' | 'ack is lost' | 'lands late'
-}
-
-/** A group in which a former owner is told nothing: it runs on, and only its commits are refused. */
-class ForcedGroup {
-  readonly clock = new ManualClock()
-  readonly log = new MemoryBus(Object.values(specs), this.clock)
-  readonly late: (() => Promise<unknown>)[] = []
-  generation = 0
-  position: Position | undefined
-
-  constructor() {
-    this.clock.advanceMs(1_000_000)
-  }
-
-  /** Makes a new owner of the partition. */
-  assign(faults: Faults = {}): Owner {
-    return new Owner(this, ++this.generation, faults)
-  }
-
-  async write(...evidence: Evidence[]): Promise<void> {
-    const values = evidence.map(record => ({ value: Buffer.from(JSON.stringify(record)) }))
-    await this.log.append(topics.evidence, 0, values)
-  }
-
-  async decisions(): Promise<Logged[]> {
-    const { records } = await this.log.read(topics.decisions, 0, 0, 1e9, 0)
-    let state: CountingState = countingStart
-    return records.map(({ offset, value }) => {
-      const record = JSON.parse(Buffer.from(value).toString()) as DecisionRecord
-      const step = countRecord(state, offset, record)
-      state = step.state
-      return { offset, record, counts: step.counts }
-    })
-  }
-
-  async counting(): Promise<Decision[]> {
-    const all = await this.decisions()
-    return all.flatMap(({ record, counts }) =>
-      counts && record.kind === 'decision' ? [record] : [],
-    )
-  }
-
-  async settled(): Promise<void> {
-    await until(async () => {
-      const { end } = await this.log.bounds(topics.evidence, 0)
-      return (this.position?.offset ?? 0) === end
-    })
-  }
-}
-
-interface Logged {
-  readonly offset: number
-  readonly record: DecisionRecord
-  readonly counts: boolean
-}
-
-/** One sampler with its own view of the bus. */
-class Owner implements Bus {
-  readonly group: ForcedGroup
-  readonly generation: number
-  readonly faults: Faults
-  readonly sampler: Sampler
-  readonly ended: Promise<void>
-  readonly #ended = Promise.withResolvers<void>()
-
-  constructor(group: ForcedGroup, generation: number, faults: Faults) {
-    this.group = group
-    this.generation = generation
-    this.faults = faults
-    this.ended = this.#ended.promise
-    this.sampler = createSampler({
-      bus: this,
-      topics,
-      group: 'sampler',
-      policy: defaultPolicy,
-      clock: {
-        nowMs: () => faults.nowMs?.() ?? group.clock.nowMs(),
-        sleep: (ms, signal) => group.clock.sleep(ms, signal),
-      },
-      log: silentLog,
-      metrics: new Metrics(),
-      health: new Health(),
-      config: { ...defaultSamplerConfig, idleWait: 1, retryAfter: 1 },
-      by: `owner-${generation}`,
-    })
-    owners.push(this)
-  }
-
-  async start(): Promise<this> {
-    await this.sampler.start()
-    return this
-  }
-
-  join(_topic: string, _group: string, fold: (lease: Lease) => Promise<void>): Membership {
-    const { group } = this
-    let next = group.position?.offset ?? 0
-    const lease: Lease = {
-      partition: 0,
-      committed: group.position,
-      lost: new AbortController().signal,
-      read: async (bytesMax, waitMs) => {
-        const batch = await this.read(topics.evidence, 0, next, bytesMax, waitMs)
-        next = (batch.records.at(-1)?.offset ?? next - 1) + 1
-        return batch
-      },
-      commit: async position => {
-        await this.#before('commit')
-        if (this.generation !== group.generation) {
-          throw new PipelineError('STALE_OWNER', 'another generation')
-        }
-        group.position = position
-      },
-    }
-    const failed = Promise.withResolvers<never>()
-    fold(lease).catch(failed.reject).finally(this.#ended.resolve)
-    return { failed: failed.promise, close: () => this.ended }
-  }
-
-  async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {
-    await this.#before(`append ${topic}`)
-    const land = () => this.group.log.append(topic, partition, records)
-    const fate = topic === topics.decisions ? (this.faults.append?.() ?? 'lands') : 'lands'
-    if (fate === 'lands') return land()
-    if (fate === 'ack is lost') await land()
-    if (fate === 'lands late') this.group.late.push(land)
-    throw new PipelineError('BUS_UNAVAILABLE', fate)
-  }
-
-  async fetch(topic: string, partition: number, offset: number): Promise<BusRecord> {
-    await this.#before('fetch')
-    return this.group.log.fetch(topic, partition, offset)
-  }
-
-  async fetchRanges(topic: string, partition: number, ranges: readonly ValueRange[]) {
-    await this.#before('fetchRanges')
-    return this.group.log.fetchRanges(topic, partition, ranges)
-  }
-
-  async read(
-    topic: string,
-    p: number,
-    from: number,
-    bytesMax: number,
-    waitMs: number,
-  ): Promise<Batch> {
-    await this.#before('read')
-    // One decision a read: whoever forgets to read on has not folded the log.
-    const max = topic === topics.decisions ? 1 : bytesMax
-    return this.group.log.read(topic, p, from, max, waitMs)
-  }
-
-  bounds(topic: string, partition: number) {
-    return this.group.log.bounds(topic, partition)
-  }
-
-  partitionCount(topic: string) {
-    return this.group.log.partitionCount(topic)
-  }
-
-  logId(topic: string) {
-    return this.group.log.logId(topic)
-  }
-
-  async committed() {
-    return this.group.position
-  }
-
-  async close(): Promise<void> {}
-
-  async #before(call: string): Promise<void> {
-    await this.faults.before?.(call)
-  }
-}
-
-const owners: Owner[] = []
 afterEach(async () => {
   await Promise.all(owners.splice(0).map(({ sampler }) => sampler.stop()))
 })
-
-async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
-  for (let turns = 0; turns < 5_000; turns++) {
-    if (await isTrue()) return
-    await new Promise(resolve => setTimeout(resolve, 1))
-  }
-  throw new Error('never came true')
-}
 
 /** A point that calls wait at until it is opened. */
 function gate() {
@@ -430,18 +210,22 @@ function traffic(roll: (below: number) => number): {
     const traceId = traceIdOf(id, roll(3) === 0 ? 'ffffffffffffff' : '00000000000000')
     const of: Sent = { slices: new Map(), evaluations: new Map(), isRequested: roll(12) === 0 }
     sent.set(traceId, of)
-    const slices = Array.from({ length: 1 + roll(4) }, (_, at) => {
+    // One in three of these has more slices than a record takes.
+    const isGiant = id >= 5 && roll(3) === 0
+    const slices = Array.from({ length: isGiant ? 260 + roll(300) : 1 + roll(4) }, (_, at) => {
       const spans = Array.from({ length: 1 + roll(3) }, () => ({
         id: 1 + roll(6),
         operation: roll(3),
         inputTokens: roll(9),
-        error: roll(25) === 0,
+        error: roll(isGiant ? 2_000 : 25) === 0,
       }))
       return slice(offset++, spans, at === 0 ? root(10 + roll(90)) : {}, 1_000_000)
     })
     for (const one of slices) of.slices.set(refKey(one.ref), one)
-    for (let cut = 0; cut < slices.length; cut += 1 + roll(2)) {
-      evidence.push(summary(traceId, slices.slice(Math.max(0, cut - roll(2)), cut + 2)))
+    const width = isGiant ? 150 : 1
+    for (let cut = 0; cut < slices.length; cut += width + roll(2 * width)) {
+      const from = Math.max(0, cut - roll(2 * width))
+      evidence.push(summary(traceId, slices.slice(from, cut + 3 * width)))
     }
     evidence.push(summary(traceId, slices.slice(-1 - roll(2))))
     for (let n = roll(3); n > 0; n--) {
@@ -465,7 +249,7 @@ function traffic(roll: (below: number) => number): {
 
 test('through zombies, crashes and lost acknowledgements the last revisions are those of one owner', async () => {
   const policy = compilePolicy(defaultPolicy)
-  const seen = { fenced: 0, notCounted: 0, crashed: 0 }
+  const seen = { fenced: 0, notCounted: 0, crashed: 0, chained: 0, wroteChain: 0 }
   for (let seed = 1; seed <= 40; seed++) {
     const roll = dice(seed)
     const group = new ForcedGroup()
@@ -514,16 +298,33 @@ test('through zombies, crashes and lost acknowledgements the last revisions are 
     seen.fenced += log.filter(({ record }) => record.kind === 'claim').length
     const last = new Map<string, Decision>()
     const written = new Map<string, string[]>()
+    const chainOf = ({ prev }: Decision): readonly Slice[] => {
+      const link = prev === null ? undefined : log[prev]?.record
+      return link?.kind === 'decision' ? [...chainOf(link), ...link.slices] : []
+    }
     for (const decision of await group.counting()) {
       const { traceId } = decision
+      const earlier = chainOf(decision)
+      const keysOf = (slices: readonly Slice[]) => slices.map(({ ref }) => refKey(ref))
       const before = last.get(traceId)
       expect(decision.revision, `seed ${seed}`).toBe((before?.revision ?? 0) + 1)
       if (before?.verdict === 'keep') expect(decision.verdict, `seed ${seed}`).toBe('keep')
-      const keys = decision.slices.map(({ ref }) => refKey(ref))
-      for (const { ref } of before?.slices ?? [])
-        expect(keys, `seed ${seed}`).toContain(refKey(ref))
-      expect(rederive(decision, policy).differences, `seed ${seed}`).toEqual([])
+      const keys = keysOf(decision.slices)
+      const known = new Set([...keysOf(earlier), ...keys])
+      expect(known.size, `seed ${seed}`).toBe(decision.sliceCount)
+      for (const key of before === undefined
+        ? []
+        : keysOf([...chainOf(before), ...before.slices])) {
+        expect(known.has(key), `seed ${seed}`).toBe(true)
+      }
+      const ordered = [...earlier].sort((a, b) => compareRefs(a.ref, b.ref))
+      expect(rederive(decision, policy, ordered).differences, `seed ${seed}`).toEqual([])
+      if (decision.prev !== null) seen.chained++
       const rows = written.get(traceId) ?? []
+      if (decision.writePrev === true) {
+        seen.wroteChain++
+        rows.push(...keysOf(earlier))
+      }
       rows.push(...decision.write.map(at => keys[at] as string))
       written.set(traceId, rows)
       last.set(traceId, decision)
@@ -547,9 +348,8 @@ test('through zombies, crashes and lost acknowledgements the last revisions are 
         spanCount: facts.spanCount,
         inputTokens: facts.inputTokens,
       })
-      expect(decision?.slices.map(({ ref }) => refKey(ref)).sort()).toEqual(
-        [...of.slices.keys()].sort(),
-      )
+      const all = decision === undefined ? [] : [...chainOf(decision), ...decision.slices]
+      expect(all.map(({ ref }) => refKey(ref)).sort()).toEqual([...of.slices.keys()].sort())
       expect(decision?.evaluations.map(({ id }) => id).sort()).toEqual(
         [...of.evaluations.keys()].sort(),
       )
@@ -562,4 +362,6 @@ test('through zombies, crashes and lost acknowledgements the last revisions are 
   expect(seen.notCounted).toBeGreaterThan(20)
   expect(seen.fenced).toBeGreaterThan(100)
   expect(seen.crashed).toBeGreaterThan(5)
+  expect(seen.chained).toBeGreaterThan(10)
+  expect(seen.wroteChain).toBeGreaterThan(0)
 }, 60_000)
