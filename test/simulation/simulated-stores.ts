@@ -1,0 +1,107 @@
+import { PipelineError } from '@winnow/runtime'
+import type {
+  BlobInfo,
+  BlobStore,
+  HotStore,
+  HotTrace,
+  HotTraceRead,
+  TracePage,
+} from '@winnow/storage'
+import type { Instance } from './instance.ts'
+import { shortId } from './story.ts'
+
+/** The blob store as one instance sees it. */
+export class SimulatedBlobStore implements BlobStore {
+  readonly #instance: Instance
+
+  constructor(instance: Instance) {
+    this.#instance = instance
+  }
+
+  create(key: string, bytes: Uint8Array): Promise<boolean> {
+    const { world, id } = this.#instance
+    const own = new Uint8Array(bytes)
+    const tier = key.split('/')[0] ?? key
+    return this.#instance.hold('create', `create ${tier}`, async () => {
+      const created = await world.blobs.create(key, own)
+      world.count(`${created ? 'created' : 'found'}: ${tier}`)
+      world.say?.(() => `${id}: ${created ? 'creates' : 'finds'} ${key}`)
+      return created
+    })
+  }
+
+  read(key: string, start?: number, length?: number): Promise<Uint8Array | undefined> {
+    return this.#ask('blob read', () => this.#instance.world.blobs.read(key, start, length))
+  }
+
+  head(key: string): Promise<BlobInfo | undefined> {
+    return this.#ask('blob head', () => this.#instance.world.blobs.head(key))
+  }
+
+  async *list(prefix: string): AsyncIterable<BlobInfo> {
+    const all = await this.#ask('blob list', () =>
+      Array.fromAsync(this.#instance.world.blobs.list(prefix)),
+    )
+    yield* all
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#ask('blob delete', () => this.#instance.world.blobs.delete(key))
+  }
+
+  #ask<T>(name: string, effect: () => Promise<T>): Promise<T> {
+    return this.#instance.hold('look', name, effect)
+  }
+}
+
+/** The hot store as one instance sees it; it has outages. */
+export class SimulatedHotStore implements HotStore {
+  readonly #instance: Instance
+
+  constructor(instance: Instance) {
+    this.#instance = instance
+  }
+
+  put(traces: readonly HotTrace[]): Promise<void> {
+    const { world, id } = this.#instance
+    return this.#instance.hold('put', 'put hot', async () => {
+      if (world.isHotDown) {
+        world.count('hot store was down')
+        throw new PipelineError('STORE_UNAVAILABLE', 'the hot store is down')
+      }
+      for (const { decision, offset } of traces) {
+        const held = await world.hot.get(decision.tenant, decision.traceId)
+        if (held !== undefined && held.offset > offset) world.count('hot: older refused')
+      }
+      await world.hot.put(traces)
+      world.say?.(() => {
+        const told = traces.map(
+          ({ decision, offset }) => `${decision.tenant}/${shortId(decision.traceId)}@${offset}`,
+        )
+        return `${id}: puts hot ${told.join(' ')}`
+      })
+    })
+  }
+
+  expire(nowMs: number): Promise<void> {
+    return this.#ask('hot expire', () => this.#instance.world.hot.expire(nowMs))
+  }
+
+  get(tenant: string, traceId: string): Promise<HotTraceRead | undefined> {
+    return this.#ask('hot get', () => this.#instance.world.hot.get(tenant, traceId))
+  }
+
+  search(filter: Parameters<HotStore['search']>[0]): Promise<TracePage> {
+    return this.#ask('hot search', () => this.#instance.world.hot.search(filter))
+  }
+
+  bytes(): Promise<number> {
+    return this.#ask('hot bytes', () => this.#instance.world.hot.bytes())
+  }
+
+  async close(): Promise<void> {}
+
+  #ask<T>(name: string, effect: () => Promise<T>): Promise<T> {
+    return this.#instance.hold('look', name, effect)
+  }
+}
