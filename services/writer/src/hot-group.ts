@@ -52,7 +52,10 @@ export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promi
     if (!(await putAll(ended, partition, folded, isOurs, options))) break
     uncommitted = folded.at(-1) ?? uncommitted
     state = uncommitted?.after ?? state
-    if (uncommitted === undefined) continue
+    if (uncommitted === undefined) {
+      await ownership.commitUnanswered()
+      continue
+    }
     if (batch.records.length > 0 && clock.nowMs() - committedAtMs < hotCommitEveryMs) continue
     await ownership.commit(uncommitted.offset + 1, uncommitted.after)
     uncommitted = undefined

@@ -78,3 +78,23 @@ test('who wakes up as a former owner puts nothing', async () => {
   await done
   expect((await tiersOf(fixture.blobs)).ledger.length).toBeGreaterThan(0)
 })
+
+test('a commit without an answer is asked again, one with an answer is not', async () => {
+  const { ownership, commits, answer } = owning()
+  answer(new PipelineError('BUS_UNAVAILABLE', 'no answer'))
+  await ownership.commit(5, state)
+  await ownership.commitUnanswered()
+  answer(undefined)
+  await ownership.commitUnanswered()
+  await ownership.commitUnanswered()
+  expect(commits).toEqual([{ offset: 5, note: noteOf(state) }])
+})
+
+test('a refused commit is an answer', async () => {
+  const { ownership, commits, answer } = owning()
+  answer(new PipelineError('STALE_OWNER', 'another owner'))
+  await ownership.commit(5, state)
+  answer(undefined)
+  await ownership.commitUnanswered()
+  expect(commits).toEqual([])
+})

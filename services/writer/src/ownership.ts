@@ -14,6 +14,7 @@ export class Ownership {
   #answeredAtMs: number
   /** Everything before it is written; `state` is what counts from there on. */
   #position: { readonly offset: number; readonly state: CountingState } | undefined
+  #isUnanswered = false
 
   constructor(lease: Lease, clock: StageClock, stallMaxMs: number) {
     this.#lease = lease
@@ -33,8 +34,15 @@ export class Ownership {
   }
 
   async commit(offset: number, state: CountingState): Promise<void> {
-    await commitPosition(this.#lease, offset, state)
+    this.#isUnanswered = !(await commitPosition(this.#lease, offset, state))
     this.#position = { offset, state }
+  }
+
+  /** Repeats a commit that had no answer: at the end of the log no other one would follow it. */
+  async commitUnanswered(): Promise<void> {
+    if (this.#isUnanswered && this.#position !== undefined) {
+      await this.commit(this.#position.offset, this.#position.state)
+    }
   }
 
   /**

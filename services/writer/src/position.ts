@@ -6,18 +6,20 @@ const versionMax = 1
 
 /**
  * Commits everything before `offset` with the counting state there. Refused or unanswered it changes
- * nothing: whoever owns the partition next does the same again, and finds it done.
+ * nothing: whoever owns the partition next does the same again, and finds it done. False: unanswered.
  */
 export async function commitPosition(
   lease: Lease,
   offset: number,
   state: CountingState,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await lease.commit({ offset, note: noteOf(state) })
+    return true
   } catch (error) {
     const isStale = error instanceof PipelineError && error.code === 'STALE_OWNER'
     if (!isStale && !isRetryable(error)) throw error
+    return isStale
   }
 }
 

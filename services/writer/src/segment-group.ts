@@ -93,6 +93,7 @@ class SegmentGroup {
     while (!this.#ended.aborted) {
       const batch = await this.#lease.read(readBytesMax, idleWaitMs)
       this.#ownership.heard()
+      if (batch.records.length === 0) await this.#ownership.commitUnanswered()
       await this.#passGap(batch)
       await this.#gather(batch)
       await this.#flushIfDue()
