@@ -85,6 +85,14 @@ export class Metrics {
   readonly tierObjects = this.#counter('winnow_tier_objects_total', 'Objects written to a tier.', [
     'tier',
   ])
+  readonly tierObjectsExpired = this.#counter(
+    'winnow_tier_expired_objects_total',
+    'Objects of a tier that were deleted because their life had ended.',
+    ['tier'],
+  )
+  readonly tierBytesExpired = this.#counter('winnow_tier_expired_bytes_total', 'Bytes of these.', [
+    'tier',
+  ])
   readonly busLagRecords = this.#gauge(
     'winnow_bus_lag_records',
     'Records a group has not committed.',

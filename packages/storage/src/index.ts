@@ -19,6 +19,7 @@ export {
   type IndexedSegment,
   idIndexRowsMax,
   type LedgerPlace,
+  type ListedIdIndex,
   listIdIndexes,
   lookUpInIdIndex,
   openIdIndex,

@@ -1,6 +1,11 @@
 import { bytesKey, durationKey } from '@winnow/runtime'
 import { z } from 'zod'
 
+const dayMs = 86_400_000
+
+/** The last segments of the ledger say where a writer goes on that has no commit: they outlive `decisions`. */
+export const ledgerLifeMinMs = 7 * dayMs
+
 export const writerConfigSchema = z
   .strictObject({
     /** A segment is written once its oldest decision has waited this long. */
@@ -21,12 +26,27 @@ export const writerConfigSchema = z
     hotBatchBytes: bytesKey('8MiB'),
     /** Without an answer of the bus for longer, a put waits until the bus says whose the partition is. */
     maxStall: durationKey('10min'),
-    /** How often the hot store is asked to expire what its tier no longer allows. */
+    /** How long segments stay, by the UTC date in their name: the whole day has to be older. */
+    warmLife: tierLife('30d', dayMs),
+    coldLife: tierLife('365d', dayMs),
+    ledgerLife: tierLife('365d', ledgerLifeMinMs),
+    /** How often what its tier no longer allows is deleted, from the hot store and of segments. */
     expireEvery: durationKey('1min').refine(ms => ms >= expireEveryMinMs && ms <= timerMaxMs, {
       error: 'give 1s to 24d',
     }),
   })
+  .refine(({ ledgerLife, warmLife, coldLife }) => ledgerLife >= Math.max(warmLife, coldLife), {
+    path: ['ledgerLife'],
+    error:
+      'give at least warmLife and coldLife: what is in neither ledger nor log cannot be explained',
+  })
   .prefault({})
+
+function tierLife(fallback: string, leastMs: number) {
+  return durationKey(fallback).refine(ms => ms >= leastMs, {
+    error: `give at least ${leastMs / dayMs}d`,
+  })
+}
 
 export type WriterConfig = z.infer<typeof writerConfigSchema>
 

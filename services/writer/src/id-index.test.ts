@@ -7,7 +7,6 @@ import {
   readLedgerRow,
 } from '@winnow/storage'
 import { expect, test } from 'vitest'
-import { Gate } from './gate.ts'
 import { IdIndexer, type IdIndexerOptions } from './id-index.ts'
 import { dayMs, dayOneMs, keysOf, ledgerLog, putLedger } from './ledger-days.fixture.ts'
 import { traceIdOf } from './writer.fixture.ts'
@@ -20,9 +19,6 @@ function fixture(blobs = new MemoryBlobStore(new ManualClock())) {
   const indexer = (changes: Partial<IdIndexerOptions> = {}): IdIndexer =>
     new IdIndexer({
       blobs,
-      partition: 0,
-      logId: ledgerLog,
-      gate: new Gate(1),
       ended: new AbortController().signal,
       log: createLog(new ManualClock(), line => lines.push(JSON.parse(line))),
       metrics,
@@ -31,7 +27,7 @@ function fixture(blobs = new MemoryBlobStore(new ManualClock())) {
   /** As a writer does whose first segment after its start is of this time. */
   const started = async (appendedAtMs: number, changes: Partial<IdIndexerOptions> = {}) => {
     const one = indexer(changes)
-    one.written(appendedAtMs)
+    one.written(0, ledgerLog, appendedAtMs)
     await one.idle()
     return one
   }
@@ -58,7 +54,7 @@ test('a day is indexed once a segment of a later day is there, and not before', 
   const one = await started(dayOneMs + dayMs - 1)
   expect(await ids()).toEqual([])
   await putLedger(blobs, dayOneMs + dayMs, 20, [1])
-  one.written(dayOneMs + dayMs)
+  one.written(0, ledgerLog, dayOneMs + dayMs)
   await one.idle()
   expect(await ids()).toEqual([name('2026-11-21', 0, 10)])
   expect(await find(1)).toMatchObject({ revision: 1 })
@@ -135,11 +131,11 @@ test('a store that is away costs nothing but time: the next segment asks again',
   const { indexer, ids, lines } = fixture(blobs)
   await putLedger(inner, dayOneMs, 0, [1])
   const one = indexer()
-  one.written(dayOneMs + dayMs)
+  one.written(0, ledgerLog, dayOneMs + dayMs)
   await one.idle()
   expect(lines.map(({ kind }) => kind)).toEqual(['writer.id_index_failed'])
   isAway = false
-  one.written(dayOneMs + dayMs + 1)
+  one.written(0, ledgerLog, dayOneMs + dayMs + 1)
   await one.idle()
   expect(await ids()).toEqual([name('2026-11-21', 0, 0)])
 })

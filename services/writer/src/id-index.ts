@@ -9,16 +9,11 @@ import {
   listSegments,
   readAllLedger,
 } from '@winnow/storage'
-import type { Gate } from './gate.ts'
+import { Gate } from './gate.ts'
 
 export interface IdIndexerOptions {
   readonly blobs: BlobStore
-  readonly partition: number
-  /** Of the `decisions` topic. */
-  readonly logId: string
-  /** Shared by all partitions of one writer: each index takes up to 112 MiB while it is made. */
-  readonly gate: Gate
-  /** The writer is to stop, or the partition is another's. */
+  /** The writer is to stop. */
   readonly ended: AbortSignal
   readonly log: Log
   readonly metrics: Metrics
@@ -29,48 +24,59 @@ export interface IdIndexerOptions {
 const dayMs = 86_400_000
 
 /**
- * Makes the id index of a partition's ledger, day by day: of a UTC day once a segment of a later day is
- * there, for then no more of it come. It runs beside the segments and never holds them up; what fails
- * or is interrupted is done again with the next segment, or by the next owner.
+ * Makes the id indexes of a writer's partitions, day by day: of a UTC day once a segment of a later day
+ * is there, for then no more of it come. It runs beside the segments and never holds them up; what fails
+ * or is interrupted is done again with the next segment, or by the next owner, and done twice it is one.
  */
 export class IdIndexer {
   readonly #options: IdIndexerOptions
-  /** Every day before it is indexed. */
-  #before = ''
-  #running: Promise<void> | undefined
+  /** One at a time, whatever the partition: an index takes up to 112 MiB while it is made. */
+  readonly #gate = new Gate(1)
+  /** By partition and log: every day before it is indexed. */
+  readonly #before = new Map<string, string>()
+  readonly #running = new Map<string, Promise<void>>()
 
   constructor(options: IdIndexerOptions) {
     this.#options = options
   }
 
   /** A segment of the ledger is there whose first record was appended at `appendedAtMs`. */
-  written(appendedAtMs: number): void {
+  written(partition: number, logId: string, appendedAtMs: number): void {
     const date = dateOf(appendedAtMs)
-    if (date <= this.#before || this.#running !== undefined) return
-    this.#running = this.#index(date).finally(() => {
-      this.#running = undefined
-    })
+    const key = `${partition}/${logId}`
+    if (date <= (this.#before.get(key) ?? '') || this.#running.has(key)) return
+    const done = this.#index(key, date, { ...this.#options, partition, logId })
+    this.#running.set(
+      key,
+      done.finally(() => this.#running.delete(key)),
+    )
   }
 
   /** Resolves once nothing is under way; `ended` makes that soon. */
   async idle(): Promise<void> {
-    await this.#running
+    await Promise.all(this.#running.values())
   }
 
-  async #index(date: string): Promise<void> {
-    const { gate, ended, partition, log } = this.#options
+  async #index(key: string, date: string, ledger: IndexedLedger): Promise<void> {
+    const { ended, log } = this.#options
     try {
-      await gate.run(() => indexDaysBefore(date, this.#options))
-      if (!ended.aborted) this.#before = date
+      await this.#gate.run(() => indexDaysBefore(date, ledger))
+      if (!ended.aborted) this.#before.set(key, date)
     } catch (error) {
-      // The segments are what must not fail; without its index a day is only slower to search.
-      log.error('writer.id_index_failed', error, { partition, date })
+      // The segments are what must not fail; without its index a day is only not searched yet.
+      log.error('writer.id_index_failed', error, { partition: ledger.partition, date })
     }
   }
 }
 
+/** The ledger of one partition and log. */
+interface IndexedLedger extends IdIndexerOptions {
+  readonly partition: number
+  readonly logId: string
+}
+
 /** Indexes what no id index covers of every day before `date`, oldest first. */
-export async function indexDaysBefore(date: string, options: IdIndexerOptions): Promise<void> {
+async function indexDaysBefore(date: string, options: IndexedLedger): Promise<void> {
   const { blobs, partition, logId, ended } = options
   const indexes = (await listIdIndexes(blobs, partition)).filter(index => index.logId === logId)
   // Days are indexed in order, so those before the last one are done.
@@ -99,7 +105,7 @@ async function firstDate(blobs: BlobStore): Promise<string | undefined> {
 async function indexDay(
   date: string,
   segments: readonly ListedSegment[],
-  options: IdIndexerOptions,
+  options: IndexedLedger,
 ): Promise<void> {
   const { blobs, ended, rowsMax = idIndexRowsMax } = options
   let builder: IdIndexBuilder | undefined
@@ -124,7 +130,7 @@ async function indexDay(
 async function idsOf(
   blobs: BlobStore,
   { key }: ListedSegment,
-  { log, partition }: IdIndexerOptions,
+  { log, partition }: IndexedLedger,
 ): Promise<{ readonly tenant: string; readonly trace_id: string }[]> {
   try {
     return await readAllLedger(blobs, key, ['tenant', 'trace_id'])
@@ -138,7 +144,7 @@ async function idsOf(
 async function write(
   builder: IdIndexBuilder,
   date: string,
-  { blobs, partition, logId, log, metrics }: IdIndexerOptions,
+  { blobs, partition, logId, log, metrics }: IndexedLedger,
 ): Promise<void> {
   const { key, created, bytes } = await builder.write(blobs, { partition, date, logId })
   if (!created) return

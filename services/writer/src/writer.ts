@@ -11,6 +11,7 @@ import { runHotGroup } from './hot-group.ts'
 import { KeptReader } from './kept-reader.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { SliceReader } from './slice-reader.ts'
+import { sweepExpired } from './sweeper.ts'
 
 export interface WriterOptions {
   readonly bus: Bus
@@ -98,11 +99,13 @@ export class Writer implements Component {
   }
 
   async #expire(): Promise<void> {
-    const { hot, clock, config, log } = this.#options
+    const { hot, blobs, clock, config, log, metrics } = this.#options
     const { signal } = this.#stop
+    const life = { warm: config.warmLife, cold: config.coldLife, ledger: config.ledgerLife }
     while (!signal.aborted) {
       try {
         await hot.expire(clock.nowMs())
+        await sweepExpired(blobs, life, clock.nowMs(), metrics)
       } catch (error) {
         // Expiry that fails now is done the next time; nothing else waits for it.
         log.error('writer.expiry_failed', error)

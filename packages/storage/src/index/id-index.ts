@@ -82,12 +82,20 @@ interface IdIndexMeta extends IdIndexName {
   readonly segments: readonly (readonly [offset: number, bytes: number])[]
 }
 
-/** The id indexes of a partition, of every log, by date, log and offset. One list. */
-export async function listIdIndexes(store: BlobStore, partition: number): Promise<IdIndexName[]> {
-  const names: IdIndexName[] = []
-  for await (const { key } of store.list(idIndexPrefix(partition))) {
+export interface ListedIdIndex extends IdIndexName {
+  readonly bytes: number
+}
+
+/** The id indexes of a partition, of every log, by date, log and offset; or of one day. One list. */
+export async function listIdIndexes(
+  store: BlobStore,
+  partition: number,
+  date = '',
+): Promise<ListedIdIndex[]> {
+  const names: ListedIdIndex[] = []
+  for await (const { key, bytes } of store.list(`${idIndexPrefix(partition)}${date}`)) {
     const name = parseIdIndexKey(key)
-    if (name !== undefined) names.push(name)
+    if (name !== undefined) names.push({ ...name, bytes })
   }
   return names
 }

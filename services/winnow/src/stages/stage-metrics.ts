@@ -27,6 +27,8 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   ruleErrors: ['sampler'],
   tierBytes: ['writer'],
   tierObjects: ['writer'],
+  tierObjectsExpired: ['writer'],
+  tierBytesExpired: ['writer'],
   lostToRetention: ['assembler', 'sampler', 'writer'],
   ledgerImbalance: ['query'],
   // Of the process: it asks the bus for all of its groups at once.
