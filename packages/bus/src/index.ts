@@ -24,6 +24,7 @@ export {
 } from './kafka-options.ts'
 export { MemoryBus } from './memory-bus.ts'
 export { partitionOf, partitionOfHex } from './partition.ts'
+export { ReadOnlyFileBus, type ReadOnlyFileBusOptions } from './read-only-file-bus.ts'
 export { RemoteBus } from './remote-bus.ts'
 export { type ServedBus, serveBus } from './serve-bus.ts'
 export { type TopicName, type TopicSpec, topicSpecs, topics } from './topics.ts'

@@ -76,11 +76,20 @@ async function firstSegment({ spec, folder, nowMs, newLogId }: RecoveryOptions):
 
 /** The heads in order, without those that a compaction had already replaced, and without leftovers. */
 async function readHeaders(folder: string, spec: TopicSpec): Promise<SegmentHeader[]> {
+  for (const name of await readdir(folder)) if (name.endsWith('.tmp')) await rm(join(folder, name))
+  const { live, replaced } = await listHeaders(folder, spec)
+  for (const { sequence } of replaced) await rm(segmentPath(folder, sequence))
+  return live
+}
+
+/** Changes nothing. `replaced`: a compaction ended before it had deleted them. */
+export async function listHeaders(
+  folder: string,
+  spec: TopicSpec,
+): Promise<{ readonly live: SegmentHeader[]; readonly replaced: readonly SegmentHeader[] }> {
   const headers: SegmentHeader[] = []
   for (const name of (await readdir(folder)).toSorted()) {
-    const path = join(folder, name)
-    if (name.endsWith('.tmp')) await rm(path)
-    if (name.endsWith('.log')) headers.push(await readHeader(path, spec))
+    if (name.endsWith('.log')) headers.push(await readHeader(join(folder, name), spec))
   }
   const live = headers.filter(
     header =>
@@ -88,9 +97,6 @@ async function readHeaders(folder: string, spec: TopicSpec): Promise<SegmentHead
         other => header.sequence < other.sequence && header.sequence >= other.replacesFrom,
       ),
   )
-  for (const header of headers) {
-    if (!live.includes(header)) await rm(segmentPath(folder, header.sequence))
-  }
   const strange = live.find(header => header.logId !== live[0]?.logId)
   if (strange !== undefined) {
     throw new PipelineError(
@@ -99,7 +105,7 @@ async function readHeaders(folder: string, spec: TopicSpec): Promise<SegmentHead
         `${live[0]?.logId}; move away what was copied in`,
     )
   }
-  return live
+  return { live, replaced: headers.filter(header => !live.includes(header)) }
 }
 
 async function readHeader(path: string, spec: TopicSpec): Promise<SegmentHeader> {

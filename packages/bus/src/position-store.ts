@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { PipelineError } from '@winnow/runtime'
@@ -137,6 +137,15 @@ export class PositionStore {
 export const positionsFileName = 'positions.log'
 const version = 1
 const head = lineFor({ v: version, format: 'winnow positions' })
+
+/** Where groups stand, as the file in `folder` says it now; nothing is held or changed. */
+export async function readPositions(
+  folder: string,
+): Promise<(owner: PositionOwner) => Position | undefined> {
+  const text = await readFile(join(folder, positionsFileName), 'utf8')
+  const entries = parsePositions(text, folder)
+  return owner => entries.get(idOf(owner))?.position
+}
 
 function parsePositions(text: string, folder: string): Map<string, Entry> {
   const [first, ...lines] = text.split('\n')
