@@ -7,6 +7,7 @@ import { flushesMax, parsedBytesMax, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
+import { IdIndexer } from './id-index.ts'
 import { KeptReader } from './kept-reader.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { SliceReader } from './slice-reader.ts'
@@ -86,6 +87,7 @@ export function segmentsProcess(
     parser: new RecordParser(parsedBytesMax),
     gathered: new Gathered(options.config.gatheredBytes),
     flushes: new Gate(flushesMax),
+    ids: new IdIndexer({ ...options, ended: new AbortController().signal }),
     stopping: new AbortController().signal,
     ...changes,
   })

@@ -4,12 +4,13 @@ import {
   lookUpInIdIndex,
   MemoryBlobStore,
   openIdIndex,
+  parseIdIndexKey,
   readLedgerRow,
 } from '@winnow/storage'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { IdIndexer, type IdIndexerOptions } from './id-index.ts'
 import { dayMs, dayOneMs, keysOf, ledgerLog, putLedger } from './ledger-days.fixture.ts'
-import { traceIdOf } from './writer.fixture.ts'
+import { Fixture, traceIdOf, until } from './writer.fixture.ts'
 
 const hourMs = 3_600_000
 
@@ -163,4 +164,18 @@ test('a writer that is to stop leaves the day to the next one', async () => {
   expect(await ids()).toEqual([])
   await started(dayOneMs + dayMs)
   expect(await ids()).toHaveLength(1)
+})
+
+test('a writer that runs past midnight has the day behind it indexed', async () => {
+  const run = new Fixture()
+  onTestFinished(() => run.stop())
+  for (let n = 0; n < 4; n++) await run.drop(n)
+  await run.writer({ segmentDecisions: 2, segmentAge: 3_600_000 })
+  await until('two segments', async () => (await keysOf(run.blobs, 'ledger/')).length === 2)
+  expect(await keysOf(run.blobs, 'ids/')).toEqual([])
+  run.clock.advanceMs(dayMs)
+  for (let n = 4; n < 9; n++) await run.drop(n)
+  await until('an index', async () => (await keysOf(run.blobs, 'ids/')).length === 1)
+  const [key = ''] = await keysOf(run.blobs, 'ids/')
+  expect(parseIdIndexKey(key)).toMatchObject({ partition: 0, date: '2026-11-21', first: 0 })
 })

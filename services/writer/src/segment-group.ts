@@ -14,6 +14,7 @@ import {
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
 import type { Gate } from './gate.ts'
 import type { Gathered } from './gathered.ts'
+import type { IdIndexer } from './id-index.ts'
 import { type KeptReader, type KeptSpans, type Piece, windowsOf } from './kept-reader.ts'
 import { OpenSegment } from './open-segment.ts'
 import { Ownership } from './ownership.ts'
@@ -33,6 +34,7 @@ export interface SegmentGroupOptions {
   /** Shared by all partitions of one writer, as is the gate that their puts go through. */
   readonly gathered: Gathered
   readonly flushes: Gate
+  readonly ids: IdIndexer
   readonly config: WriterConfig
   readonly clock: StageClock
   readonly log: Log
@@ -212,6 +214,7 @@ class SegmentGroup {
     const { gathered, metrics } = this.#options
     metrics.lostToRetention.inc(range.spansGone)
     metrics.spansRejected.inc({ reason: 'unreadable_slice' }, range.spansAside)
+    this.#options.ids.written(this.#lease.partition, this.#logId, range.first.appendedAtMs)
     await this.#ownership.commit(range.b + 1, after)
     this.#open.forgetThrough(range.b)
     gathered.changed()

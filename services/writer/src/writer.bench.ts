@@ -12,6 +12,7 @@ import { ForcedLease, type Positions } from './forced-lease.fixture.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
+import { IdIndexer } from './id-index.ts'
 import { KeptReader } from './kept-reader.ts'
 import { noteOf } from './position.ts'
 import { runSegmentGroup } from './segment-group.ts'
@@ -64,7 +65,7 @@ function benchSpan(traceId: string, n: number): Span {
 }
 
 /** Everything that a writer would find, in memory, so that what is measured is the writer. */
-async function logged(keptEvery: number): Promise<Fixture> {
+export async function logged(keptEvery: number): Promise<Fixture> {
   const fixture = new Fixture()
   for (let first = 0; first < traces; first += tracesPerRecord) {
     const slices: Slice[][] = Array.from({ length: tracesPerRecord }, () => [])
@@ -98,7 +99,7 @@ function withFacts(slice: Slice): Slice {
 type Groups = 'hot' | 'segments' | 'both'
 
 /** One pass over the log by new stores. */
-async function pass(fixture: Fixture, groups: Groups): Promise<void> {
+export async function pass(fixture: Fixture, groups: Groups): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'writer-bench-'))
   const hot = new SqliteHotStore(join(folder, 'hot'))
   const blobs = await FileBlobStore.open(join(folder, 'blobs'))
@@ -117,6 +118,7 @@ async function pass(fixture: Fixture, groups: Groups): Promise<void> {
     parser: new RecordParser(parsedBytesMax),
     gathered: new Gathered(config.gatheredBytes),
     flushes: new Gate(flushesMax),
+    ids: new IdIndexer({ ...options, ended: new AbortController().signal }),
     stopping: new AbortController().signal,
   }
   const run = async (fold: typeof runHotGroup | typeof runSegmentGroup): Promise<void> => {

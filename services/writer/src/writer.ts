@@ -8,6 +8,7 @@ import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
+import { IdIndexer } from './id-index.ts'
 import { KeptReader } from './kept-reader.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { SliceReader } from './slice-reader.ts'
@@ -40,10 +41,13 @@ export class Writer implements Component {
   readonly #stop = new AbortController()
   readonly #folds = new Set<Promise<void>>()
   readonly #memberships: Membership[] = []
+  readonly #ids: IdIndexer
   #expiry: Promise<void> | undefined
 
   constructor(options: WriterOptions) {
     this.#options = options
+    const { blobs, log, metrics } = options
+    this.#ids = new IdIndexer({ blobs, ended: this.#stop.signal, log, metrics })
     this.#failure.promise.catch(() => {})
   }
 
@@ -63,6 +67,7 @@ export class Writer implements Component {
       parser: new RecordParser(parsedBytesMax),
       gathered: new Gathered(config.gatheredBytes),
       flushes: new Gate(flushesMax),
+      ids: this.#ids,
       stopping: this.#stop.signal,
     }
     this.#join(hotGroup, lease => runHotGroup(lease, shared))
@@ -85,6 +90,7 @@ export class Writer implements Component {
     waited.abort()
     await Promise.all(this.#memberships.map(membership => membership.close()))
     await this.#expiry
+    await this.#ids.idle()
   }
 
   #join(group: string, run: (lease: Lease) => Promise<void>): void {
