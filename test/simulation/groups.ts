@@ -98,6 +98,10 @@ export class SimulatedGroups {
     }
   }
 
+  isRunning(instance: Instance): boolean {
+    return [...this.holdings].some(one => one.instance === instance && this.#done.has(one))
+  }
+
   isStale({ slot, generation }: Holding): boolean {
     return slot.generation !== generation
   }

@@ -3,8 +3,11 @@ import type { World } from './world.ts'
 
 export type Stage = 'assembler' | 'sampler' | 'writer'
 
-/** What an instance asks of the world, by what may go wrong with it; `sure`: nothing but a crash. */
-export type CallKind = 'append' | 'commit' | 'ask' | 'create' | 'put' | 'look' | 'sure'
+/**
+ * What an instance asks of the world, by what may go wrong with it. `cache`: it never rejects, and what
+ * goes wrong is a miss. `sure`: nothing but a crash.
+ */
+export type CallKind = 'append' | 'commit' | 'ask' | 'create' | 'put' | 'look' | 'cache' | 'sure'
 
 /** What becomes of a call. `late`: refused now, and its effect comes later all the same. */
 export type Fate = 'done' | 'fails' | 'ack lost' | 'late' | 'crash before' | 'crash after'
@@ -15,6 +18,8 @@ interface Call {
   readonly name: string
   readonly isReady: () => boolean
   readonly effect: () => Promise<unknown>
+  /** What a cache answers that could not. */
+  readonly miss: unknown
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -63,9 +68,10 @@ export class Instance {
     name: string,
     effect: () => Promise<T>,
     isReady: () => boolean = () => true,
+    miss?: T,
   ): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    if (this.isAlive) this.#calls.push({ kind, name, effect, isReady, resolve, reject })
+    if (this.isAlive) this.#calls.push({ kind, name, effect, isReady, miss, resolve, reject })
     return promise as Promise<T>
   }
 
@@ -101,17 +107,21 @@ export class Instance {
       world.count(`${fate}: ${name}`)
       world.say?.(() => `${this.id}: ${fate}: ${name}`)
     }
+    const refuse = (): void => {
+      if (kind === 'cache') call.resolve(call.miss)
+      else call.reject(errorOf(kind))
+    }
     switch (fate) {
       case 'done':
         return call.effect().then(call.resolve, call.reject)
       case 'fails':
-        return call.reject(errorOf(kind))
+        return refuse()
       case 'ack lost':
         // What the effect itself refuses, the caller hears: only the answer of a success gets lost.
-        return call.effect().then(() => call.reject(errorOf(kind)), call.reject)
+        return call.effect().then(refuse, call.reject)
       case 'late':
         this.late.push({ by: this, name, sinceMs: world.nowMs, land: call.effect })
-        return call.reject(errorOf(kind))
+        return refuse()
       case 'crash before':
         return this.kill()
       case 'crash after':

@@ -70,8 +70,7 @@ export class SimulatedBus implements Bus {
   }
 
   bounds(topic: string, partition: number) {
-    const kind = this.#instance.stage === 'assembler' ? 'sure' : 'ask'
-    return this.#instance.hold(kind, 'bounds', () => this.#bus.bounds(topic, partition))
+    return this.#ask('bounds', () => this.#bus.bounds(topic, partition))
   }
 
   committed(topic: string, group: string, partition: number): Promise<Position | undefined> {

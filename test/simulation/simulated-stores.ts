@@ -2,9 +2,13 @@ import { PipelineError } from '@winnow/runtime'
 import type {
   BlobInfo,
   BlobStore,
+  BufferedRange,
+  BufferedRecord,
+  Checkpoint,
   HotStore,
   HotTrace,
   HotTraceRead,
+  TraceBuffer,
   TracePage,
 } from '@winnow/storage'
 import type { Instance } from './instance.ts'
@@ -103,5 +107,56 @@ export class SimulatedHotStore implements HotStore {
 
   #ask<T>(name: string, effect: () => Promise<T>): Promise<T> {
     return this.#instance.hold('look', name, effect)
+  }
+}
+
+/** The trace buffer as one instance sees it: a cache, so that whatever goes wrong is a miss. */
+export class SimulatedTraceBuffer implements TraceBuffer {
+  readonly #instance: Instance
+
+  constructor(instance: Instance) {
+    this.#instance = instance
+  }
+
+  putRecords(logId: string, partition: number, records: readonly BufferedRecord[]): Promise<void> {
+    const own = records.map(({ offset, value }) => ({ offset, value: new Uint8Array(value) }))
+    return this.#use('buffer records', undefined, buffer =>
+      buffer.putRecords(logId, partition, own),
+    )
+  }
+
+  readRanges(
+    logId: string,
+    ranges: readonly BufferedRange[],
+  ): Promise<readonly (Uint8Array | undefined)[]> {
+    const misses = ranges.map(() => undefined)
+    return this.#use('read buffer', misses, buffer => buffer.readRanges(logId, ranges))
+  }
+
+  putCheckpoint(logId: string, partition: number, checkpoint: Checkpoint): Promise<void> {
+    const { world, id } = this.#instance
+    const own = { ...checkpoint, bytes: new Uint8Array(checkpoint.bytes) }
+    return this.#use('put checkpoint', undefined, async buffer => {
+      await buffer.putCheckpoint(logId, partition, own)
+      world.count('checkpoint put')
+      world.say?.(() => `${id}: puts checkpoint of spans/${partition} at ${own.offset}`)
+    })
+  }
+
+  readCheckpoint(logId: string, partition: number): Promise<Checkpoint | undefined> {
+    const { world, id } = this.#instance
+    return this.#use('read checkpoint', undefined, async buffer => {
+      const read = await buffer.readCheckpoint(logId, partition)
+      world.count(read === undefined ? 'checkpoint missed' : 'checkpoint read')
+      world.say?.(() => `${id}: reads checkpoint of spans/${partition}: ${read?.offset ?? 'none'}`)
+      return read
+    })
+  }
+
+  async close(): Promise<void> {}
+
+  #use<T>(name: string, miss: T, effect: (buffer: TraceBuffer) => Promise<T>): Promise<T> {
+    const { buffer } = this.#instance.world
+    return this.#instance.hold('cache', name, () => effect(buffer), undefined, miss)
   }
 }

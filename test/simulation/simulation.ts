@@ -118,9 +118,18 @@ export class Simulation {
       for (const instance of [...this.#instances]) {
         if (await instance.step(() => 'done')) isDone = false
       }
-      if (isDone) return
+      if (isDone) return this.#checkTimers()
     }
     this.world.violate('live', 'instances are busy without end')
+  }
+
+  /** Who works and waits for nothing that the schedule knows has a timer or a thread of its own. */
+  #checkTimers(): void {
+    for (const instance of this.#instances) {
+      if (instance.waitsForNothing && this.groups.isRunning(instance)) {
+        this.world.violate('live', `${instance.id} waits for something outside of the simulation`)
+      }
+    }
   }
 
   #signature(): string {
@@ -148,12 +157,17 @@ export class Simulation {
       case 'append':
       case 'create':
       case 'put':
+      case 'cache':
         if (x < 0.03) return 'fails'
         if (x < 0.06) return 'ack lost'
-        return x < 0.09 ? 'late' : 'done'
+        if (x < 0.09) return 'late'
+        if (x < 0.1) return 'crash before'
+        return x < 0.11 ? 'crash after' : 'done'
       case 'commit':
         if (x < 0.03) return 'fails'
-        return x < 0.06 ? 'ack lost' : 'done'
+        if (x < 0.06) return 'ack lost'
+        if (x < 0.07) return 'crash before'
+        return x < 0.08 ? 'crash after' : 'done'
       case 'ask':
       case 'look':
         return x < 0.01 ? 'fails' : 'done'
@@ -236,7 +250,7 @@ export class Simulation {
     const { world } = this
     const { random } = world
     const instance = this.#instances.length > 0 ? random.pick(this.#instances) : undefined
-    switch (random.int(0, 4)) {
+    switch (random.int(0, 5)) {
       case 0: {
         if (instance === undefined) return
         const seconds = random.pick([10, 60, 900, 4_000])
@@ -265,6 +279,12 @@ export class Simulation {
         this.#running.get(sampler)?.reload?.(policy)
         world.count('policy reload')
         world.say?.(() => `${sampler.id} uses policy ${policy}`)
+        return
+      }
+      case 4: {
+        world.buffer.flush()
+        world.count('trace buffer flushed')
+        world.say?.(() => 'the trace buffer is flushed')
         return
       }
       default: {

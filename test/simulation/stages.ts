@@ -12,7 +12,7 @@ import type { SimulatedGroups } from './groups.ts'
 import type { Instance } from './instance.ts'
 import { policies } from './policies.ts'
 import { SimulatedBus } from './simulated-bus.ts'
-import { SimulatedBlobStore, SimulatedHotStore } from './simulated-stores.ts'
+import { SimulatedBlobStore, SimulatedHotStore, SimulatedTraceBuffer } from './simulated-stores.ts'
 
 export interface Running {
   readonly component: Component
@@ -42,6 +42,7 @@ export function runStage(instance: Instance, groups: SimulatedGroups): Running {
         topics: { spans: spans.name, evidence: evidence.name },
         config: assemblerConfig(instance),
         readSlices: sliceReader(),
+        ...(world.random.chance(0.8) && { buffer: new SimulatedTraceBuffer(instance) }),
       })
       return { component: assembler, failed: assembler.failed }
     }

@@ -35,15 +35,12 @@ export interface Workload {
   readonly counts: ReadonlyMap<string, number>
 }
 
-/** Traces larger than one record of `decisions`: once chains are there. */
-const giants = false
-
 /** What clients send in one run: traces of many shapes, retries, evaluations, requests. */
 export function planWorkload(random: Random, startMs: number, isLong: boolean): Workload {
   const plan = new Plan(random, startMs, isLong)
   const traces = random.int(3, 10)
   for (let n = 0; n < traces; n++) plan.trace(n)
-  if (giants && random.chance(0.05)) plan.giant(traces)
+  if (random.chance(0.12)) plan.giant(traces)
   if (random.chance(0.3)) plan.orphan(traces + 1)
   const events = plan.events.map((event, at) => ({ event, at }))
   events.sort((x, y) => x.event.atMs - y.event.atMs || x.at - y.at)
@@ -77,20 +74,29 @@ class Plan {
     }
   }
 
-  /** Many small slices: over the refs that one record of `decisions` takes. */
-  giant(n: number): void {
+  /** More than one record of `decisions` takes: by the number of its slices, or by their facts. */
+  giant(trace: number): void {
     const random = this.#random
-    const traceId = this.#traceId(n)
-    const slices = random.int(257, 420)
+    const traceId = this.#traceId(trace)
+    const isByRefs = random.chance(0.25)
+    const slices = isByRefs ? random.int(257, 420) : random.int(40, 90)
+    const perSlice = isByRefs ? 1 : 20
+    const rest = { kind: 'spans', tenant: 'a', traceId, service: 'giant' } as const
     let atMs = this.#at(0, 200)
     for (let j = 0; j < slices; j++) {
-      const isRoot = j === slices - 1
-      const spans = [spanOf(random, traceId, j, isRoot ? undefined : slices - 1, 0.003)]
-      this.events.push({ kind: 'spans', atMs, tenant: 'a', traceId, spans, service: 'giant' })
-      atMs += random.chance(0.01) ? 70_000 : random.int(0, 400)
+      const spans = Array.from({ length: perSlice }, (_, at) => {
+        const n = 1 + j * perSlice + at
+        const span = spanOf(random, traceId, n, random.int(0, n - 1), 0.02 / slices / perSlice)
+        // Facts of entry spans are long.
+        return isByRefs ? span : { ...span, kind: 2 }
+      })
+      if (j === slices - 1) spans.push(spanOf(random, traceId, 0, undefined, 0))
+      this.events.push({ ...rest, atMs, spans })
+      const isPause = random.chance(isByRefs ? 0.01 : 0.08)
+      atMs += isPause ? 70_000 : random.int(0, isByRefs ? 400 : 2_000)
     }
-    this.#evaluation('a', traceId, 1)
-    this.#count('giant trace')
+    for (let j = 1; j <= 3; j++) this.#evaluation('a', traceId, j)
+    this.#count(isByRefs ? 'giant trace by slices' : 'giant trace by bytes')
   }
 
   orphan(n: number): void {

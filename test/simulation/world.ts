@@ -1,6 +1,6 @@
 import { MemoryBus, type NewRecord, type TopicName, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { Metrics } from '@winnow/runtime'
-import { MemoryBlobStore, MemoryHotStore } from '@winnow/storage'
+import { MemoryBlobStore, MemoryHotStore, MemoryTraceBuffer } from '@winnow/storage'
 import { Random } from '@winnow/testing'
 import type { SentSlice } from './workload.ts'
 
@@ -30,6 +30,7 @@ export class World {
   readonly bus: MemoryBus
   readonly blobs: MemoryBlobStore
   readonly hot = new MemoryHotStore()
+  readonly buffer: MemoryTraceBuffer
   readonly metrics = new Metrics()
   readonly coverage = new Map<string, number>()
   readonly violations: Violation[] = []
@@ -59,6 +60,8 @@ export class World {
     let logs = 0
     this.bus = new MemoryBus(kept, clock, () => `log-${seed}-${logs++}`)
     this.blobs = new MemoryBlobStore(clock)
+    const bytesMax = this.random.pick([2_000, 1 << 26])
+    this.buffer = new MemoryTraceBuffer({ clock, lifeMs: 600_000, bytesMax })
     for (const { name } of kept) {
       this.#logs[name] = Array.from({ length: this.partitions }, () => [])
     }
