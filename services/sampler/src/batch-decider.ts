@@ -36,11 +36,17 @@ export interface Pending {
   readonly isPartial: boolean
 }
 
+/** What of the process a batch needs. */
+export type DeciderShared = Pick<
+  Shared,
+  'baselines' | 'config' | 'figures' | 'log' | 'metrics' | 'policy' | 'spends' | 'topics'
+>
+
 /** Turns a batch of evidence into decisions, trace by trace in the order in which they first appear. */
 export class BatchDecider {
   /** Running maximum of append times. */
   logTimeMs = 0
-  readonly #shared: Shared
+  readonly #shared: DeciderShared
   readonly #state: PartitionState
   readonly #partition: number
   readonly #policy: CompiledPolicy
@@ -48,7 +54,7 @@ export class BatchDecider {
   #groups: Iterator<Group> = [].values()
 
   /** `inFlight` takes the variants decided here, until the fold of `decisions` has them. */
-  constructor(shared: Shared, state: PartitionState, partition: number, inFlight: InFlight) {
+  constructor(shared: DeciderShared, state: PartitionState, partition: number, inFlight: InFlight) {
     this.#shared = shared
     this.#state = state
     this.#partition = partition
