@@ -42,6 +42,7 @@ export class PartitionLoop {
   #answeredAtMs: number
   #committedAtMs: number
   #baselinesAtMs: number
+  #snapshotAtMs: number
 
   constructor(shared: Shared, lease: Lease) {
     this.#shared = shared
@@ -52,6 +53,7 @@ export class PartitionLoop {
     this.#answeredAtMs = shared.clock.nowMs()
     this.#committedAtMs = this.#answeredAtMs
     this.#baselinesAtMs = this.#answeredAtMs
+    this.#snapshotAtMs = this.#answeredAtMs - spread(lease.partition, shared.config.snapshotEvery)
   }
 
   /** Resolves once the partition is given back or lost. Rejects when the process has to end. */
@@ -59,11 +61,12 @@ export class PartitionLoop {
     try {
       await this.#run()
     } catch (error) {
-      // Somebody else's now: what is in memory says nothing any more.
       if (!(error instanceof PipelineError && error.code === 'STALE_OWNER')) throw error
       this.#shared.log.info('sampler.partition_lost', { partition: this.#partition })
     } finally {
       this.#forget()
+      // Still a fold of the log, as far as it goes: should the partition come back, it goes on from there.
+      if (this.#state.nextOffset > 0) this.#shared.kept.keep(this.#partition, this.#state)
       this.#shared.statuses.delete(this.#partition)
       this.#shared.baselines.forget(this.#partition)
     }
@@ -91,6 +94,7 @@ export class PartitionLoop {
     if (claim === undefined) return false
     this.#claim = claim
     this.#is('folding')
+    await this.#takeUp()
     if (!(await this.#foldThrough(claim))) return false
     const { baselines, topics } = this.#shared
     await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))
@@ -105,9 +109,40 @@ export class PartitionLoop {
     return true
   }
 
+  /** Begins with what is known of the partition already: here, or in a snapshot. Else all is folded. */
+  async #takeUp(): Promise<void> {
+    const { topics, snapshots, kept } = this.#shared
+    if (this.#state.nextOffset > 0) return
+    const { first, end } = await this.#ask(() =>
+      this.#bus.bounds(topics.decisions, this.#partition),
+    )
+    const place = { partition: this.#partition, logId: await this.#logId() }
+    const known = kept.take(this.#partition)
+    const stored = await snapshots?.load(place, { first, end }, () => this.#newState())
+    // What retention has passed unread is decisions that the fold lacks: then it is none.
+    const usable = [known, stored].filter(
+      state => state !== undefined && state.nextOffset >= first && state.nextOffset <= end,
+    )
+    const [furthest] = usable.sort((a, b) => (b?.nextOffset ?? 0) - (a?.nextOffset ?? 0))
+    this.#state = furthest ?? this.#state
+  }
+
+  #logId(): Promise<string> {
+    return this.#ask(() => this.#bus.logId(this.#shared.topics.decisions))
+  }
+
+  /** Beside everything else: the partition does not wait for it. */
+  async #writeSnapshot(): Promise<void> {
+    const { snapshots, clock } = this.#shared
+    this.#snapshotAtMs = clock.nowMs()
+    if (snapshots === undefined) return
+    const place = { partition: this.#partition, logId: await this.#logId() }
+    this.#shared.background(snapshots.write(place, this.#state))
+  }
+
   /** One batch of evidence, from read to done. */
   async #turn(reader: EvidenceReader): Promise<boolean> {
-    const { idleWait, commitEvery, baselinesEvery } = this.#shared.config
+    const { idleWait, commitEvery, baselinesEvery, snapshotEvery } = this.#shared.config
     const { records, gap } = await this.#ask(() => reader.read(readBytesMax, idleWait))
     if (this.#lease.lost.aborted) throw this.#lost()
     if (gap !== undefined) this.#report(gap)
@@ -118,6 +153,7 @@ export class PartitionLoop {
       await this.#commit(reader.next)
     }
     if (nowMs >= this.#baselinesAtMs + baselinesEvery) await this.#writeBaselines()
+    if (nowMs >= this.#snapshotAtMs + snapshotEvery) await this.#writeSnapshot()
     return true
   }
 
@@ -323,10 +359,10 @@ export class PartitionLoop {
     this.#shared.statuses.set(this.#partition, status)
   }
 
+  /** All but the state, which is a fold of the log and nothing else. */
   #forget(): void {
     this.#shared.spends.delete(this.#state.spend)
     this.#shared.spends.delete(this.#inFlight.spend)
-    this.#state = this.#newState()
     this.#unread.clear()
     this.#unreadBytes = 0
     this.#inFlight.clear()
@@ -342,4 +378,9 @@ export class PartitionLoop {
   #lost(): PipelineError {
     return new PipelineError('STALE_OWNER', `partition ${this.#partition} was given back`)
   }
+}
+
+/** So that the partitions of a process do not write all at once. */
+function spread(partition: number, everyMs: number): number {
+  return (everyMs * ((partition * 7) % 16)) / 16
 }

@@ -72,7 +72,7 @@ export class PartitionState {
     return this.#index.get(tenant, traceId)
   }
 
-  /** Takes up a snapshot; only a state that has folded nothing may. Entries from `nextOffset` on are not its own. */
+  /** Takes up a snapshot; only a state that has folded nothing may. */
   load(head: PartitionHead): void {
     this.#nextOffset = head.nextOffset
     this.#counting = head.counting
@@ -81,8 +81,9 @@ export class PartitionState {
     this.spend.load(head.spend)
   }
 
+  /** One from behind `nextOffset` does no harm: what lies there is folded again before it is used. */
   loadEntry(entry: KeyedIndexEntry): void {
-    if (entry.offset < this.#nextOffset) this.#index.setById(entry.tenant, entry.id, entry)
+    this.#index.setById(entry.tenant, entry.id, entry)
   }
 
   /**

@@ -9,14 +9,17 @@ import {
   type Metrics,
   type StageClock,
 } from '@winnow/runtime'
+import type { BlobStore } from '@winnow/storage'
 import { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
 import { DecisionMetrics } from './decision-metrics.ts'
+import { KeptStates } from './kept-states.ts'
 import { PartitionLoop } from './partition-loop.ts'
 import type { Policy } from './policy-file.ts'
 import { policyRecords } from './policy-record.ts'
 import { type CompiledPolicy, compilePolicy } from './rules.ts'
 import type { PartitionStatus, SamplerTopics, Shared } from './shared.ts'
+import { StateSnapshots } from './state-snapshots.ts'
 import type { VariantSpend } from './variant-spend.ts'
 
 export interface SamplerOptions {
@@ -31,6 +34,8 @@ export interface SamplerOptions {
   readonly metrics: Metrics
   readonly health: Health
   readonly config: SamplerConfig
+  /** Where snapshots of the index lie; without it a partition's decisions are folded from the first retained. */
+  readonly blobs?: BlobStore
   /** Names this process in its claims, for people. */
   readonly by?: string
 }
@@ -54,6 +59,7 @@ class PipelineSampler implements Sampler {
   readonly #statuses = new Map<number, PartitionStatus>()
   readonly #loops = new Set<Promise<void>>()
   readonly #shared: Shared
+  readonly #background = new Set<Promise<void>>()
   #membership: Membership | undefined
   #policy: CompiledPolicy
   #isStopping = false
@@ -92,6 +98,7 @@ class PipelineSampler implements Sampler {
     await this.#membership?.close()
     this.#membership = undefined
     await this.#announced
+    await Promise.all(this.#background)
   }
 
   usePolicy(policy: Policy): void {
@@ -109,7 +116,7 @@ class PipelineSampler implements Sampler {
   }
 
   #share(): Shared {
-    const { bus, topics, config, clock, log, metrics } = this.#options
+    const { bus, topics, config, clock, log, metrics, blobs } = this.#options
     const by = this.#options.by ?? `sampler-${randomUUID()}`
     const id = Buffer.from(by)
     const sampler = this
@@ -136,6 +143,12 @@ class PipelineSampler implements Sampler {
       },
       spends: new Set<VariantSpend>(),
       statuses: this.#statuses,
+      kept: new KeptStates(config.indexTracesMax),
+      snapshots: blobs && new StateSnapshots(blobs, log),
+      background: work => {
+        const ended = work.catch(this.#fail).finally(() => this.#background.delete(ended))
+        this.#background.add(ended)
+      },
     }
   }
 

@@ -3,7 +3,9 @@ import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
 import type { DecisionMetrics } from './decision-metrics.ts'
+import type { KeptStates } from './kept-states.ts'
 import type { CompiledPolicy } from './rules.ts'
+import type { StateSnapshots } from './state-snapshots.ts'
 import type { VariantSpend } from './variant-spend.ts'
 
 /** Full names, as the bus knows them. */
@@ -38,4 +40,9 @@ export interface Shared {
   /** Variants kept under their cap by every partition here, read back or still in flight. */
   readonly spends: Set<VariantSpend>
   readonly statuses: Map<number, PartitionStatus>
+  readonly kept: KeptStates
+  /** Absent: the log alone is what a partition is taken up from. */
+  readonly snapshots: StateSnapshots | undefined
+  /** Work that nobody waits for. If it fails all the same, the process has to end. */
+  background(work: Promise<void>): void
 }

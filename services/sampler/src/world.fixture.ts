@@ -1,6 +1,7 @@
 import { type Bus, MemoryBus, type NewRecord, topicSpecs } from '@winnow/bus'
 import type { Decision, DecisionRecord, Evidence } from '@winnow/model'
-import { Health, ManualClock, Metrics, silentLog } from '@winnow/runtime'
+import { Health, type Log, ManualClock, Metrics, silentLog } from '@winnow/runtime'
+import type { BlobStore } from '@winnow/storage'
 import { defaultSamplerConfig, type SamplerConfig } from './config.ts'
 import { slice } from './fixtures.ts'
 import { defaultPolicy, type Policy } from './policy-file.ts'
@@ -33,6 +34,8 @@ export class World {
       readonly policy?: Policy
       readonly config?: Partial<SamplerConfig>
       readonly health?: Health
+      readonly blobs?: BlobStore
+      readonly log?: Log
     } = {},
   ): Promise<Sampler> {
     const sampler = createSampler({
@@ -41,10 +44,11 @@ export class World {
       group: options.group ?? 'sampler',
       policy: options.policy ?? defaultPolicy,
       clock: this.clock,
-      log: silentLog,
+      log: options.log ?? silentLog,
       metrics: this.metrics,
       health: options.health ?? new Health(),
       config: { ...defaultSamplerConfig, idleWait: 5, retryAfter: 1, ...options.config },
+      ...(options.blobs !== undefined && { blobs: options.blobs }),
     })
     sampler.failed.catch(error => this.failures.push(error))
     this.samplers.push(sampler)

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { PipelineError, systemClock } from '@winnow/runtime'
 import { createSampler, defaultPolicy, type Policy, parsePolicy } from '@winnow/sampler'
+import { FileBlobStore } from '@winnow/storage'
+import { makeFolder } from '../make-folder.ts'
 import type { Config } from '../program-config.ts'
 import type { Stage, StageContext } from './stage.ts'
 
-export function samplerStage(context: StageContext): Stage {
+export async function samplerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics, health } = context
+  makeFolder(config.data)
   const sampler = createSampler({
     bus,
     topics,
@@ -15,6 +19,7 @@ export function samplerStage(context: StageContext): Stage {
     log,
     metrics,
     health,
+    blobs: await FileBlobStore.open(join(config.data, 'blobs')),
     config: { ...config.sampler, spansRetention: config.retention.spans },
   })
   return { component: sampler, failed: sampler.failed }
