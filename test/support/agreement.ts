@@ -28,8 +28,21 @@ export interface Agreement {
   readonly disagreements: readonly string[]
 }
 
+/** What was sent and acknowledged, and where to ask what became of it. */
+export interface ComparedRun
+  extends Pick<SeedRun, 'seed' | 'requests' | 'evaluations' | 'policy' | 'nowMs' | 'apis'> {
+  readonly traces: readonly { readonly tenant: string; readonly traceId: string }[]
+  /**
+   * How closely the thresholds of `slow` are compared: as of a run that keeps in step, roughly, or not
+   * at all where a crash has cost a baseline what it learned last.
+   */
+  readonly thresholds: 'in step' | 'roughly' | 'as recorded'
+  /** Lines of the log that a run without trouble has not. */
+  readonly complaints: readonly string[]
+}
+
 /** Asks the public API for everything that was sent, and the oracle what it should have answered. */
-export async function compareWithOracle(run: SeedRun): Promise<Agreement> {
+export async function compareWithOracle(run: ComparedRun): Promise<Agreement> {
   const asked = await askWhy(run)
   const judge = (told: OracleInput['evaluations']): Verdicts =>
     oracle({
@@ -59,8 +72,13 @@ export async function compareWithOracle(run: SeedRun): Promise<Agreement> {
       ...section('counts', await compareCounts(run, all)),
       ...section('evaluations', evaluations.mistakes),
       ...section('other tenants', strangers.mistakes),
-      ...section('thresholds of slow', thresholdMistakes(asked, run.isInStep)),
-      ...section('complaints', run.isLocal ? run.harness.complaints : []),
+      ...section(
+        'thresholds of slow',
+        run.thresholds === 'as recorded'
+          ? []
+          : thresholdMistakes(asked, run.thresholds === 'in step'),
+      ),
+      ...section('complaints', run.complaints),
     ].map(line => `seed ${run.seed}: ${line}`),
   }
 }
@@ -68,14 +86,14 @@ export async function compareWithOracle(run: SeedRun): Promise<Agreement> {
 type Asked = ReadonlyMap<TraceKey, Why>
 type Verdicts = ReadonlyMap<TraceKey, OracleVerdict>
 
-function apiOf(run: SeedRun, tenant: string): TenantApi {
+function apiOf(run: ComparedRun, tenant: string): TenantApi {
   const api = run.apis.get(tenant)
   if (api === undefined) throw new Error(`there is no key of ${tenant}`)
   return api
 }
 
 /** The answers for every trace that was sent or evaluated. */
-async function askWhy(run: SeedRun): Promise<Asked> {
+async function askWhy(run: ComparedRun): Promise<Asked> {
   const ids = new Map<TraceKey, { readonly tenant: string; readonly traceId: string }>()
   for (const one of [...run.traces, ...run.evaluations]) {
     ids.set(traceKey(one.tenant, one.traceId), one)
@@ -132,7 +150,10 @@ function reasons(verdict: OracleVerdict): string {
 }
 
 /** Kept traces come back whole and as sent; dropped ones say that they were dropped. */
-async function compareBodies(run: SeedRun, verdicts: readonly OracleVerdict[]): Promise<string[]> {
+async function compareBodies(
+  run: ComparedRun,
+  verdicts: readonly OracleVerdict[],
+): Promise<string[]> {
   const results = await mapWide(verdicts, async verdict => {
     const { tenant, traceId, keep, awaiting } = verdict
     const { status, text } = await apiOf(run, tenant).get(`/api/v1/traces/${traceId}?format=otlp`)
@@ -151,7 +172,10 @@ async function compareBodies(run: SeedRun, verdicts: readonly OracleVerdict[]): 
 }
 
 /** Searching through all pages finds exactly the tenant's own traces, in each state. */
-async function compareLists(run: SeedRun, verdicts: readonly OracleVerdict[]): Promise<string[]> {
+async function compareLists(
+  run: ComparedRun,
+  verdicts: readonly OracleVerdict[],
+): Promise<string[]> {
   const mistakes: string[] = []
   for (const [tenant, api] of run.apis) {
     for (const state of ['kept', 'dropped', 'awaiting', 'expired'] as const) {
@@ -183,7 +207,10 @@ function stateOf({ awaiting, keep }: OracleVerdict): 'awaiting' | 'kept' | 'drop
   return keep ? 'kept' : 'dropped'
 }
 
-async function compareCounts(run: SeedRun, verdicts: readonly OracleVerdict[]): Promise<string[]> {
+async function compareCounts(
+  run: ComparedRun,
+  verdicts: readonly OracleVerdict[],
+): Promise<string[]> {
   const mistakes: string[] = []
   for (const [tenant, api] of run.apis) {
     const report = await api.read<SamplingReport>('/api/v1/sampling')
@@ -213,7 +240,7 @@ function sorted(counts: Readonly<Record<string, number>>): string {
 
 /** Every evaluation says what became of it, in accord with what became of its trace. */
 async function compareEvaluations(
-  run: SeedRun,
+  run: ComparedRun,
   verdicts: Verdicts,
   /** What would have become of the traces without any evaluation. */
   without: Verdicts,
@@ -246,7 +273,7 @@ async function compareEvaluations(
 
 /** A key sees nothing of the other tenant's traces, not even that they are there. */
 async function compareStrangers(
-  run: SeedRun,
+  run: ComparedRun,
   verdicts: readonly OracleVerdict[],
 ): Promise<{ readonly mistakes: readonly string[]; readonly asked: number }> {
   const owners = Map.groupBy(verdicts, ({ traceId }) => traceId)

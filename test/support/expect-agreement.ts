@@ -19,7 +19,11 @@ const rules = [
  */
 export async function expectAgreement(run: SeedRun, isVariantActive: boolean): Promise<void> {
   try {
-    const agreement = await compareWithOracle(run)
+    const agreement = await compareWithOracle({
+      ...run,
+      thresholds: run.isInStep ? 'in step' : 'roughly',
+      complaints: run.isLocal ? run.harness.complaints : [],
+    })
     expect(agreement.disagreements.join('\n')).toBe('')
     const seed = `seed ${run.seed}`
     const { kept, dropped, primaries, evaluations, thresholds, strangers } = agreement
