@@ -54,12 +54,12 @@ function coldRowWith(row: SpanRow, hasher: ColdHasher, resourceAttributes: strin
     trace_state: row.trace_state === null ? null : hasher.token(row.trace_state),
     attributes: coldAttributes(row.attributes, hasher),
     resource_attributes: resourceAttributes,
-    events: row.events === '[]' ? '[]' : coldEvents(row.events, hasher),
-    links: row.links === '[]' ? '[]' : coldLinks(row.links, hasher),
+    events: coldEvents(row.events, hasher),
+    links: coldLinks(row.links, hasher),
   }
 }
 
-function coldAttributes(json: string, hasher: ColdHasher): string {
+export function coldAttributes(json: string, hasher: ColdHasher): string {
   if (json === '{}') return json
   const attributes = JSON.parse(json) as Record<string, ClearValue>
   for (const key of Object.keys(attributes)) {
@@ -69,14 +69,16 @@ function coldAttributes(json: string, hasher: ColdHasher): string {
   return JSON.stringify(attributes)
 }
 
-function coldEvents(json: string, hasher: ColdHasher): string {
+export function coldEvents(json: string, hasher: ColdHasher): string {
+  if (json === '[]') return json
   const events = JSON.parse(json) as readonly ClearEvent[]
   return JSON.stringify(
     events.map(event => ({ ...event, attributes: coldPairs(event.attributes, hasher) })),
   )
 }
 
-function coldLinks(json: string, hasher: ColdHasher): string {
+export function coldLinks(json: string, hasher: ColdHasher): string {
+  if (json === '[]') return json
   const links = JSON.parse(json) as readonly ClearLink[]
   return JSON.stringify(
     links.map(link => ({

@@ -9,6 +9,7 @@ import {
   sampleTrace,
   sampleTraceId,
 } from './samples.ts'
+import { emptyPack, SpanPack } from './span-pack.ts'
 
 /** Every adapter of the hot store passes exactly these tests; each promise of `HotStore` has one. */
 export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Promise<HotStore>) {
@@ -24,9 +25,9 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
       cost_usd: null,
       name: 'ein Wort "mit" Ümläut 😀\n',
     })
-    await store.put([{ ...trace, spans: [odd, ...trace.spans] }])
+    await store.put([{ ...trace, spans: SpanPack.of([odd, ...trace.spans.rows()]) }])
     const read = await store.get('default', trace.decision.traceId)
-    expect(read).toEqual({ ...trace, spans: [...trace.spans, odd] })
+    expect(read).toEqual({ ...trace, spans: [...trace.spans.rows(), odd] })
     await store.close()
   })
 
@@ -131,7 +132,7 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
     expect(await bodies()).toEqual([1, 1])
     await store.expire(hourEnd + life.textMs)
     expect(await bodies()).toEqual([0, 1])
-    expect((await store.get('default', ids[0]))?.spans).toEqual(early.spans)
+    expect((await store.get('default', ids[0]))?.spans).toEqual(early.spans.rows())
     const dayEnd = endOf(dayOf(early.decision.seriesAtMs))
     await store.expire(dayEnd + life.tracesMs - 1)
     expect(await bodies()).toEqual([0, 0])
@@ -247,7 +248,7 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
   test(`${name}: nothing is put, nothing is found`, async () => {
     const store = await makeStore()
     await store.put([])
-    await store.put([{ ...sampleTrace(1), spans: [], bodies: [] }])
+    await store.put([{ ...sampleTrace(1), spans: emptyPack, bodies: [] }])
     const read = await store.get('default', sampleTraceId(1))
     expect(read).toMatchObject({ decision: sampleDecision(1), spans: [], bodies: [] })
     await store.close()
@@ -261,5 +262,5 @@ function revise(trace: HotTrace, offset: number, changes: object): HotTrace {
     sampleSpanRow(decision.traceId, n, { sampling_offset: BigInt(offset), sampling_revision: 2 }),
   )
   const bodies = [{ ref: `3:${offset}:0`, bytes: new Uint8Array([1]) }]
-  return { decision, partition: 3, offset, spans, bodies }
+  return { decision, partition: 3, offset, spans: SpanPack.of(spans), bodies }
 }

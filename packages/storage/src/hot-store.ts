@@ -1,4 +1,5 @@
 import type { Decision } from '@winnow/model'
+import type { SpanPack } from './span-pack.ts'
 import type { SpanRow } from './span-row.ts'
 
 /** One kept trace, or what a further revision of it adds. */
@@ -8,7 +9,7 @@ export interface HotTrace {
   readonly partition: number
   readonly offset: number
   /** Structured level. Replaces rows of the same span id; others of the trace stay. */
-  readonly spans: readonly SpanRow[]
+  readonly spans: SpanPack
   /** The slices' own bytes, full level: valid TracesData. Expires before the rest. */
   readonly bodies: readonly HotBody[]
 }

@@ -49,7 +49,7 @@ export type { SortedFile } from './index/sorted-file.ts'
 export { MemoryBlobStore } from './memory-blob-store.ts'
 export { MemoryHotStore } from './memory-hot-store.ts'
 export { MemoryTraceBuffer, type MemoryTraceBufferOptions } from './memory-trace-buffer.ts'
-export type { LedgerRow } from './segments/ledger-row.ts'
+export type { LedgerEntry, LedgerRow } from './segments/ledger-row.ts'
 export { decisionOf, ledgerRow } from './segments/ledger-rows.ts'
 export { segmentRowsMax } from './segments/parquet-write.ts'
 export {
@@ -63,7 +63,6 @@ export {
   readTraceLedger,
   readTraceSpans,
   type SegmentRows,
-  segmentSpanRows,
   type WrittenSegment,
   writeSegment,
 } from './segments/segment.ts'
@@ -75,6 +74,8 @@ export {
   type Tier,
 } from './segments/segment-key.ts'
 export { type SegmentMetadata, segmentFormat } from './segments/segment-metadata.ts'
+export { SegmentSpans } from './segments/segment-spans.ts'
+export { emptyPack, SpanPack } from './span-pack.ts'
 export type { SpanRow } from './span-row.ts'
 export { type DecodedSlice, spanRows } from './span-rows.ts'
 export { SqliteHotStore } from './sqlite-hot-store.ts'

@@ -41,7 +41,7 @@ export class MemoryHotStore implements HotStore {
       if ((held.get(day)?.offset ?? -1) <= offset)
         held.set(day, { decision: factsOnly(decision), partition, offset })
       const spans = within(this.#spans, id)
-      for (const row of trace.spans) {
+      for (const row of trace.spans.rows()) {
         const before = spans.get(row.span_id)?.row.sampling_offset ?? -1n
         if (before <= row.sampling_offset) spans.set(row.span_id, { row, dayMs: day })
       }

@@ -1,6 +1,7 @@
 import type { Decision, Slice } from '@winnow/model'
 import type { AnyValue, KeyValue, Span, TracesData } from '@winnow/otlp'
 import type { HotTrace } from './hot-store.ts'
+import { SpanPack } from './span-pack.ts'
 import type { SpanRow } from './span-row.ts'
 
 // Small, plain things for this package's tests, golden files and benches. Nothing here is random.
@@ -148,7 +149,13 @@ export function sampleTrace(n: number, offset = n, spans = 2, decision: Partial<
     }),
   )
   const bodies = [{ ref: `3:${n}:0`, bytes: new TextEncoder().encode(`body of ${traceId}`) }]
-  return { decision: made, partition: 3, offset, spans: rows, bodies } satisfies HotTrace
+  return {
+    decision: made,
+    partition: 3,
+    offset,
+    spans: SpanPack.of(rows),
+    bodies,
+  } satisfies HotTrace
 }
 
 export const text = (stringValue: string): AnyValue => ({ stringValue })

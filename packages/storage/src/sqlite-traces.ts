@@ -95,7 +95,7 @@ export class SqliteTraces {
     inTransaction(this.#database, () => {
       for (const trace of traces) {
         const id = this.#putTrace(trace)
-        for (const row of trace.spans) this.#putSpan.run(id, ...spanValues(row))
+        for (const row of trace.spans.rows()) this.#putSpan.run(id, ...spanValues(row))
       }
     })
   }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { PipelineError } from '@winnow/runtime'
-import { MemoryBlobStore } from '@winnow/storage'
+import { emptyPack, MemoryBlobStore } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import type { FoldedRecord } from './decisions-reader.ts'
 import { ForcedLease, segmentsProcess } from './forced-lease.fixture.ts'
@@ -10,7 +10,13 @@ import { OpenSegment } from './open-segment.ts'
 import { noteOf } from './position.ts'
 import { decisionOn, Fixture, traceIdOf, until } from './writer.fixture.ts'
 
-const nothing: KeptSpans = { rows: [], bodies: [], slicesRead: 0, spansGone: 0, spansAside: 0 }
+const nothing: KeptSpans = {
+  spans: emptyPack,
+  bodies: [],
+  slicesRead: 0,
+  spansGone: 0,
+  spansAside: 0,
+}
 const never = new AbortController().signal
 
 function holding(decisions: number): OpenSegment {

@@ -1,7 +1,7 @@
 import type { Batch, Lease } from '@winnow/bus'
 import { type CountingState, countingStart, type Decision } from '@winnow/model'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
-import type { HotStore, HotTrace } from '@winnow/storage'
+import { emptyPack, type HotStore, type HotTrace } from '@winnow/storage'
 import type { Chain, ChainReader } from './chain.ts'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
@@ -140,7 +140,7 @@ async function hotTraces(
   const read = await Promise.all(window.map(piece => kept.read(partition, piece)))
   return window.flatMap(({ record }, at) => {
     const { decision, offset } = record
-    const { rows: spans = [], bodies = [] } = read[at] ?? {}
+    const { spans = emptyPack, bodies = [] } = read[at] ?? {}
     return decision === undefined ? [] : [{ decision, partition, offset, spans, bodies }]
   })
 }

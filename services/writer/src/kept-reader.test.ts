@@ -55,7 +55,7 @@ test('what one group reads the other is given, once', async () => {
   const [hot, segments] = await Promise.all([kept.read(0, piece), kept.read(0, piece)])
   expect(segments).toBe(hot)
   expect(fetches()).toBe(1)
-  expect(hot.rows.map(row => row.span_id)).toEqual([spanIdOf(0), spanIdOf(1)])
+  expect(hot.spans.rows().map(row => row.span_id)).toEqual([spanIdOf(0), spanIdOf(1)])
   expect(hot.bodies.map(({ ref }) => ref)).toEqual(['0:0:0'])
   await kept.read(0, piece)
   expect(fetches()).toBe(2)
@@ -71,7 +71,7 @@ test('what waits for the other group is limited; past that it is read again', as
 
 test('a revision that adds nothing reads nothing', async () => {
   const { kept, fetches } = reading()
-  expect(await kept.read(0, pieceOf([]))).toMatchObject({ rows: [], bodies: [] })
+  expect(await kept.read(0, pieceOf([]))).toMatchObject({ spans: { count: 0 }, bodies: [] })
   expect(fetches()).toBe(0)
 })
 
@@ -85,7 +85,7 @@ test('a slice of another trace is set aside whole: neither its rows nor its text
   ])
   const gone = sliceAt({ offset: 99, spanCount: 5 })
   const read = await kept.read(0, pieceOf([...slices, gone]))
-  expect(read.rows.map(row => row.span_id)).toEqual([spanIdOf(0), spanIdOf(3)])
+  expect(read.spans.rows().map(row => row.span_id)).toEqual([spanIdOf(0), spanIdOf(3)])
   expect(read.bodies.length).toBe(2)
   expect(read).toMatchObject({ slicesRead: 2, spansGone: 0, spansAside: 2 + 1 + 5 })
   const [line] = fixture.said('writer.slice_set_aside')
@@ -98,7 +98,7 @@ test('a span that a client sent twice is one row, of the slice that came first',
   const [first] = await fixture.slices([[spanOf(id, 0, { name: 'first' })]])
   const [second] = await fixture.slices([[spanOf(id, 0, { name: 'second' }), spanOf(id, 1)]])
   const read = await kept.read(0, pieceOf([second, first] as Slice[]))
-  expect(read.rows.map(row => row.name)).toEqual(['first', 'llm.generate'])
+  expect(read.spans.rows().map(row => row.name)).toEqual(['first', 'llm.generate'])
   expect(read.bodies.length).toBe(2)
 })
 

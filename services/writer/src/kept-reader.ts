@@ -1,11 +1,11 @@
 // Hot: every kept span passes here once for both groups.
 import { compareRefs, type Decision, refKey, type SpanRef } from '@winnow/model'
 import { type Log, PipelineError } from '@winnow/runtime'
-import { type HotBody, type SpanRow, spanRows } from '@winnow/storage'
+import { emptyPack, type HotBody, SpanPack, spanRows } from '@winnow/storage'
 import { type Chain, noChain } from './chain.ts'
 import { type FoldedRecord, refsToWrite } from './decisions-reader.ts'
 import { Lru } from './lru.ts'
-import { rowBytes } from './row-bytes.ts'
+import { packBytes } from './row-bytes.ts'
 import type { SliceRead, SliceReader } from './slice-reader.ts'
 
 /**
@@ -26,7 +26,7 @@ export interface Piece {
 /** What a piece adds to the stores. */
 export interface KeptSpans {
   /** One a span id within the piece, structured level. */
-  readonly rows: readonly SpanRow[]
+  readonly spans: SpanPack
   readonly bodies: readonly HotBody[]
   readonly slicesRead: number
   /** Spans of slices that retention had passed. */
@@ -35,7 +35,13 @@ export interface KeptSpans {
   readonly spansAside: number
 }
 
-const nothing: KeptSpans = { rows: [], bodies: [], slicesRead: 0, spansGone: 0, spansAside: 0 }
+const nothing: KeptSpans = {
+  spans: emptyPack,
+  bodies: [],
+  slicesRead: 0,
+  spansGone: 0,
+  spansAside: 0,
+}
 
 /**
  * The spans of kept traces as rows. Both groups of a writer share one reader: what one has read waits
@@ -87,7 +93,7 @@ export class KeptReader {
         this.#setAside(slice.ref, decision, slice.error)
       }
     }
-    const { rows, foreign } = rowsOf(decision, partition, record.offset, own)
+    const { spans, foreign } = spansOf(decision, partition, record.offset, own)
     for (const slice of foreign) {
       spansAside += slice.ref.spanCount
       this.#setAside(
@@ -99,7 +105,7 @@ export class KeptReader {
     const bodies = own
       .filter(slice => !foreign.includes(slice))
       .map(({ ref, bytes }) => ({ ref: refKey(ref), bytes }))
-    return { rows, bodies, slicesRead: bodies.length, spansGone, spansAside }
+    return { spans, bodies, slicesRead: bodies.length, spansGone, spansAside }
   }
 
   #setAside(ref: SpanRef, { traceId }: Decision, error: PipelineError): void {
@@ -170,14 +176,14 @@ function refsOf({ decision }: FoldedRecord, { refs }: Chain): SpanRef[] {
 }
 
 /** Where one slice is another trace's, the others still have their rows. */
-function rowsOf(
+function spansOf(
   decision: Decision,
   partition: number,
   offset: number,
   slices: readonly (SliceRead & { kind: 'read' })[],
-): { readonly rows: readonly SpanRow[]; readonly foreign: readonly SliceRead[] } {
+): { readonly spans: SpanPack; readonly foreign: readonly SliceRead[] } {
   try {
-    return { rows: spanRows(decision, partition, offset, slices), foreign: [] }
+    return { spans: SpanPack.of(spanRows(decision, partition, offset, slices)), foreign: [] }
   } catch (error) {
     if (!(error instanceof PipelineError && error.code === 'DATA_CORRUPT')) throw error
     const isForeign = ({ data }: SliceRead & { kind: 'read' }): boolean =>
@@ -186,7 +192,7 @@ function rowsOf(
       )
     const foreign = slices.filter(isForeign)
     const own = slices.filter(slice => !foreign.includes(slice))
-    return { rows: spanRows(decision, partition, offset, own), foreign }
+    return { spans: SpanPack.of(spanRows(decision, partition, offset, own)), foreign }
   }
 }
 
@@ -194,9 +200,6 @@ function bytesOf(refs: readonly SpanRef[]): number {
   return refs.reduce((sum, ref) => sum + ref.length, 0)
 }
 
-function weightOf({ rows, bodies }: KeptSpans): number {
-  return (
-    rows.reduce((sum, row) => sum + rowBytes(row), 0) +
-    bodies.reduce((sum, { bytes }) => sum + bytes.length, 0)
-  )
+function weightOf({ spans, bodies }: KeptSpans): number {
+  return bodies.reduce((sum, { bytes }) => sum + bytes.length, packBytes(spans))
 }

@@ -1,3 +1,4 @@
+import { emptyPack } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { emptyRangeAgeMs, writerConfigSchema } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
@@ -7,7 +8,13 @@ import { decisionOn, sliceAt, traceIdOf } from './writer.fixture.ts'
 
 const config = { ...writerConfigSchema.parse({}), segmentDecisions: 4, segmentAge: 60_000 }
 
-const nothing: KeptSpans = { rows: [], bodies: [], slicesRead: 0, spansGone: 0, spansAside: 0 }
+const nothing: KeptSpans = {
+  spans: emptyPack,
+  bodies: [],
+  slicesRead: 0,
+  spansGone: 0,
+  spansAside: 0,
+}
 
 const record = (offset: number, isDecision = true): FoldedRecord => ({
   offset,

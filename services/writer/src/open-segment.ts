@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 import type { CountingState } from '@winnow/model'
-import { type LedgerRow, ledgerRow, type SpanRow } from '@winnow/storage'
+import { type LedgerEntry, ledgerRow, type SpanPack } from '@winnow/storage'
 import { emptyRangeAgeMs, type WriterConfig } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
 import type { KeptSpans } from './kept-reader.ts'
-import { ledgerRowBytes, rowBytes } from './row-bytes.ts'
+import { ledgerRowBytes, packBytes } from './row-bytes.ts'
 
 /** What is written for exactly [a, b]. */
 export interface SegmentRange {
@@ -17,9 +17,9 @@ export interface SegmentRange {
   /** The counting state after b. */
   readonly after: CountingState
   /** One a counting decision. */
-  readonly ledger: readonly LedgerRow[]
-  /** Of warm, in the order of the log; a span id may come twice. */
-  readonly rows: readonly SpanRow[]
+  readonly ledger: readonly LedgerEntry[]
+  /** Spans of warm, in the order of the log; a span id may come twice. */
+  readonly packs: readonly SpanPack[]
   /** Spans without rows: retention had passed them; their bytes were none of the trace. */
   readonly spansGone: number
   readonly spansAside: number
@@ -30,8 +30,8 @@ interface Entry {
   readonly appendedAtMs: number
   readonly after: CountingState
   readonly readAtMs: number
-  readonly ledger: LedgerRow | undefined
-  readonly rows: readonly SpanRow[]
+  readonly ledger: LedgerEntry | undefined
+  readonly packs: readonly SpanPack[]
   readonly spansGone: number
   readonly spansAside: number
   readonly bytes: number
@@ -87,11 +87,11 @@ export class OpenSegment {
     const sum = (of: (one: KeptSpans) => number): number => kept.reduce((all, k) => all + of(k), 0)
     const slicesRead = sum(one => one.slicesRead)
     const ledger = decision && ledgerRow(decision, this.partition, offset, slicesRead)
-    const rows = kept.length === 1 ? (kept[0]?.rows ?? []) : kept.flatMap(one => one.rows)
+    const packs = kept.flatMap(({ spans }) => (spans.count === 0 ? [] : spans))
     const bytes =
       entryOverheadBytes +
       (ledger === undefined ? 0 : ledgerRowBytes(ledger)) +
-      rows.reduce((all, row) => all + rowBytes(row), 0)
+      packs.reduce((all, pack) => all + packBytes(pack), 0)
     if (this.isEmpty) this.#digest = sha256(record.value)
     this.#entries.push({
       offset,
@@ -99,7 +99,7 @@ export class OpenSegment {
       after,
       readAtMs: nowMs,
       ledger,
-      rows,
+      packs,
       spansGone: sum(({ spansGone }) => spansGone),
       spansAside: sum(({ spansAside }) => spansAside),
       bytes,
@@ -145,7 +145,7 @@ export class OpenSegment {
       digest: this.#digest,
       after: last.after,
       ledger: entries.flatMap(({ ledger }) => ledger ?? []),
-      rows: entries.flatMap(({ rows }) => rows),
+      packs: entries.flatMap(({ packs }) => packs),
       spansGone: entries.reduce((sum, { spansGone }) => sum + spansGone, 0),
       spansAside: entries.reduce((sum, { spansAside }) => sum + spansAside, 0),
     }

@@ -1,15 +1,13 @@
 import type { Bus } from '@winnow/bus'
 import type { CountingState } from '@winnow/model'
-import type { ColdHashers } from '@winnow/privacy'
+import type { ColdHasher, ColdHashers } from '@winnow/privacy'
 import type { Log, Metrics } from '@winnow/runtime'
 import {
   type BlobStore,
-  coldRows,
   type SegmentMetadata,
   type SegmentRows,
-  type SpanRow,
+  SegmentSpans,
   segmentFormat,
-  segmentSpanRows,
   writeSegment,
 } from '@winnow/storage'
 import { type OpenSegment, type SegmentRange, sha256 } from './open-segment.ts'
@@ -38,23 +36,26 @@ export type SegmentPut =
 export async function putSegment(target: SegmentTarget, open: OpenSegment): Promise<SegmentPut> {
   const ours = open.range()
   const digest = ours.digest ?? (await digestOf(target, open.partition, ours.first.offset))
-  const rows = segmentSpanRows(ours.rows)
-  const ledger = await put(target, ours, metadataOf(target, open, ours, rows.length, digest), {
+  const spans = new SegmentSpans(ours.packs)
+  const ledger = await put(target, ours, metadataOf(target, open, ours, spans.count, digest), {
     tier: 'ledger',
     rows: ours.ledger,
   })
   if (ledger.b > ours.b) return { kind: 'behind', b: ledger.b }
   const range = ledger.b === ours.b ? ours : open.range(ledger.b)
-  const warm = range === ours ? rows : segmentSpanRows(range.rows)
-  sayWhereTheyDiffer(target.log, ledger, range, warm.length)
+  const written = range === ours ? spans : new SegmentSpans(range.packs)
+  const { count } = written
+  sayWhereTheyDiffer(target.log, ledger, range, count)
   // The count of the ledger's rows is its own; of the others it is what these objects hold.
   const metadata = {
-    ...metadataOf(target, open, range, warm.length, digest),
-    rows: { ledger: ledger.rows.ledger, warm: warm.length, cold: warm.length },
+    ...metadataOf(target, open, range, count, digest),
+    rows: { ledger: ledger.rows.ledger, warm: count, cold: count },
   }
-  const cold = await hashed(warm, target.hashers)
-  await put(target, range, metadata, { tier: 'cold', rows: cold })
-  await put(target, range, metadata, { tier: 'warm', rows: warm })
+  const hashers = await hashersOf(written.tenants, target.hashers)
+  const cold = { tier: 'cold', count, groups: () => written.cold(hashers) } as const
+  await put(target, range, metadata, cold)
+  const warm = { tier: 'warm', count, groups: () => written.warm() } as const
+  await put(target, range, metadata, warm)
   return { kind: 'written', range, after: ledger.after }
 }
 
@@ -133,10 +134,11 @@ function sayWhereTheyDiffer(
   }
 }
 
-async function hashed(rows: readonly SpanRow[], hashers: ColdHashers): Promise<readonly SpanRow[]> {
-  const parts: SpanRow[][] = []
-  for (const [tenant, own] of Map.groupBy(rows, row => row.tenant)) {
-    parts.push(coldRows(own, await hashers.of(tenant)))
-  }
-  return parts.flat()
+async function hashersOf(
+  tenants: ReadonlySet<string>,
+  hashers: ColdHashers,
+): Promise<ReadonlyMap<string, ColdHasher>> {
+  const found = new Map<string, ColdHasher>()
+  for (const tenant of tenants) found.set(tenant, await hashers.of(tenant))
+  return found
 }

@@ -8,12 +8,12 @@ import { coldRows } from '../cold-rows.ts'
 import { MemoryBlobStore } from '../memory-blob-store.ts'
 import { DatabaseSync } from '../node-sqlite.ts'
 import { sampleTimeMs, sampleTrace } from '../samples.ts'
+import { segmentSpanRows } from '../segments/segment.fixture.ts'
 import {
   readAllLedger,
   readAllSpans,
   readSegmentMetadata,
   readTraceSpans,
-  segmentSpanRows,
 } from '../segments/segment.ts'
 import type { Tier } from '../segments/segment-key.ts'
 import { SqliteHotStore } from '../sqlite-hot-store.ts'

@@ -63,3 +63,6 @@ export interface LedgerRow {
    */
   readonly decision: string
 }
+
+/** A row as it is written: its decision may be the bytes of the record. */
+export type LedgerEntry = Omit<LedgerRow, 'decision'> & { readonly decision: string | Uint8Array }

@@ -1,9 +1,9 @@
 // Hot: the writer goes through here for every kept span and every decision.
-import { zstdCompressSync } from 'node:zlib'
 import { PipelineError } from '@winnow/runtime'
-import { ByteWriter, type ColumnSource, ParquetWriter, type SchemaElement } from 'hyparquet-writer'
+import type { ColumnChunk, OffsetIndex } from 'hyparquet'
+import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer'
 import type { Column } from '../column.ts'
-import { traceBloom } from './trace-bloom.ts'
+import type { ColumnOptions, EncodedColumn } from './column-pages.ts'
 
 /** Rows in one object; far above what `segmentBytes` lets together, so more is a mistake. */
 export const segmentRowsMax = 1_000_000
@@ -11,21 +11,8 @@ export const segmentRowsMax = 1_000_000
 /** Rows that share statistics and a bloom filter. */
 export const rowGroupRows = 100_000
 
-/** Uncompressed bytes of a page: what a look-up of one trace reads of every column. */
-const pageBytes = 128 * 1024
-
 /** The whole trace id in statistics and page indexes; the library's 16 would cut it in half. */
 const statisticsBytes = 32
-
-/** Ids and JSON differ in nearly every row: looking for a dictionary of them would be for nothing. */
-const uniqueColumns: ReadonlySet<string> = new Set([
-  'span_id',
-  'attributes',
-  'events',
-  'links',
-  'evaluations',
-  'decision',
-])
 
 /** By these files and row groups are passed over; bounds of the others would never be asked for. */
 const boundedColumns: ReadonlySet<string> = new Set([
@@ -38,8 +25,8 @@ const boundedColumns: ReadonlySet<string> = new Set([
   'sampling_offset',
 ])
 
-/** So that the buffer seldom grows: a row of a segment takes some 100 to 600 bytes compressed. */
-const rowBytesGuess = 256
+/** Footer and indexes of a segment of usual size. */
+const footerBytesGuess = 64 * 1024
 
 /** What a row of every tier has. */
 export interface TraceKeyed {
@@ -47,42 +34,103 @@ export interface TraceKeyed {
   readonly trace_id: string
 }
 
+/** Up to {@link rowGroupRows} rows, column by column. */
+export interface EncodedGroup {
+  readonly rows: number
+  /** In the order of the file's columns. */
+  readonly columns: readonly EncodedColumn[]
+  /** Over the distinct trace ids. */
+  readonly bloom: Uint32Array
+}
+
+/** How a column is encoded wherever it comes from. */
+export function optionsOf({ name, nullable }: Column<never>): ColumnOptions {
+  return { nullable, bounded: boundedColumns.has(name), indexed: name === 'trace_id' }
+}
+
 /**
- * Rows as one Parquet file: zstd, a bloom filter and a page index on `trace_id`. Rows must be sorted
- * by trace id, so that a trace lies on one page or two. The same rows give the same bytes.
+ * Row groups as one Parquet file: zstd, a bloom filter and a page index on `trace_id`. Rows must be
+ * sorted by trace id, so that a trace lies on one page or two. The same rows give the same bytes.
  */
-export function parquetBytes<Row extends TraceKeyed>(
-  columns: readonly Column<Row>[],
-  rows: readonly Row[],
+export function parquetFile(
+  columns: readonly Column<never>[],
+  groups: readonly EncodedGroup[],
   keyValues: readonly { key: string; value: string }[],
 ): Uint8Array {
-  if (rows.length > segmentRowsMax) {
-    throw new PipelineError(
-      'PAYLOAD_TOO_LARGE',
-      `${rows.length} rows in one segment, at most ${segmentRowsMax} are allowed; write it in parts`,
-    )
-  }
-  const bytes = new ByteWriter(64 * 1024 + rows.length * rowBytesGuess)
+  let size = footerBytesGuess
+  for (const group of groups) for (const { bytes } of group.columns) size += bytes.length
+  const file = new ByteWriter(size)
   const writer = new ParquetWriter({
-    writer: bytes,
+    writer: file,
     schema: [{ name: 'root', num_children: columns.length }, ...columns.map(schemaElement)],
     codec: 'ZSTD',
-    compressors: { ZSTD: page => zstdCompressSync(page) },
     statisticsTruncateLength: statisticsBytes,
     kvMetadata: [...keyValues],
     createdBy: 'winnow',
   })
-  for (let start = 0; start < rows.length; start += rowGroupRows) {
-    const group = rows.slice(start, start + rowGroupRows)
-    const first = writer.pendingIndexes.length
-    const columnData = columns.map(column => columnSource(column, group))
-    void writer.write({ columnData, rowGroupSize: group.length, pageSize: pageBytes })
-    const index =
-      writer.pendingIndexes[first + columns.findIndex(({ name }) => name === 'trace_id')]
-    if (index !== undefined) index.bloomFilter = bloomOf(group)
+  for (const group of groups) {
+    const start = file.offset
+    const chunks = columns.map((column, at) => {
+      const encoded = group.columns[at] as EncodedColumn
+      const placed = place(column, encoded, file.offset)
+      file.appendBytes(encoded.bytes)
+      const bloomFilter = column.name === 'trace_id' ? { bloomFilter: group.bloom } : {}
+      const columnIndex = encoded.index === undefined ? {} : { columnIndex: encoded.index }
+      writer.pendingIndexes.push({ ...placed, ...columnIndex, ...bloomFilter })
+      return placed.chunk
+    })
+    writer.num_rows += BigInt(group.rows)
+    writer.row_groups.push({
+      columns: chunks,
+      total_byte_size: chunks.reduce(
+        (sum, { meta_data }) => sum + (meta_data?.total_uncompressed_size ?? 0n),
+        0n,
+      ),
+      num_rows: BigInt(group.rows),
+      total_compressed_size: BigInt(file.offset - start),
+    })
   }
   void writer.finish()
-  return bytes.getBytes()
+  return file.getBytes()
+}
+
+export function checkRows(rows: number): void {
+  if (rows <= segmentRowsMax) return
+  throw new PipelineError(
+    'PAYLOAD_TOO_LARGE',
+    `${rows} rows in one segment, at most ${segmentRowsMax} are allowed; write it in parts`,
+  )
+}
+
+/** A chunk as it lies in the file from `start` on. */
+function place(
+  column: Column<never>,
+  encoded: EncodedColumn,
+  start: number,
+): { readonly chunk: ColumnChunk; readonly offsetIndex?: OffsetIndex } {
+  const { bytes, dictionaryBytes, encoding, rows, uncompressedBytes, pages, statistics } = encoded
+  const chunk: ColumnChunk = {
+    file_offset: BigInt(start),
+    meta_data: {
+      type: schemaElement(column).type ?? 'BYTE_ARRAY',
+      encodings: dictionaryBytes > 0 ? ['PLAIN', encoding] : [encoding],
+      path_in_schema: [column.name],
+      codec: 'ZSTD',
+      num_values: BigInt(rows),
+      total_compressed_size: BigInt(bytes.length),
+      total_uncompressed_size: BigInt(uncompressedBytes),
+      data_page_offset: BigInt(start + dictionaryBytes),
+      ...(dictionaryBytes > 0 && { dictionary_page_offset: BigInt(start) }),
+      ...(statistics !== undefined && { statistics }),
+    },
+  }
+  if (pages.length < 2) return { chunk }
+  const page_locations = pages.map(page => ({
+    offset: BigInt(start + page.at),
+    compressed_page_size: page.bytes,
+    first_row_index: BigInt(page.firstRow),
+  }))
+  return { chunk, offsetIndex: { page_locations } }
 }
 
 function schemaElement(column: Column<never>): SchemaElement {
@@ -105,59 +153,4 @@ function schemaElement(column: Column<never>): SchemaElement {
     case 'timestamp':
       return { ...base, type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' }
   }
-}
-
-function columnSource<Row extends TraceKeyed>(
-  { name, type }: Column<Row>,
-  rows: readonly Row[],
-): ColumnSource {
-  // A page index needs small pages, which a dictionary's numbers never fill.
-  if (name === 'trace_id') {
-    return { name, data: traceIds(rows), encoding: 'PLAIN', columnIndex: true }
-  }
-  const values = rows.map(row => row[name])
-  const statistics = boundedColumns.has(name)
-  if (type === 'count' || type === 'timestamp') {
-    return { name, data: values.map(wholeOrNull), statistics }
-  }
-  if (!uniqueColumns.has(name)) return { name, data: values, statistics }
-  // Encoded here: the library's TextEncoder takes three times as long for short texts.
-  return {
-    name,
-    data: values.map(value => Buffer.from(String(value))),
-    encoding: 'PLAIN',
-    statistics,
-  }
-}
-
-/** Spans of one trace share one encoded id. */
-function traceIds(rows: readonly TraceKeyed[]): Uint8Array[] {
-  let id = ''
-  let encoded = Buffer.alloc(0)
-  return rows.map(row => {
-    if (row.trace_id !== id) {
-      id = row.trace_id
-      encoded = Buffer.from(id)
-    }
-    return encoded
-  })
-}
-
-/** Sums that a client drove beyond what a double counts exactly are cut there, never refused. */
-function wholeOrNull(value: unknown): bigint | null {
-  if (typeof value !== 'number' || Number.isNaN(value)) return null
-  const most = Number.MAX_SAFE_INTEGER
-  return BigInt(Math.round(Math.min(most, Math.max(-most, value))))
-}
-
-/** Over distinct ids: the library would hash the id of every row. */
-function bloomOf(rows: readonly TraceKeyed[]): Uint32Array {
-  const ids: string[] = []
-  let last = ''
-  for (const { trace_id } of rows) {
-    if (trace_id === last) continue
-    last = trace_id
-    ids.push(trace_id)
-  }
-  return traceBloom(ids)
 }

@@ -17,7 +17,8 @@ import {
 import type { SpanRow } from '../span-row.ts'
 import type { LedgerRow } from './ledger-row.ts'
 import { ledgerRow } from './ledger-rows.ts'
-import { parquetBytes, rowGroupRows, segmentRowsMax } from './parquet-write.ts'
+import { checkRows, parquetFile, rowGroupRows, segmentRowsMax } from './parquet-write.ts'
+import { segmentSpanRows } from './segment.fixture.ts'
 import {
   lastSegment,
   listSegments,
@@ -26,7 +27,6 @@ import {
   readSegmentMetadata,
   readTraceLedger,
   readTraceSpans,
-  segmentSpanRows,
   writeSegment,
 } from './segment.ts'
 import { dateOf, segmentKey, type Tier } from './segment-key.ts'
@@ -183,8 +183,14 @@ test('one row a span id: the earlier revision’s stays, whichever came first', 
   const early = sampleSpanRow(id, 1, { sampling_offset: 5n })
   const late = sampleSpanRow(id, 1, { sampling_offset: 9n })
   const theirs = sampleSpanRow(id, 1, { tenant: 'other', sampling_offset: 9n })
-  expect(segmentSpanRows([late, early])).toEqual([early])
-  expect(segmentSpanRows([early, late, theirs])).toEqual([early, theirs])
+  const written = async (rows: readonly SpanRow[], count: number): Promise<SpanRow[]> => {
+    const store = new MemoryBlobStore(new ManualClock())
+    const content = { tier: 'warm', rows } as const
+    const { key } = await writeSegment(store, sampleTimeMs, metadata('warm', count), content)
+    return readAllSpans(store, key)
+  }
+  expect(await written([late, early], 1)).toEqual([early])
+  expect(await written([early, late, theirs], 2)).toEqual([early, theirs])
 })
 
 test('two writers of one range make the same bytes, in whatever order the rows lie', () => {
@@ -258,20 +264,19 @@ test('what is no segment is refused by name', async () => {
     /DATA_CORRUPT.*warm\/junk.parquet/,
   )
   const pairs = [{ key: 'winnow.v', value: '2' }]
-  await store.create('warm/newer.parquet', parquetBytes([], [], pairs))
+  await store.create('warm/newer.parquet', parquetFile([], [], pairs))
   await expect(readSegmentMetadata(store, 'warm/newer.parquet')).rejects.toThrow(
     /CONFIG_INVALID.*warm\/newer.parquet has format 2, this release reads up to 1/,
   )
-  await store.create('warm/foreign.parquet', parquetBytes([], [], []))
+  await store.create('warm/foreign.parquet', parquetFile([], [], []))
   await expect(readSegmentMetadata(store, 'warm/foreign.parquet')).rejects.toThrow(
     /DATA_CORRUPT.*lacks winnow.v/,
   )
 })
 
 test('more rows than a segment may have are refused before any work', () => {
-  const rows: SpanRow[] = []
-  rows.length = segmentRowsMax + 1
-  expect(() => parquetBytes([], rows, [])).toThrow(/PAYLOAD_TOO_LARGE.*at most 1000000/)
+  checkRows(segmentRowsMax)
+  expect(() => checkRows(segmentRowsMax + 1)).toThrow(/PAYLOAD_TOO_LARGE.*at most 1000000/)
 })
 
 test('lists segments by date, partition and log, and passes over what it did not name', async () => {

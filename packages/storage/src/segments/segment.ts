@@ -1,23 +1,31 @@
 import { PipelineError } from '@winnow/runtime'
 import type { BlobInfo, BlobStore } from '../blob-store.ts'
-import { compareSpans } from '../memory-hot-store.ts'
+import type { Column } from '../column.ts'
 import { spanColumns } from '../span-columns.ts'
 import type { SpanRow } from '../span-row.ts'
 import { ledgerColumns } from './ledger-columns.ts'
-import type { LedgerRow } from './ledger-row.ts'
+import { ledgerGroups } from './ledger-group.ts'
+import type { LedgerEntry, LedgerRow } from './ledger-row.ts'
 import { openParquet, readRow, readRows, readTrace } from './parquet-read.ts'
-import { parquetBytes, type TraceKeyed } from './parquet-write.ts'
+import { type EncodedGroup, parquetFile } from './parquet-write.ts'
 import { dateOf, parseSegmentKey, type SegmentName, segmentKey, type Tier } from './segment-key.ts'
 import {
   metadataFromKeyValues,
   metadataToKeyValues,
   type SegmentMetadata,
 } from './segment-metadata.ts'
+import { packsOf, SegmentSpans } from './segment-spans.ts'
 
 /** Rows of a tier. Warm and cold hold the same columns, at different levels. */
 export type SegmentRows =
-  | { readonly tier: 'ledger'; readonly rows: readonly LedgerRow[] }
+  | { readonly tier: 'ledger'; readonly rows: readonly LedgerEntry[] }
   | { readonly tier: 'warm' | 'cold'; readonly rows: readonly SpanRow[] }
+  /** Of {@link SegmentSpans}, encoded only where there is no object yet. */
+  | {
+      readonly tier: 'warm' | 'cold'
+      readonly count: number
+      readonly groups: () => readonly EncodedGroup[]
+    }
 
 export interface WrittenSegment {
   readonly key: string
@@ -43,14 +51,15 @@ export async function writeSegment(
   store: BlobStore,
   dateMs: number,
   metadata: SegmentMetadata,
-  content: SegmentRows,
+  rows: SegmentRows,
 ): Promise<WrittenSegment> {
   const { tier, partition, logId, a } = metadata
-  if (tier !== content.tier) throw new TypeError(`${content.tier} rows for a ${tier} segment`)
+  if (tier !== rows.tier) throw new TypeError(`${rows.tier} rows for a ${tier} segment`)
   const key = segmentKey(tier, dateMs, partition, logId, a)
   const there = await readSegmentMetadata(store, key)
   if (there !== undefined) return adopt(key, metadata, there)
-  if (content.rows.length === 0 && tier !== 'ledger') {
+  const content = countable(rows)
+  if (content.count === 0 && tier !== 'ledger') {
     return { key, created: false, metadata, bytes: 0 }
   }
   const bytes = segmentBytes(metadata, content)
@@ -173,53 +182,29 @@ export async function lastSegment(
   return last
 }
 
-/**
- * Span rows in the order of their segment, one a span id: of two revisions that brought the same
- * span the earlier one's row stays. Give the count of these as `rows` before the ledger is written.
- */
-export function segmentSpanRows(rows: readonly SpanRow[]): SpanRow[] {
-  const traces = byTrace(rows)
-  return traces.flatMap(spans => {
-    const distinct = new Map<string, SpanRow>()
-    for (const row of spans) {
-      const before = distinct.get(row.span_id)
-      if (before === undefined || row.sampling_offset < before.sampling_offset) {
-        distinct.set(row.span_id, row)
-      }
-    }
-    return [...distinct.values()].sort(compareSpans)
-  })
+interface Countable {
+  readonly count: number
+  readonly groups: () => readonly EncodedGroup[]
 }
 
-function segmentBytes(metadata: SegmentMetadata, content: SegmentRows): Uint8Array {
-  const pairs = metadataToKeyValues(metadata)
-  const rows =
-    content.tier === 'ledger'
-      ? byTrace(content.rows).flatMap(all =>
-          all.sort((x, y) => x.sampling_offset - y.sampling_offset),
-        )
-      : segmentSpanRows(content.rows)
-  if (rows.length !== metadata.rows[content.tier]) {
+function countable(content: SegmentRows): Countable {
+  if ('groups' in content) return content
+  if (content.tier === 'ledger') {
+    return { count: content.rows.length, groups: () => ledgerGroups(content.rows) }
+  }
+  const spans = new SegmentSpans(packsOf(content.rows))
+  return { count: spans.count, groups: () => spans.warm() }
+}
+
+function segmentBytes(metadata: SegmentMetadata, { count, groups }: Countable): Uint8Array {
+  const { tier, a } = metadata
+  if (count !== metadata.rows[tier]) {
     throw new TypeError(
-      `${content.tier} of ${metadata.a} has ${rows.length} rows, its metadata says ${metadata.rows[content.tier]}`,
+      `${tier} of ${a} has ${count} rows, its metadata says ${metadata.rows[tier]}`,
     )
   }
-  return content.tier === 'ledger'
-    ? parquetBytes(ledgerColumns, rows as readonly LedgerRow[], pairs)
-    : parquetBytes(spanColumns, rows as readonly SpanRow[], pairs)
-}
-
-/** Sorted by heads, not rows: a trace's rows come together and there are eight times fewer heads. */
-function byTrace<Row extends TraceKeyed>(rows: readonly Row[]): Row[][] {
-  const traces = new Map<string, Row[]>()
-  for (const row of rows) {
-    // A trace id has no slash, so no two traces share a head, whatever a tenant is called.
-    const head = `${row.trace_id}/${row.tenant}`
-    const trace = traces.get(head)
-    if (trace === undefined) traces.set(head, [row])
-    else trace.push(row)
-  }
-  return [...traces].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, trace]) => trace)
+  const columns: readonly Column<never>[] = tier === 'ledger' ? ledgerColumns : spanColumns
+  return parquetFile(columns, groups(), metadataToKeyValues(metadata))
 }
 
 function adopt(key: string, ours: SegmentMetadata, there: SegmentMetadata): WrittenSegment {
