@@ -1,11 +1,15 @@
 // The ledger's balance, from the topics alone: on a pipeline that is alive, while it works and at rest.
 
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { FileBus, MemoryBus } from '@winnow/bus'
 import { type LedgerReport, verifyTopics } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
+import { agentTraffic, OtlpClient } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { keyOf, tenants } from './support/pipeline-harness.ts'
 import { playOnMemory, playQuickly, type SeedRun } from './support/seed-run.ts'
+import { type RunResult, startWinnow, winnow } from './support/winnow-process.ts'
 
 test('unhurried traffic of two tenants balances, by the state that is kept and from scratch', async () => {
   const run = await playOnMemory(
@@ -21,6 +25,46 @@ test('hurried traffic on the file bus balances', async () => {
   )
   await expectBalance(run)
 })
+
+test('winnow verify: of the running process, beside it, and of its folder after kill -9', async () => {
+  const running = await startWinnow()
+  try {
+    const { requests } = agentTraffic({ seed: 5, traces: 300, startMs: Date.now(), quick: true })
+    const client = new OtlpClient({ transport: 'http-protobuf', address: running.otlpHttp })
+    let sent = 0
+    for (const { data } of requests) {
+      const { acknowledged, rejected } = await client.sendTraces(data)
+      expect([acknowledged, rejected]).toEqual([true, 0])
+      sent += spansOf(data)
+    }
+    const asked = ['verify', '--url', `http://${running.api}`, '--json']
+    await expect
+      .poll(async () => reportOf(await winnow(asked)), { timeout: 30_000, interval: 500 })
+      .toMatchObject({ balanced: true, received: sent, pending: 0, full: false })
+    const settled = { balanced: true, received: sent, pending: 0, offending: [], full: true }
+    expect(reportOf(await winnow([...asked, '--full']))).toMatchObject(settled)
+    const folder = ['verify', '--data', running.data, '--json']
+    expect(reportOf(await winnow(folder)), 'beside the process').toMatchObject(settled)
+    for (const { data } of requests.slice(0, 100)) await client.sendTraces(data)
+    await running.kill9()
+    const after = reportOf(await winnow(folder))
+    expect(after, 'what was under way is pending').toMatchObject({ balanced: true, missing: 0 })
+    expect(after.received).toBeGreaterThan(sent)
+    const { code, stdout } = await winnow(folder.slice(0, -1))
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^BALANCED {2}\d+ spans received from /)
+    await rm(join(running.data, 'bus', 'positions.log'))
+    expect((await winnow(folder)).code).toBe(2)
+  } finally {
+    await running.kill9()
+    running.clean()
+  }
+})
+
+function reportOf({ stdout, stderr }: RunResult): LedgerReport {
+  expect(stdout, stderr).not.toBe('')
+  return JSON.parse(stdout) as LedgerReport
+}
 
 async function expectBalance(run: SeedRun): Promise<void> {
   const { harness, seed } = run

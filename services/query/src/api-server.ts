@@ -148,7 +148,7 @@ function route(deps: ApiServerOptions, method: string, request: Request): Promis
       return getTrace(deps, tenant, id ?? '', query)
     case 'traces/{id}/why':
       allow(method, 'GET')
-      return getWhy(deps, tenant, id ?? '')
+      return getWhy(deps, tenant, id ?? '', query)
     case 'traces/{id}/rescue':
       allow(method, 'POST')
       return request.body().then(body => postRescue(deps, tenant, id ?? '', body))

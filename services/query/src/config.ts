@@ -5,6 +5,8 @@ export const queryConfigSchema = z
   .strictObject({
     /** Traces whose last decision is remembered; older ones are answered from the stores. */
     foldTracesMax: z.int().min(1).max(100_000_000).default(500_000),
+    /** Days of the ledger that one request searches; it says how far it came, and older ones are asked for. */
+    ledgerDaysMax: z.int().min(1).max(3_660).default(31),
     /** An evaluation that has waited for its trace this long, in log time, has missed it. */
     awaitingMax: durationKey('24h'),
     /** Pause between two looks of `verify` at the log; 0s: it is read when somebody asks. */
@@ -44,5 +46,5 @@ export const stopWaitMaxMs = 5000
 /** How far the clock that stamps records may be behind ours: the assembler's `clockSlack`. */
 export const clockSlackMs = 2000
 
-/** How long a request for a full verification waits for it before it tells how far it is. */
+/** How long a request waits for a verification before it is told how far that is. */
 export const verifyWaitMs = 10_000

@@ -40,7 +40,7 @@ export interface FoldOptions {
   readonly clock: StageClock
   readonly log: Log
   /** Is given what was parsed, whether it counts or not, in order. */
-  readonly onRead?: (partition: number, items: readonly DecisionItem[]) => void
+  readonly onRead?: (partition: number, item: DecisionItem) => void
 }
 
 /**
@@ -143,15 +143,13 @@ export class DecisionFold implements Component {
         const batch = await bus.read(topic, partition, next, readBytesMax, tailWaitMs)
         this.#unreadable.delete(partition)
         next = Math.max(next, batch.gap?.to ?? 0)
-        const items = this.#parsed(partition, batch.records)
         // Without state, or past a gap that may have held a claim, the log says by itself what counts.
         if (batch.gap !== undefined) state = undefined
-        if (items.length > 0) state ??= countingFrom(items)
-        for (const item of items) {
-          state = this.#apply(partition, item, state ?? countingStart)
-          next = item.offset + 1
+        if (batch.records.length > 0) state ??= this.#stateBefore(partition, batch.records)
+        for (const record of batch.records) {
+          state = this.#apply(partition, record, state ?? countingStart)
+          next = record.offset + 1
         }
-        if (items.length > 0) this.#options.onRead?.(partition, items)
         if (batch.records.length === 0) this.#endSeenAtMs[partition] = this.#options.clock.nowMs()
       } catch (error) {
         if (this.#stop.signal.aborted) return
@@ -163,19 +161,22 @@ export class DecisionFold implements Component {
     }
   }
 
-  #parsed(partition: number, records: readonly BusRecord[]): DecisionItem[] {
+  #stateBefore(partition: number, records: readonly BusRecord[]): CountingState {
     const where = `${this.#options.topic}/${partition}`
-    return records.map(({ offset, appendedAtMs, value }) => {
-      this.#stampMs = Math.max(this.#stampMs, appendedAtMs)
-      return decisionItem(where, offset, value)
-    })
+    return countingFrom(records.map(({ offset, value }) => decisionItem(where, offset, value)))
   }
 
-  /** Bytes that are no record count for no reader. */
-  #apply(partition: number, { offset, record }: DecisionItem, state: CountingState): CountingState {
-    if (record === undefined) return state
-    const step = countRecord(state, offset, record)
-    if (step.counts && record.kind === 'decision') this.#remember(partition, offset, record)
+  /** One record at a time, so that what was parsed is garbage at once. Bytes that are no record count for no reader. */
+  #apply(partition: number, record: BusRecord, state: CountingState): CountingState {
+    const { topic, onRead } = this.#options
+    this.#stampMs = Math.max(this.#stampMs, record.appendedAtMs)
+    const item = decisionItem(`${topic}/${partition}`, record.offset, record.value)
+    onRead?.(partition, item)
+    if (item.record === undefined) return state
+    const step = countRecord(state, item.offset, item.record)
+    if (step.counts && item.record.kind === 'decision') {
+      this.#remember(partition, item.offset, item.record)
+    }
     return step.state
   }
 

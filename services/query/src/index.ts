@@ -1,4 +1,5 @@
 export { type QueryConfig, queryConfigSchema } from './config.ts'
+export type { Searched } from './decision-lookup.ts'
 export { Query, type QueryOptions } from './query.ts'
 export type { SamplingReport } from './sampling.ts'
 export type { SearchPage } from './search.ts'

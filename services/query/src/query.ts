@@ -1,9 +1,10 @@
 import type { Bus } from '@winnow/bus'
 import type { Address, ApiKeys, Component, Health, Log, Metrics, StageClock } from '@winnow/runtime'
-import type { HotStore } from '@winnow/storage'
+import type { BlobStore, HotStore } from '@winnow/storage'
 import { ApiServer } from './api-server.ts'
 import type { QueryConfig } from './config.ts'
 import { DecisionFold } from './decision-fold.ts'
+import { DecisionLookup } from './decision-lookup.ts'
 import { LedgerWatch } from './verify/ledger-watch.ts'
 import type { PendingFacts } from './why.ts'
 
@@ -16,6 +17,8 @@ export interface QueryOptions {
     readonly decisions: string
   }
   readonly hot: HotStore
+  /** Where the sampler's index and the ledger lie; without it older decisions are not found. */
+  readonly blobs?: BlobStore
   readonly listen: Address
   readonly keys: ApiKeys | undefined
   readonly config: QueryConfig
@@ -51,13 +54,22 @@ export class Query implements Component {
       tracesMax: config.foldTracesMax,
       clock,
       log,
-      onRead: (partition, items) => this.#ledger.offer(partition, items),
+      onRead: (partition, item) => this.#ledger.offer(partition, item),
     })
     this.#server = new ApiServer({
       bus,
       evidence: topics.evidence,
       hot,
       fold: this.#fold,
+      lookup: new DecisionLookup({
+        bus,
+        topic: topics.decisions,
+        fold: this.#fold,
+        hot,
+        blobs: options.blobs,
+        daysMax: config.ledgerDaysMax,
+        log,
+      }),
       ledger: this.#ledger,
       waits: { spansRetentionMs: options.spansRetentionMs, awaitingMaxMs: config.awaitingMax },
       clock,

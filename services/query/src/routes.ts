@@ -1,16 +1,12 @@
 import { createHash } from 'node:crypto'
 import { type Bus, partitionOfHex } from '@winnow/bus'
-import {
-  type Decision,
-  parseTraceId,
-  type RescueRequest,
-  requestReasonBytesMax,
-} from '@winnow/model'
-import { type Clock, PipelineError } from '@winnow/runtime'
+import { parseTraceId, type RescueRequest, requestReasonBytesMax } from '@winnow/model'
+import type { Clock } from '@winnow/runtime'
 import type { HotStore, HotTraceRead } from '@winnow/storage'
 import { ApiError } from './api-error.ts'
 import { appendEvidence } from './append-evidence.ts'
 import type { DecisionFold } from './decision-fold.ts'
+import type { DecisionLookup } from './decision-lookup.ts'
 import { samplingReport } from './sampling.ts'
 import { moment, parseSearch, refuseUnknown, search } from './search.ts'
 import { otlpOf, spansOf } from './trace-read.ts'
@@ -23,6 +19,7 @@ export interface RouteDeps {
   readonly evidence: string
   readonly hot: HotStore
   readonly fold: DecisionFold
+  readonly lookup: DecisionLookup
   readonly waits: Waits
   readonly clock: Clock
   /** What an assembler of this process holds open; undefined where it is another process's. */
@@ -35,8 +32,26 @@ export interface Answer {
   readonly body: unknown
 }
 
-export async function getWhy(deps: RouteDeps, tenant: string, id: string): Promise<Answer> {
-  return { status: 200, body: await whyOf(deps, tenant, traceIdOf(id)) }
+export async function getWhy(
+  deps: RouteDeps,
+  tenant: string,
+  id: string,
+  query: URLSearchParams,
+): Promise<Answer> {
+  refuseUnknown(query, ['before'])
+  const before = query.get('before') ?? undefined
+  if (before !== undefined && !isDate(before)) {
+    throw new ApiError(400, 'INVALID_DATE', 'give a UTC day as before=2026-11-21', {
+      field: 'before',
+      value: before,
+    })
+  }
+  return { status: 200, body: await whyOf(deps, tenant, traceIdOf(id), before) }
+}
+
+function isDate(text: string): boolean {
+  const time = new Date(`${text}T00:00:00Z`)
+  return !Number.isNaN(time.getTime()) && time.toISOString().startsWith(`${text}T`)
 }
 
 export async function getTrace(
@@ -102,7 +117,9 @@ function remedyFor(why: Why): string {
     case 'kept':
       return 'it is kept: within seconds of its decision it is in the hot store; after a week only in warm and cold Parquet, see docs/parquet.md'
     case 'unknown':
-      return 'no span and no evaluation of it has been seen; check the id and the key’s tenant'
+      return why.searched.complete
+        ? 'no span and no evaluation of it has been seen; check the id and the key’s tenant'
+        : `not found, but not everything was searched; ask /why?before=${why.searched.ledgerSince ?? 'a day'} for older days, and see why.searched`
   }
 }
 
@@ -161,7 +178,7 @@ export async function getEvaluation(deps: RouteDeps, tenant: string, id: string)
       },
     )
   }
-  const decision = await decisionOf(deps, tenant, traceId)
+  const { decision } = await deps.lookup.find(tenant, traceId)
   // The trace id in whatever case, as everywhere; what the client chose behind it as it is.
   const known = traceId + id.slice(id.indexOf('.'))
   const found = decision?.evaluations.find(one => one.id === known)
@@ -202,27 +219,16 @@ export function getSampling(deps: RouteDeps, tenant: string, query: URLSearchPar
   return { status: 200, body: report }
 }
 
-async function whyOf(deps: RouteDeps, tenant: string, traceId: string): Promise<Why> {
-  const decision = await decisionOf(deps, tenant, traceId)
-  const undecided = decision === undefined || decision.sliceCount === 0
-  const pending = undecided ? await deps.pending?.(tenant, traceId) : undefined
-  return explain(traceId, decision, pending, deps.fold.logTimeMs, deps.waits)
-}
-
-/** From the log where it is remembered there, else from the hot store. */
-async function decisionOf(
+async function whyOf(
   deps: RouteDeps,
   tenant: string,
   traceId: string,
-): Promise<Decision | undefined> {
-  try {
-    const latest = await deps.fold.latest(tenant, traceId)
-    if (latest !== undefined) return latest
-  } catch (error) {
-    // Retention may pass a record between the fold and the fetch: the store has it then, if it was kept.
-    if (!(error instanceof PipelineError && error.code === 'OFFSET_GONE')) throw error
-  }
-  return (await deps.hot.get(tenant, traceId))?.decision
+  before?: string,
+): Promise<Why> {
+  const found = await deps.lookup.find(tenant, traceId, before)
+  const undecided = found.decision === undefined || found.decision.sliceCount === 0
+  const pending = undecided ? await deps.pending?.(tenant, traceId) : undefined
+  return explain(traceId, found, pending, deps.fold.logTimeMs, deps.waits)
 }
 
 function traceIdOf(id: string): string {

@@ -22,8 +22,10 @@ function decided(over: Partial<Decision>): Decision {
   } as unknown as Decision
 }
 
+const searched = { tiers: ['log'], ledgerSince: null, complete: true, unreadable: [] } as const
+
 const at = (decision: Decision | undefined, logTimeMs: number) =>
-  explain(traceId, decision, undefined, logTimeMs, waits)
+  explain(traceId, { decision, searched }, undefined, logTimeMs, waits)
 
 test('a keep is kept, and one whose bytes had all gone is expired', () => {
   expect(at(decided({ verdict: 'keep' }), 0).state).toBe('kept')
@@ -47,8 +49,8 @@ test('without spans it awaits them, is pending where an assembler holds it, else
   const without = decided({ sliceCount: 0, firstSpanAtMs: null, lastSpanAtMs: null })
   const open = { spanCount: 3, firstAppendedAtMs: 0 }
   expect(at(without, 0).state).toBe('awaiting')
-  expect(explain(traceId, without, open, 0, waits).state).toBe('pending')
-  expect(explain(traceId, undefined, open, 0, waits)).toMatchObject({
+  expect(explain(traceId, { decision: without, searched }, open, 0, waits).state).toBe('pending')
+  expect(explain(traceId, { decision: undefined, searched }, open, 0, waits)).toMatchObject({
     state: 'pending',
     spanCount: 3,
     verdict: null,
@@ -63,4 +65,11 @@ test('an evaluation that awaits its trace for longer than a day has missed it', 
   })
   expect(at(waiting, 24 * hourMs).evaluations[0]?.state).toBe('awaiting')
   expect(at(waiting, 24 * hourMs + 1).evaluations[0]?.state).toBe('missed')
+})
+
+test('it says of how many slices a decision is, and whether it continues an earlier series', () => {
+  expect(at(decided({}), 0)).toMatchObject({ sliceCount: 2, continuesSeries: false, searched })
+  const seriesFrom = { offset: 7, start: 0 }
+  expect(at(decided({ seriesFrom }), 0)).toMatchObject({ continuesSeries: true })
+  expect(at(undefined, 0)).toMatchObject({ sliceCount: null, continuesSeries: null, searched })
 })

@@ -1,4 +1,5 @@
 import type { DecidedEvaluation, Decision, RuleAnswer } from '@winnow/model'
+import type { Found, Searched } from './decision-lookup.ts'
 
 /** Six different answers. `dropped`: its bytes can still be read, so it can be rescued; `expired`: they cannot. */
 export type TraceState = 'kept' | 'dropped' | 'expired' | 'pending' | 'awaiting' | 'unknown'
@@ -19,8 +20,10 @@ export interface Why {
   readonly closeReason: string | null
   readonly complete: boolean | null
   readonly missingParents: number | null
-  /** It has more slices than one decision takes: later spans are neither judged nor written. */
-  readonly ended: boolean | null
+  /** Parts in which its spans came to the decision, those of earlier records of its chain included. */
+  readonly sliceCount: number | null
+  /** It goes on with a trace that was larger than one series takes: its verdict is that one's. */
+  readonly continuesSeries: boolean | null
   readonly spanCount: number | null
   readonly service: string | null
   readonly operation: string | null
@@ -34,6 +37,8 @@ export interface Why {
   readonly requests: readonly { readonly id: string; readonly reason: string }[]
   /** A lower bound: the oldest of its bytes leave the bus no earlier. Null where there are none. */
   readonly bytesReadableUntil: string | null
+  /** Where it was looked for: `unknown` says no more than that. */
+  readonly searched: Searched
 }
 
 export type WhyEvaluation = Omit<DecidedEvaluation, 'effect' | 'atMs'> & {
@@ -55,12 +60,13 @@ export interface Waits {
 /** Pure: log time against retention decides, never an attempt to read. */
 export function explain(
   traceId: string,
-  decision: Decision | undefined,
+  found: Found,
   pending: PendingFacts | undefined,
   logTimeMs: number,
   waits: Waits,
 ): Why {
-  if (decision === undefined) return undecided(traceId, pending, waits)
+  const { decision, searched } = found
+  if (decision === undefined) return undecided(traceId, searched, pending, waits)
   return {
     traceId,
     state: stateOf(decision, pending !== undefined, logTimeMs, waits.spansRetentionMs),
@@ -76,7 +82,8 @@ export function explain(
     closeReason: decision.closeReason,
     complete: decision.complete,
     missingParents: decision.missingParents,
-    ended: decision.seriesFrom !== undefined,
+    sliceCount: decision.sliceCount,
+    continuesSeries: decision.seriesFrom !== undefined,
     spanCount: decision.spanCount,
     service: decision.service,
     operation: decision.operation,
@@ -90,6 +97,7 @@ export function explain(
     requests: decision.requests,
     bytesReadableUntil:
       decision.firstSpanAtMs === null ? null : iso(decision.firstSpanAtMs + waits.spansRetentionMs),
+    searched,
   }
 }
 
@@ -118,7 +126,12 @@ export function shown(
   return { ...rest, state, ...(atMs !== undefined && { at: new Date(atMs).toISOString() }) }
 }
 
-function undecided(traceId: string, pending: PendingFacts | undefined, waits: Waits): Why {
+function undecided(
+  traceId: string,
+  searched: Searched,
+  pending: PendingFacts | undefined,
+  waits: Waits,
+): Why {
   return {
     traceId,
     state: pending === undefined ? 'unknown' : 'pending',
@@ -134,7 +147,8 @@ function undecided(traceId: string, pending: PendingFacts | undefined, waits: Wa
     closeReason: null,
     complete: null,
     missingParents: null,
-    ended: null,
+    sliceCount: null,
+    continuesSeries: null,
     spanCount: pending?.spanCount ?? null,
     service: null,
     operation: null,
@@ -148,6 +162,7 @@ function undecided(traceId: string, pending: PendingFacts | undefined, waits: Wa
     requests: [],
     bytesReadableUntil:
       pending === undefined ? null : iso(pending.firstAppendedAtMs + waits.spansRetentionMs),
+    searched,
   }
 }
 

@@ -26,19 +26,15 @@ export class DecisionTail {
     this.#partition = partition
   }
 
-  /** Records that follow one another. */
-  offer(items: readonly DecisionItem[]): void {
-    const first = items[0]
+  offer(item: DecisionItem): void {
     // Before it has begun nothing is held: the backlog is read when its turn comes.
-    if (first === undefined || this.#next === undefined) return
-    const last = this.#offered.at(-1)
+    if (this.#next === undefined) return
     const isFull = this.#offeredChars > offeredCharsMax
-    if (isFull || (last !== undefined && last.offset + 1 !== first.offset)) this.#forgetOffered()
+    const last = this.#offered.at(-1)
+    if (isFull || (last !== undefined && last.offset + 1 !== item.offset)) this.#forgetOffered()
     if (isFull) return
-    for (const item of items) {
-      this.#offered.push(item)
-      this.#offeredChars += item.text.length
-    }
+    this.#offered.push(item)
+    this.#offeredChars += item.text.length
   }
 
   /** The next counting decision below `end`, again and again until it is taken. */

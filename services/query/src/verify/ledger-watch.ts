@@ -26,15 +26,16 @@ export interface LedgerWatchOptions {
   readonly metrics: Metrics
 }
 
-export interface FullProgress {
+/** Records of `spans` that have been read, of those there are. */
+export interface Progress {
   readonly done: number
   readonly of: number
 }
 
-/** A full report that is under way, or the last one. */
-interface FullRun {
+/** A report that is under way, or the last one. */
+interface Run {
   readonly report: Promise<LedgerReport>
-  progress: FullProgress
+  readonly progress: () => Progress
   endedAtMs: number | undefined
 }
 
@@ -46,7 +47,8 @@ export class LedgerWatch implements Component {
   readonly #options: LedgerWatchOptions
   readonly #tenants = new TenantSums()
   readonly #stop = new AbortController()
-  readonly #full = new Map<string, FullRun>()
+  readonly #reports = new Map<string, Run>()
+  readonly #fulls = new Map<string, Run>()
   #verifiers: readonly PartitionVerifier[] = []
   #turn: Promise<unknown> = Promise.resolve()
   #loop: Promise<void> | undefined
@@ -77,68 +79,90 @@ export class LedgerWatch implements Component {
     this.#stop.abort()
     await this.#loop
     await this.#turn.catch(() => undefined)
+    await Promise.allSettled(Array.from(this.#fulls.values(), ({ report }) => report))
   }
 
-  /** Records of `decisions` that another reader has parsed. */
-  offer(partition: number, items: readonly DecisionItem[]): void {
-    this.#verifiers[partition]?.decisions.offer(items)
+  /** A record of `decisions` that another reader has parsed; they come in order. */
+  offer(partition: number, item: DecisionItem): void {
+    this.#verifiers[partition]?.decisions.offer(item)
   }
 
-  /** Of one tenant, as of now. */
-  report(tenant: string): Promise<LedgerReport> {
-    return this.#exclusive(async () => {
-      const settled = []
-      for (const verifier of this.#verifiers) {
-        settled.push({ verifier, undecided: await verifier.settle() })
-      }
-      const { bus, topics } = this.#options
-      // Not before: its tenant may have been met only now.
-      const builder = new ReportBuilder(this.#tenants, tenant)
-      for (const one of settled) await builder.add(one, bus, topics.spans)
-      return builder.build(false)
-    })
+  /** Of one tenant, as of now; how far it is where it takes longer than `waitMs`. */
+  report(tenant: string, waitMs: number): Promise<LedgerReport | Progress> {
+    return this.#asked(this.#reports, tenant, 0, waitMs, () => ({
+      report: this.#exclusive(() => this.#settle(tenant)),
+      progress: () => this.#progress(),
+    }))
   }
 
-  /**
-   * All that is retained, from scratch: whoever asks while one is under way, or shortly after, gets the
-   * same. Resolves with how far it is where it takes longer than `waitMs`.
-   */
-  async full(tenant: string, waitMs: number): Promise<LedgerReport | FullProgress> {
-    const { clock } = this.#options
-    let run = this.#full.get(tenant)
-    const isOver = run?.endedAtMs !== undefined && clock.nowMs() > run.endedAtMs + fullKeptMs
-    if (run === undefined || isOver) {
-      run = this.#startFull(tenant)
-      this.#full.set(tenant, run)
-    }
-    const late = new AbortController()
-    const waited = clock.sleep(waitMs, late.signal).then(() => undefined)
-    try {
-      return (await Promise.race([run.report, waited])) ?? run.progress
-    } finally {
-      late.abort()
-    }
-  }
-
-  #startFull(tenant: string): FullRun {
-    const { bus, topics, slicesMax, clock } = this.#options
-    const run: FullRun = {
-      progress: { done: 0, of: 0 },
-      endedAtMs: undefined,
-      report: verifyTopics({
+  /** All that is retained, from scratch. Whoever asks shortly after it has ended gets the same again. */
+  full(tenant: string, waitMs: number): Promise<LedgerReport | Progress> {
+    const { bus, topics, slicesMax } = this.#options
+    return this.#asked(this.#fulls, tenant, fullKeptMs, waitMs, () => {
+      let progress: Progress = { done: 0, of: 0 }
+      const report = verifyTopics({
         bus,
         topics,
         tenant,
         slicesMax,
         onProgress: (done, of) => {
-          run.progress = { done, of }
+          this.#stop.signal.throwIfAborted()
+          progress = { done, of }
         },
-      }).finally(() => {
-        run.endedAtMs = clock.nowMs()
-      }),
+      })
+      return { report, progress: () => progress }
+    })
+  }
+
+  /** All who ask while one is under way wait for the same one. */
+  async #asked(
+    runs: Map<string, Run>,
+    tenant: string,
+    keptMs: number,
+    waitMs: number,
+    start: () => Omit<Run, 'endedAtMs'>,
+  ): Promise<LedgerReport | Progress> {
+    const { clock } = this.#options
+    let run = runs.get(tenant)
+    if (run?.endedAtMs !== undefined && clock.nowMs() >= run.endedAtMs + keptMs) run = undefined
+    if (run === undefined) {
+      const started: Run = { ...start(), endedAtMs: undefined }
+      const end = (): void => {
+        started.endedAtMs = clock.nowMs()
+      }
+      started.report.then(end, end)
+      runs.set(tenant, started)
+      run = started
     }
-    run.report.catch(() => undefined)
-    return run
+    const late = new AbortController()
+    const waited = clock.sleep(waitMs, late.signal).then(() => undefined)
+    try {
+      return (await Promise.race([run.report, waited])) ?? run.progress()
+    } finally {
+      late.abort()
+    }
+  }
+
+  async #settle(tenant: string): Promise<LedgerReport> {
+    const settled = []
+    for (const verifier of this.#verifiers) {
+      settled.push({ verifier, undecided: await verifier.settle() })
+    }
+    const { bus, topics } = this.#options
+    // Not before: its tenant may have been met only now.
+    const builder = new ReportBuilder(this.#tenants, tenant)
+    for (const one of settled) await builder.add(one, bus, topics.spans)
+    return builder.build(false)
+  }
+
+  #progress(): Progress {
+    let done = 0
+    let of = 0
+    for (const { progress } of this.#verifiers) {
+      done += progress.done
+      of += progress.of
+    }
+    return { done, of }
   }
 
   async #run(): Promise<void> {

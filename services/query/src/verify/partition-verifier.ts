@@ -42,6 +42,7 @@ export class PartitionVerifier {
   readonly #tenantOf: number[] = []
   readonly #named = new NamedSlices()
   #hasBegun = false
+  #target = 0
   #isShort = false
 
   constructor(options: VerifierOptions, partition: number) {
@@ -50,6 +51,11 @@ export class PartitionVerifier {
     this.ledger = new PartitionLedger(partition, tenants, seed)
     this.decisions = new DecisionTail(bus, topics.decisions, partition)
     this.#chains = new ChainReader(bus, topics.decisions, partition)
+  }
+
+  /** Offsets of `spans` that have been read, and those there were when it was last looked. */
+  get progress(): { readonly done: number; readonly of: number } {
+    return { done: this.ledger.slices.end, of: Math.max(this.#target, this.ledger.slices.end) }
   }
 
   /** The window is shorter than what is retained, because of `slicesMax`. */
@@ -65,6 +71,7 @@ export class PartitionVerifier {
     // In this order: no decision below its end then names a slice beyond the end of `spans`.
     const decided = await bus.bounds(topics.decisions, partition)
     const { first, end } = await bus.bounds(topics.spans, partition)
+    this.#target = end
     if (!this.#hasBegun) await this.#begin(first)
     ledger.expireBefore(Math.min(first, slices.end))
     while (slices.end < end) {

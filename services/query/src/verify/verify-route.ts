@@ -6,8 +6,8 @@ import { refuseUnknown } from '../search.ts'
 import type { LedgerWatch } from './ledger-watch.ts'
 
 /**
- * `GET /api/v1/verify`: 200 with the report of the key's tenant, balanced or not. `?full` reads all that
- * is retained: 202 with `{done, of}` records while that is under way; asking again waits for the same.
+ * `GET /api/v1/verify`: 200 with the report of the key's tenant, balanced or not; `?full`: all that is
+ * retained is read for it. 202 with `{done, of}` records while it is under way: asking again waits for the same.
  */
 export async function getVerify(
   ledger: LedgerWatch,
@@ -23,8 +23,10 @@ export async function getVerify(
     })
   }
   try {
-    if (full === null) return { status: 200, body: await ledger.report(tenant) }
-    const answer = await ledger.full(tenant, verifyWaitMs)
+    const answer =
+      full === null
+        ? await ledger.report(tenant, verifyWaitMs)
+        : await ledger.full(tenant, verifyWaitMs)
     return { status: 'window' in answer ? 200 : 202, body: answer }
   } catch (error) {
     if (!(error instanceof PipelineError && error.code === 'QUOTA_EXCEEDED')) throw error

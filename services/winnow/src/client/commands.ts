@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import type { WaterfallSpan } from '../render/waterfall.ts'
 import { type ApiAnswer, type ClientOptions, callApi, defaultUrl, errorText } from './api-client.ts'
+import type { VerifyOptions } from './verify.ts'
 
 interface Options extends ClientOptions {
   readonly json?: boolean
@@ -85,6 +86,24 @@ Examples:
   )
     .requiredOption('--reason <text>', 'why; it stays with the decision')
     .action(rescue)
+  client(
+    program,
+    'verify',
+    'whether every received span is accounted for, from the topics alone',
+    `
+It asks the running query. Where none answers it reads the topics themselves, as with --data or --config;
+beside a running process too, without changing anything. Exits 1 where the spans do not balance.
+
+Examples:
+  $ winnow verify
+  $ winnow verify --full --json | jq .offending
+  $ winnow verify --data ./data                 a folder whose process has ended
+  $ WINNOW_BUS=kafka://127.0.0.1:9092 winnow verify`,
+  )
+    .option('--full', 'read all that is retained anew')
+    .option('--data <dir>', 'read the topics in this data folder')
+    .option('--config <file>', 'read the topics of the bus that this winnow.yaml names')
+    .action(showVerify)
   registerPolicyCheck(program)
 }
 
@@ -228,6 +247,20 @@ async function rescue(id: string, options: Options & { reason: string }): Promis
       ? JSON.stringify(answer)
       : `${answer.state}: winnow why ${id} shows what became of it`,
   )
+}
+
+async function showVerify(
+  options: Options & Omit<VerifyOptions, keyof ClientOptions>,
+  command: Command,
+): Promise<void> {
+  const { verifyReport } = await import('./verify.ts')
+  const report = await verifyReport(options, command.getOptionValueSource('url') !== 'default')
+  if (options.json) print(JSON.stringify(report))
+  else {
+    const { verifyText } = await import('../render/verify-text.ts')
+    print(verifyText(report).trimEnd())
+  }
+  if (!report.balanced) throw new CommandEnd(exitCode.no, '')
 }
 
 function registerPolicyCheck(program: Command): void {

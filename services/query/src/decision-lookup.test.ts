@@ -1,0 +1,222 @@
+import { PipelineError } from '@winnow/runtime'
+import { latestSnapshot } from '@winnow/storage'
+import { expect, test } from 'vitest'
+import { dayMs, decisionOn, LookupFixture, todayMs, topic, traceIdOf } from './lookup.fixture.ts'
+
+const daysAgo = (days: number, n: number, revision = 1) =>
+  decisionOn(n, { decidedAtMs: todayMs - days * dayMs, revision })
+
+test('what is remembered of the log needs no store', async () => {
+  const fixture = new LookupFixture()
+  await fixture.decide(1)
+  const lookup = await fixture.lookup()
+  expect(await lookup.find('default', traceIdOf(1))).toMatchObject({
+    decision: { traceId: traceIdOf(1) },
+    searched: { tiers: ['log'], ledgerSince: null, complete: true, unreadable: [] },
+  })
+  expect(fixture.reads).toEqual([])
+})
+
+test('what is forgotten is found by the sampler’s index, three reads away, where the log still has it', async () => {
+  const fixture = new LookupFixture()
+  const offset = await fixture.decide(1, { revision: 7 })
+  await fixture.decide(2)
+  await fixture.snapshot([
+    [1, offset],
+    [3, 900],
+  ])
+  const lookup = await fixture.lookup()
+  const { decision, searched } = await lookup.find('default', traceIdOf(1))
+  expect(decision).toMatchObject({ traceId: traceIdOf(1), revision: 7 })
+  expect(searched).toMatchObject({ tiers: ['log', 'hot', 'index'], complete: true })
+  expect(fixture.reads.map(read => read.split(' ')[0])).toEqual(['list', 'read', 'read'])
+  fixture.reads.length = 0
+  await lookup.find('default', traceIdOf(1))
+  expect(fixture.reads.map(read => read.split(' ')[0])).toEqual(['list', 'read'])
+})
+
+test('an old decision is found in the ledger of its day, the newest days first', async () => {
+  const fixture = new LookupFixture()
+  await fixture.snapshot([])
+  for (const day of [9, 5, 2]) await fixture.day(day, [daysAgo(day, day), daysAgo(day, 100 + day)])
+  await fixture.day(4, [daysAgo(4, 5, 2)], 50)
+  const lookup = await fixture.lookup()
+  expect(await lookup.find('default', traceIdOf(9))).toMatchObject({
+    decision: { traceId: traceIdOf(9), decidedAtMs: todayMs - 9 * dayMs },
+    searched: { tiers: ['log', 'hot', 'index', 'ledger'], ledgerSince: '2026-11-12' },
+  })
+  // Decided on two days: the later one speaks.
+  expect(await lookup.find('default', traceIdOf(5))).toMatchObject({
+    decision: { revision: 2 },
+    searched: { ledgerSince: '2026-11-17', complete: true },
+  })
+})
+
+test('day n takes 2n + 7 reads at most, and one a day less once the days’ footers are held', async () => {
+  const fixture = new LookupFixture()
+  await fixture.snapshot([])
+  for (const day of [1, 2, 3, 4]) await fixture.day(day, [daysAgo(day, day)])
+  for (const day of [1, 2, 3, 4]) {
+    const lookup = await fixture.lookup()
+    expect((await lookup.find('default', traceIdOf(day))).decision).toBeDefined()
+    expect(fixture.reads.length).toBeLessThanOrEqual(2 * day + 7)
+    const first = fixture.reads.length
+    fixture.reads.length = 0
+    await lookup.find('default', traceIdOf(day))
+    // Of an empty snapshot there is nothing to read but its footer.
+    expect(fixture.reads.length).toBe(first - day - 1)
+  }
+})
+
+test('a record that the index knows and the log no longer has is looked for from its day on', async () => {
+  const fixture = new LookupFixture()
+  const offset = await fixture.decide(1)
+  fixture.bus.expire(topic, 0, offset + 1)
+  await fixture.snapshot([[1, offset, todayMs - 5 * dayMs]])
+  for (const day of [1, 2, 3]) await fixture.day(day, [daysAgo(day, 50 + day)])
+  await fixture.day(5, [daysAgo(5, 1)])
+  const lookup = await fixture.lookup()
+  const { decision, searched } = await lookup.find('default', traceIdOf(1))
+  expect(decision).toMatchObject({ traceId: traceIdOf(1) })
+  expect(searched).toMatchObject({ tiers: ['log', 'hot', 'index', 'ledger'] })
+  expect(fixture.reads.filter(read => read.includes('ids/')).length).toBe(3)
+})
+
+test('a hit in the fold whose record retention has just taken is found where it is stored', async () => {
+  const fixture = new LookupFixture()
+  const offset = await fixture.decide(1)
+  const lookup = await fixture.lookup()
+  fixture.bus.expire(topic, 0, offset + 1)
+  await fixture.day(1, [daysAgo(1, 1)])
+  expect((await lookup.find('default', traceIdOf(1))).searched.tiers.at(-1)).toBe('ledger')
+})
+
+test('another tenant’s trace is unknown by every path', async () => {
+  const fixture = new LookupFixture()
+  await fixture.decide(1)
+  const offset = await fixture.decide(2)
+  await fixture.decide(3)
+  await fixture.hot.put([
+    { decision: decisionOn(4), partition: 0, offset: 90, spans: [], bodies: [] },
+  ])
+  await fixture.snapshot([[2, offset]])
+  await fixture.day(1, [daysAgo(1, 5), { ...daysAgo(1, 6), tenant: 'other' }])
+  const lookup = await fixture.lookup()
+  const tiers = { 3: 'log', 4: 'hot', 2: 'index', 5: 'ledger' }
+  for (const [n, tier] of Object.entries(tiers)) {
+    const own = await lookup.find('default', traceIdOf(Number(n)))
+    expect([own.decision?.tenant, own.searched.tiers.at(-1)]).toEqual(['default', tier])
+    const found = await lookup.find('other', traceIdOf(Number(n)))
+    expect(found, `trace ${n}`).toMatchObject({ decision: undefined })
+  }
+  expect((await lookup.find('other', traceIdOf(6))).decision?.tenant).toBe('other')
+  expect((await lookup.find('default', traceIdOf(6))).decision).toBeUndefined()
+})
+
+test('one request searches as many days as it may, says how far it came, and goes on from there', async () => {
+  const fixture = new LookupFixture()
+  for (const day of [1, 2, 3]) await fixture.day(day, [daysAgo(day, day)])
+  const two = await fixture.lookup({ daysMax: 2 })
+  expect(await two.find('default', traceIdOf(3))).toEqual({
+    decision: undefined,
+    searched: {
+      tiers: ['log', 'hot', 'index', 'ledger'],
+      ledgerSince: '2026-11-19',
+      complete: false,
+      unreadable: [],
+    },
+  })
+  expect(await two.find('default', traceIdOf(3), '2026-11-19')).toMatchObject({
+    decision: { traceId: traceIdOf(3) },
+    searched: { tiers: ['ledger'], ledgerSince: '2026-11-18', complete: true },
+  })
+  const three = await fixture.lookup({ daysMax: 3 })
+  expect((await three.find('default', traceIdOf(3))).decision).toBeDefined()
+  expect((await three.find('default', traceIdOf(4))).searched.complete).toBe(true)
+})
+
+test('a file that cannot be read is named, and the rest is searched', async () => {
+  const fixture = new LookupFixture()
+  await fixture.snapshot([[8, 4]])
+  const snapshot = (await latestSnapshot(fixture.blobs, 0, await fixture.bus.logId(topic))) ?? ''
+  const bad = await fixture.day(1, [daysAgo(1, 9)])
+  await fixture.day(2, [daysAgo(2, 1)])
+  for (const key of [snapshot, bad.index]) {
+    await fixture.blobs.delete(key)
+    await fixture.blobs.create(key, new Uint8Array(100))
+  }
+  const lookup = await fixture.lookup()
+  expect(await lookup.find('default', traceIdOf(1))).toMatchObject({
+    decision: { traceId: traceIdOf(1) },
+    searched: { complete: false, unreadable: [snapshot, bad.index] },
+  })
+  expect(await lookup.find('default', traceIdOf(9))).toMatchObject({
+    decision: undefined,
+    searched: { complete: false, ledgerSince: '2026-11-19' },
+  })
+})
+
+test('an index that points at another’s decision is wrong, and is never believed', async () => {
+  const fixture = new LookupFixture()
+  const offset = await fixture.decide(1)
+  await fixture.decide(2)
+  await fixture.snapshot([[7, offset]])
+  const { segment } = await fixture.day(1, [daysAgo(1, 3)])
+  await fixture.day(1, [daysAgo(1, 8)], 0, 'log-2')
+  const other = segment.replace('log-1', 'log-2')
+  const wrong = await fixture.blobs.read(segment)
+  await fixture.blobs.delete(other)
+  await fixture.blobs.create(other, wrong ?? new Uint8Array())
+  const lookup = await fixture.lookup()
+  expect(await lookup.find('default', traceIdOf(7))).toMatchObject({
+    decision: undefined,
+    searched: { complete: false },
+  })
+  expect(await lookup.find('default', traceIdOf(8))).toMatchObject({
+    decision: undefined,
+    searched: { complete: false, unreadable: [other] },
+  })
+})
+
+test('of two logs that decided on one day the later decision speaks', async () => {
+  const fixture = new LookupFixture()
+  await fixture.day(1, [{ ...daysAgo(1, 1, 5), decidedAtMs: todayMs - dayMs + 9 }], 0, 'log-1')
+  await fixture.day(1, [daysAgo(1, 1, 1)], 0, 'log-2')
+  const lookup = await fixture.lookup()
+  expect((await lookup.find('default', traceIdOf(1))).decision?.revision).toBe(5)
+})
+
+test('a segment that has expired before its index is no decision', async () => {
+  const fixture = new LookupFixture()
+  const { segment } = await fixture.day(1, [daysAgo(1, 1)])
+  await fixture.blobs.delete(segment)
+  const lookup = await fixture.lookup()
+  expect(await lookup.find('default', traceIdOf(1))).toMatchObject({
+    decision: undefined,
+    searched: { complete: true },
+  })
+})
+
+test('a store that is away is an error, never “unknown”', async () => {
+  const fixture = new LookupFixture()
+  const away = (): never => {
+    throw new PipelineError('STORE_UNAVAILABLE', 'away')
+  }
+  const lookup = await fixture.lookup({ blobs: { ...fixture.blobs, list: away } })
+  await expect(lookup.find('default', traceIdOf(1))).rejects.toThrow(/STORE_UNAVAILABLE/)
+})
+
+test('without an index what the fold has forgotten may be missed, and the answer says so', async () => {
+  const fixture = new LookupFixture()
+  await fixture.decide(1)
+  await fixture.decide(2)
+  const forgetful = await fixture.lookup()
+  expect((await forgetful.find('default', traceIdOf(9))).searched.complete).toBe(false)
+  const whole = await fixture.lookup({}, 10)
+  expect((await whole.find('default', traceIdOf(9))).searched.complete).toBe(true)
+  const storeless = await fixture.lookup({ blobs: undefined })
+  expect((await storeless.find('default', traceIdOf(9))).searched).toMatchObject({
+    tiers: ['log', 'hot'],
+    complete: false,
+  })
+})

@@ -1,0 +1,104 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { type Bus, ReadOnlyFileBus, topicSpecs } from '@winnow/bus'
+import { type LedgerReport, verifyTopics } from '@winnow/query'
+import { createLog, systemClock } from '@winnow/runtime'
+import { CommandEnd, exitCode } from '../exit-codes.ts'
+import { openBus } from '../open-bus.ts'
+import { type Config, loadConfig } from '../program-config.ts'
+import { type ClientOptions, callApi, errorText } from './api-client.ts'
+
+export interface VerifyOptions extends ClientOptions {
+  readonly full?: boolean
+  /** Read the topics themselves: of this folder, or of the bus that the file names. */
+  readonly data?: string
+  readonly config?: string
+}
+
+/**
+ * The report of a running query; where nobody names it, and none answers at its usual address, of the
+ * topics themselves: then of all tenants.
+ */
+export async function verifyReport(
+  options: VerifyOptions,
+  isUrlNamed: boolean,
+): Promise<LedgerReport> {
+  if (options.data !== undefined || options.config !== undefined) return ofTopics(configOf(options))
+  try {
+    return await ofQuery(options)
+  } catch (error) {
+    const isUnreachable = error instanceof CommandEnd && error.status === exitCode.unreachable
+    if (!isUnreachable || isUrlNamed) throw error
+    const config = configOf(options)
+    if (config.bus === 'file' && !existsSync(join(config.data, 'bus'))) throw error
+    const where = config.bus === 'file' ? config.data : config.bus
+    process.stderr.write(`winnow: nobody answers at ${options.url}; reading ${where}\n`)
+    return ofTopics(config)
+  }
+}
+
+async function ofQuery(options: VerifyOptions): Promise<LedgerReport> {
+  const progress = new ProgressLine()
+  for (;;) {
+    const path = `/api/v1/verify${options.full ? '?full' : ''}`
+    const { status, body } = await callApi(options, 'GET', path)
+    if (status === 200) {
+      progress.end()
+      return body as LedgerReport
+    }
+    if (status !== 202) throw new CommandEnd(exitCode.usage, errorText(body))
+    const { done, of } = body as { readonly done: number; readonly of: number }
+    progress.show(done, of)
+  }
+}
+
+async function ofTopics(config: Config): Promise<LedgerReport> {
+  const specs = topicSpecs({ ...config.topics, retentionMs: config.retention })
+  const { spans, evidence, decisions } = specs
+  const bus: Bus =
+    config.bus === 'file'
+      ? await ReadOnlyFileBus.open({
+          folder: join(config.data, 'bus'),
+          specs: [spans, evidence, decisions],
+        })
+      : await openBus(config, specs, createLog(systemClock))
+  const progress = new ProgressLine()
+  try {
+    return await verifyTopics({
+      bus,
+      topics: { spans: spans.name, evidence: evidence.name, decisions: decisions.name },
+      slicesMax: config.query.verifySlicesMax,
+      onProgress: (done, of) => progress.show(done, of),
+    })
+  } finally {
+    progress.end()
+    await bus.close()
+  }
+}
+
+function configOf({ data, config }: VerifyOptions): Config {
+  return loadConfig({
+    ...(config !== undefined && { file: config }),
+    env: process.env,
+    options: { data },
+    readFile: path => readFileSync(path, 'utf8'),
+  })
+}
+
+/** A line on standard error every two seconds: work that is done sooner says nothing. */
+class ProgressLine {
+  #shownAtMs = systemClock.nowMs()
+
+  show(done: number, of: number): void {
+    if (systemClock.nowMs() < this.#shownAtMs + everyMs) return
+    this.#shownAtMs = systemClock.nowMs()
+    process.stderr.write(`winnow: ${done} of ${of} records of spans read\n`)
+  }
+
+  end(): void {
+    this.#shownAtMs = Number.POSITIVE_INFINITY
+  }
+}
+
+const everyMs = 2000
