@@ -36,6 +36,18 @@ test('file: what a crash left half-written is never listed and is swept at open'
   expect((await readFile(join(folder, 'a'))).length).toBe(3)
 })
 
+test('file: who only reads sees what is whole, sweeps nothing, and needs no folder', async () => {
+  const folder = await newFolder()
+  const none = FileBlobStore.existing(join(folder, 'none'))
+  expect(await none.read('a')).toBeUndefined()
+  for await (const { key } of none.list('')) throw new Error(key)
+  const store = await FileBlobStore.open(folder)
+  await writeFile(join(folder, '.half', 'under way'), 'half')
+  await store.create('a', new Uint8Array(3))
+  expect((await FileBlobStore.existing(folder).read('a'))?.length).toBe(3)
+  expect(await readdir(join(folder, '.half'))).toEqual(['under way'])
+})
+
 test('file: a store that other processes open and sweep while it creates still creates', async () => {
   const folder = await newFolder()
   const store = await FileBlobStore.open(folder)

@@ -37,6 +37,11 @@ export class FileBlobStore implements BlobStore {
     return new FileBlobStore(folder)
   }
 
+  /** For whoever only reads: makes no folder, and sweeps nothing that a writer has in hand. */
+  static existing(folder: string): FileBlobStore {
+    return new FileBlobStore(folder)
+  }
+
   async create(key: string, bytes: Uint8Array): Promise<boolean> {
     checkBlobKey(key)
     const path = join(this.#folder, key)

@@ -1,13 +1,19 @@
 import { PipelineError } from '@winnow/runtime'
-import { latestSnapshot } from '@winnow/storage'
-import { expect, test } from 'vitest'
+import { emptyPack, latestSnapshot } from '@winnow/storage'
+import { expect, onTestFinished, test } from 'vitest'
 import { dayMs, decisionOn, LookupFixture, todayMs, topic, traceIdOf } from './lookup.fixture.ts'
+
+function newFixture(): LookupFixture {
+  const fixture = new LookupFixture()
+  onTestFinished(() => fixture.stop())
+  return fixture
+}
 
 const daysAgo = (days: number, n: number, revision = 1) =>
   decisionOn(n, { decidedAtMs: todayMs - days * dayMs, revision })
 
 test('what is remembered of the log needs no store', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   await fixture.decide(1)
   const lookup = await fixture.lookup()
   expect(await lookup.find('default', traceIdOf(1))).toMatchObject({
@@ -18,7 +24,7 @@ test('what is remembered of the log needs no store', async () => {
 })
 
 test('what is forgotten is found by the sampler’s index, three reads away, where the log still has it', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   const offset = await fixture.decide(1, { revision: 7 })
   await fixture.decide(2)
   await fixture.snapshot([
@@ -36,7 +42,7 @@ test('what is forgotten is found by the sampler’s index, three reads away, whe
 })
 
 test('an old decision is found in the ledger of its day, the newest days first', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   await fixture.snapshot([])
   for (const day of [9, 5, 2]) await fixture.day(day, [daysAgo(day, day), daysAgo(day, 100 + day)])
   await fixture.day(4, [daysAgo(4, 5, 2)], 50)
@@ -53,7 +59,7 @@ test('an old decision is found in the ledger of its day, the newest days first',
 })
 
 test('day n takes 2n + 7 reads at most, and one a day less once the days’ footers are held', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   await fixture.snapshot([])
   for (const day of [1, 2, 3, 4]) await fixture.day(day, [daysAgo(day, day)])
   for (const day of [1, 2, 3, 4]) {
@@ -69,7 +75,7 @@ test('day n takes 2n + 7 reads at most, and one a day less once the days’ foot
 })
 
 test('a record that the index knows and the log no longer has is looked for from its day on', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   const offset = await fixture.decide(1)
   fixture.bus.expire(topic, 0, offset + 1)
   await fixture.snapshot([[1, offset, todayMs - 5 * dayMs]])
@@ -83,7 +89,7 @@ test('a record that the index knows and the log no longer has is looked for from
 })
 
 test('a hit in the fold whose record retention has just taken is found where it is stored', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   const offset = await fixture.decide(1)
   const lookup = await fixture.lookup()
   fixture.bus.expire(topic, 0, offset + 1)
@@ -92,12 +98,12 @@ test('a hit in the fold whose record retention has just taken is found where it 
 })
 
 test('another tenant’s trace is unknown by every path', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   await fixture.decide(1)
   const offset = await fixture.decide(2)
   await fixture.decide(3)
   await fixture.hot.put([
-    { decision: decisionOn(4), partition: 0, offset: 90, spans: [], bodies: [] },
+    { decision: decisionOn(4), partition: 0, offset: 90, spans: emptyPack, bodies: [] },
   ])
   await fixture.snapshot([[2, offset]])
   await fixture.day(1, [daysAgo(1, 5), { ...daysAgo(1, 6), tenant: 'other' }])
@@ -114,7 +120,7 @@ test('another tenant’s trace is unknown by every path', async () => {
 })
 
 test('one request searches as many days as it may, says how far it came, and goes on from there', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   for (const day of [1, 2, 3]) await fixture.day(day, [daysAgo(day, day)])
   const two = await fixture.lookup({ daysMax: 2 })
   expect(await two.find('default', traceIdOf(3))).toEqual({
@@ -136,7 +142,7 @@ test('one request searches as many days as it may, says how far it came, and goe
 })
 
 test('a file that cannot be read is named, and the rest is searched', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   await fixture.snapshot([[8, 4]])
   const snapshot = (await latestSnapshot(fixture.blobs, 0, await fixture.bus.logId(topic))) ?? ''
   const bad = await fixture.day(1, [daysAgo(1, 9)])
@@ -157,7 +163,7 @@ test('a file that cannot be read is named, and the rest is searched', async () =
 })
 
 test('an index that points at another’s decision is wrong, and is never believed', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   const offset = await fixture.decide(1)
   await fixture.decide(2)
   await fixture.snapshot([[7, offset]])
@@ -179,7 +185,7 @@ test('an index that points at another’s decision is wrong, and is never believ
 })
 
 test('of two logs that decided on one day the later decision speaks', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   await fixture.day(1, [{ ...daysAgo(1, 1, 5), decidedAtMs: todayMs - dayMs + 9 }], 0, 'log-1')
   await fixture.day(1, [daysAgo(1, 1, 1)], 0, 'log-2')
   const lookup = await fixture.lookup()
@@ -187,7 +193,7 @@ test('of two logs that decided on one day the later decision speaks', async () =
 })
 
 test('a segment that has expired before its index is no decision', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   const { segment } = await fixture.day(1, [daysAgo(1, 1)])
   await fixture.blobs.delete(segment)
   const lookup = await fixture.lookup()
@@ -198,7 +204,7 @@ test('a segment that has expired before its index is no decision', async () => {
 })
 
 test('a store that is away is an error, never “unknown”', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   const away = (): never => {
     throw new PipelineError('STORE_UNAVAILABLE', 'away')
   }
@@ -207,7 +213,7 @@ test('a store that is away is an error, never “unknown”', async () => {
 })
 
 test('without an index what the fold has forgotten may be missed, and the answer says so', async () => {
-  const fixture = new LookupFixture()
+  const fixture = newFixture()
   await fixture.decide(1)
   await fixture.decide(2)
   const forgetful = await fixture.lookup()

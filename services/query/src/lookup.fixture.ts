@@ -12,7 +12,6 @@ import {
   writeIndexSnapshot,
   writeSegment,
 } from '@winnow/storage'
-import { onTestFinished } from 'vitest'
 import { DecisionFold } from './decision-fold.ts'
 import { DecisionLookup, type LookupOptions } from './decision-lookup.ts'
 
@@ -81,6 +80,7 @@ export class LookupFixture {
   readonly hot = new MemoryHotStore()
   readonly blobs: BlobStore
   readonly reads: string[] = []
+  readonly #folds: DecisionFold[] = []
   #seq = 0
 
   constructor() {
@@ -178,10 +178,14 @@ export class LookupFixture {
   async lookup(changes: Partial<LookupOptions> = {}, tracesMax = 1): Promise<DecisionLookup> {
     const { bus, clock, hot, blobs } = this
     const fold = new DecisionFold({ bus, topic, tracesMax, clock, log: silentLog })
+    this.#folds.push(fold)
     await fold.start()
-    onTestFinished(() => fold.stop())
     this.reads.length = 0
     const options = { bus, topic, fold, hot, blobs, daysMax: 31, log: silentLog }
     return new DecisionLookup({ ...options, ...changes })
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#folds.map(fold => fold.stop()))
   }
 }

@@ -17,7 +17,9 @@ const unknown: Why = {
   closeReason: null,
   complete: null,
   missingParents: null,
-  ended: null,
+  sliceCount: null,
+  continuesSeries: null,
+  searched: { tiers: ['log', 'hot'], ledgerSince: null, complete: true, unreadable: [] },
   spanCount: null,
   service: null,
   operation: null,
@@ -83,12 +85,17 @@ test('a dropped trace says until when it can be rescued', () => {
   expect(text).toContain('2026-11-22T10:00:00.000Z')
 })
 
-test('a trace that one decision does not take whole says so', () => {
-  const whole = { ...kept, spanCount: 8, complete: true, missingParents: 0, ended: false }
+test('a trace that one series does not take whole says so', () => {
+  const whole = { ...kept, spanCount: 8, complete: true, missingParents: 0, continuesSeries: false }
   expect(whyText(whole, false)).toContain('8 spans, complete')
-  const cut = whyText({ ...whole, complete: false, ended: true }, false)
+  const cut = whyText({ ...whole, complete: false, continuesSeries: true }, false)
   expect(cut).toContain('8 spans, incomplete')
-  expect(cut).toContain('larger than one decision takes')
+  expect(cut).toContain('larger than one series takes')
+})
+
+test('what was not found says how far the ledger was searched', () => {
+  const searched = { ...unknown.searched, ledgerSince: '2026-10-21', complete: false }
+  expect(whyText({ ...unknown, searched }, false)).toContain('Not found back to 2026-10-21;')
 })
 
 test('each of the six states has its own sentence', () => {

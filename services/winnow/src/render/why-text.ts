@@ -46,7 +46,9 @@ function sentence(why: Why): string {
     case 'awaiting':
       return 'Only evaluations came so far; it is decided again when its spans come.'
     case 'unknown':
-      return 'Nothing of it has been seen under this tenant: no span and no evaluation.'
+      return why.searched.complete
+        ? 'Nothing of it has been seen under this tenant: no span and no evaluation.'
+        : `Not found${why.searched.ledgerSince === null ? '' : ` back to ${why.searched.ledgerSince}`}; not everything could be searched.`
   }
 }
 
@@ -111,9 +113,9 @@ function factLines(why: Why): string[] {
       `${why.spanCount} spans, ${why.complete ? 'complete' : lacking}; ${why.durationMs === null ? 'no root' : `${rounded(why.durationMs)} ms`}.`,
     )
   }
-  if (why.ended === true) {
+  if (why.continuesSeries === true) {
     lines.push(
-      'It is larger than one decision takes: spans beyond that are neither judged nor kept.',
+      'It goes on with a trace that is larger than one series takes: the verdict is that one’s, the facts are of the spans since.',
     )
   }
   if (why.verdict === 'keep') {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Query } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
-import { SqliteHotStore } from '@winnow/storage'
+import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import { makeFolder } from '../make-folder.ts'
 import type { Stage, StageContext } from './stage.ts'
 
@@ -13,6 +13,7 @@ export function queryStage(context: StageContext): Stage {
     bus,
     topics,
     hot,
+    blobs: FileBlobStore.existing(join(config.data, 'blobs')),
     listen: config.api,
     keys,
     config: config.query,
