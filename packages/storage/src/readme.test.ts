@@ -2,6 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { blobKeyBytesMax, blobNameBytesMax } from './blob-key.ts'
 import { searchLimitMax } from './hot-store.ts'
+import { idIndexRowsMax } from './index/id-index.ts'
+import { snapshotsKept } from './index/index-snapshot.ts'
+import { blockRows, footerBytesMax, sortedFileFormat } from './index/sorted-file.ts'
 import { clearBytesMax, clearListMax, traceStateLengthMax } from './level-json.ts'
 import { segmentRowsMax } from './segments/parquet-write.ts'
 import { segmentFormat } from './segments/segment-metadata.ts'
@@ -20,11 +23,17 @@ test('the README states the limits and formats as they are', async () => {
     clearListMax,
     clearBytesMax,
     traceStateLengthMax,
+    blockRows,
+    idIndexRowsMax,
+    snapshotsKept,
   }
   for (const [name, value] of Object.entries(stated)) {
     expect(readme).toContain(`\`${name}\` ${value.toLocaleString('en')}`)
   }
   expect(readme).toContain(`\`textRowBytesMax\` ${textRowBytesMax / 2 ** 20} MiB`)
   expect(readme).toContain(`\`busyMs\` ${busyMs / 1_000} s`)
-  expect(readme).toContain(`hot files ${hotFormat}, segments ${segmentFormat}`)
+  expect(readme).toContain(`\`footerBytesMax\` ${footerBytesMax / 2 ** 20} MiB`)
+  expect(readme).toContain(
+    `hot files ${hotFormat}, segments ${segmentFormat}, index files ${sortedFileFormat}`,
+  )
 })
