@@ -74,16 +74,18 @@ export class PartitionVerifier {
     this.#target = end
     if (!this.#hasBegun) await this.#begin(first)
     ledger.expireBefore(Math.min(first, slices.end))
-    while (slices.end < end) {
+    for (let isAllRead = false; ; ) {
+      isAllRead ||= slices.end >= end
+      await this.#decide(decided.end, isAllRead)
+      // Before more is read: a partition that is over its limit must not grow by being asked.
+      this.#limit()
+      if (isAllRead) return
       const batch = await bus.read(topics.spans, partition, slices.end, readBytesMax, 0)
       if (batch.gap !== undefined) await this.#skip(batch.gap.to)
-      if (batch.records.length === 0) break
       for (const record of batch.records) this.#add(record)
       onRead?.(batch.records.length)
-      await this.#decide(decided.end, false)
-      this.#limit()
+      isAllRead = batch.records.length === 0
     }
-    await this.#decide(decided.end, true)
   }
 
   /**
