@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { PipelineError } from '@winnow/runtime'
 import type { Ticket } from './admission.ts'
@@ -90,6 +91,16 @@ export function tooLarge({ bytesMax, limitName }: BodyLimits): PipelineError {
 }
 
 /**
+ * Gives the memory of a chunk back that has been copied. Those of Node's HTTP/1 parser are up to 64 KiB
+ * each and nobody else's, and the collector counts them but finds them late: left to it, a full
+ * collection came every 18 MB of bodies. A view of memory that others may have too is left alone.
+ */
+function freeAtOnce(chunk: Buffer): void {
+  const { buffer } = chunk
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0)
+}
+
+/**
  * Reads a request to its end. Undefined: the client went away. Rejects with what the sink throws,
  * and with QUOTA_EXCEEDED when it takes longer than `waitMs`: a slow sender may come again.
  */
@@ -98,6 +109,7 @@ export function readBody(
   sink: BodySink,
   waitMs: number,
 ): Promise<Body | undefined> {
+  const isParsed = stream instanceof IncomingMessage
   return new Promise((resolve, reject) => {
     const settle = (act: () => void): void => {
       clearTimeout(timer)
@@ -114,6 +126,7 @@ export function readBody(
     const onData = (chunk: Buffer): void => {
       try {
         sink.add(chunk)
+        if (isParsed) freeAtOnce(chunk)
       } catch (error) {
         fail(error)
       }
