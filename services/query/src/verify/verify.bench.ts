@@ -1,0 +1,135 @@
+import process from 'node:process'
+import { MemoryBus } from '@winnow/bus'
+import { encodeTenantRuns, spanBlockBytes } from '@winnow/model'
+import { encodeTraces, type Span } from '@winnow/otlp'
+import { ManualClock } from '@winnow/runtime'
+import type { Bench } from '@winnow/testing'
+import { verifyTopics } from './verify-topics.ts'
+
+/** Spans of 1.7 KB, eight to a trace in one slice, ten slices to a record; every trace decided once. */
+export const benches: Bench[] = [
+  {
+    name: 'verify, 8 spans a trace at 1.7 KB, bytes and decisions read',
+    unit: 'spans/s',
+    atLeast: 400_000,
+    run: async () => {
+      const bus = await filled()
+      const topics = { spans: 's', evidence: 'e', decisions: 'd' }
+      let perSecond = 0
+      for (let round = 0; round < 3; round++) {
+        const began = process.cpuUsage()
+        const report = await verifyTopics({ bus, topics, slicesMax: traces })
+        const { user, system } = process.cpuUsage(began)
+        if (!report.balanced || report.dropped !== traces * spansEach) {
+          throw new Error(`not balanced: ${JSON.stringify(report)}`)
+        }
+        perSecond = Math.max(perSecond, report.received / ((user + system) / 1e6))
+      }
+      return perSecond
+    },
+  },
+]
+
+const traces = 10_000
+const spansEach = 8
+const slicesEach = 10
+
+async function filled(): Promise<MemoryBus> {
+  const clock = new ManualClock()
+  clock.advanceMs(1_800_000_000_000)
+  const specs = ['s', 'e', 'd'].map(name => ({
+    name,
+    partitions: 1,
+    retentionMs: 1e12,
+    keyed: false,
+  }))
+  const bus = new MemoryBus(specs, clock)
+  await bus.append('d', 0, [{ value: Buffer.from('{"v":1,"kind":"claim","by":"bench"}') }])
+  for (let record = 0; record < traces / slicesEach; record++) {
+    const parts: Uint8Array[] = []
+    const decisions: { readonly value: Uint8Array }[] = []
+    let start = 0
+    for (let at = 0; at < slicesEach; at++) {
+      const trace = record * slicesEach + at
+      const bytes = encodeTraces(tracesOf(trace))
+      decisions.push({ value: decision(trace, record, start, bytes.length) })
+      parts.push(bytes)
+      start += bytes.length
+    }
+    const header = encodeTenantRuns([{ tenant: 'default', start: 0, length: start }])
+    await bus.append('s', 0, [{ value: Buffer.concat(parts), header }])
+    await bus.append('d', 0, decisions)
+  }
+  return bus
+}
+
+const traceIdOf = (trace: number): string => (trace + 1).toString(16).padStart(32, '0')
+const spanIdOf = (trace: number, span: number): string =>
+  (trace * spansEach + span + 1).toString(16).padStart(16, '0')
+
+function tracesOf(trace: number) {
+  const none = { attributes: [], droppedAttributesCount: 0 }
+  const spans: Span[] = Array.from({ length: spansEach }, (_, span) => ({
+    traceId: traceIdOf(trace),
+    spanId: spanIdOf(trace, span),
+    traceState: '',
+    parentSpanId: '',
+    flags: 0,
+    name: 'chat gpt-4o',
+    kind: 1,
+    startTimeUnixNano: 1n,
+    endTimeUnixNano: 2n,
+    attributes: Array.from({ length: 15 }, (_unused, number) => ({
+      key: `gen_ai.attribute.number.${number}`,
+      value: { stringValue: 'x'.repeat(85) },
+    })),
+    droppedAttributesCount: 0,
+    events: [],
+    droppedEventsCount: 0,
+    links: [],
+    droppedLinksCount: 0,
+    status: { code: 0, message: '' },
+  }))
+  const scopeSpans = [{ scope: { name: 's', version: '', ...none }, schemaUrl: '', spans }]
+  return { resourceSpans: [{ resource: none, schemaUrl: '', scopeSpans }] }
+}
+
+function decision(trace: number, offset: number, start: number, length: number): Uint8Array {
+  const blocks = Buffer.alloc(spansEach * spanBlockBytes)
+  for (let span = 0; span < spansEach; span++) {
+    blocks.write(spanIdOf(trace, span), span * spanBlockBytes, 'hex')
+  }
+  const rules = Array.from({ length: 8 }, (_, at) => ({
+    name: `rule-number-${at}`,
+    matched: at === 7,
+    probability: 1,
+    value: 0,
+    threshold: 1,
+  }))
+  const slice = {
+    ref: { partition: 0, offset, start, length, spanCount: spansEach },
+    appendedAtMs: 1_800_000_000_000,
+    facts: { startNs: '1', endNs: '2', spans: blocks.toString('base64'), services: ['service'] },
+  }
+  const record = {
+    v: 1,
+    kind: 'decision',
+    tenant: 'default',
+    traceId: traceIdOf(trace),
+    revision: 1,
+    verdict: 'drop',
+    primary: 'ordinary',
+    rules,
+    spanCount: spansEach,
+    duplicateSpans: 0,
+    write: [],
+    evaluations: [],
+    requests: [],
+    sliceCount: 1,
+    prev: null,
+    claim: 0,
+    seq: trace + 1,
+    slices: [slice],
+  }
+  return Buffer.from(JSON.stringify(record))
+}
