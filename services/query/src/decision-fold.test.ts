@@ -46,3 +46,67 @@ test('a partition that cannot be read to its end keeps the clock out of log time
   await new Promise(resolve => setTimeout(resolve, 600))
   expect(fold.logTimeMs).toBe(1_000_000)
 })
+
+test('bytes that are no record count for nobody, and what follows goes on', async () => {
+  const { bus, fold } = await started()
+  const append = (text: string) => bus.append(topic, 0, [{ value: Buffer.from(text) }])
+  await append('{')
+  await append('null')
+  await append(decision('a', 0, 1))
+  await append('{"v":1,"kind":"decision"}')
+  await append(decision('b', 0, 2))
+  await settled(() => [...fold.entries('t')].length, 2)
+})
+
+test('without state the claim in force is the greatest one named before the first claim record', async () => {
+  const bus = new MemoryBus(
+    [{ name: topic, partitions: 1, retentionMs: 1e9, keyed: false }],
+    new ManualClock(),
+  )
+  // A former owner's record lies before the first that names the claim in force.
+  for (const text of [decision('old', 7, 3), decision('new', 9, 1), decision('old', 7, 4)]) {
+    await bus.append(topic, 0, [{ value: Buffer.from(text) }])
+  }
+  const fold = new DecisionFold({
+    bus,
+    topic,
+    tracesMax: 10,
+    clock: new ManualClock(),
+    log: silentLog,
+  })
+  await fold.start()
+  onTestFinished(() => fold.stop())
+  expect([...fold.entries('t')].map(({ traceId }) => traceId)).toEqual(['new'])
+})
+
+test('a record of a newer format ends the start, and names the record', async () => {
+  const bus = new MemoryBus(
+    [{ name: topic, partitions: 1, retentionMs: 1e9, keyed: false }],
+    new ManualClock(),
+  )
+  await bus.append(topic, 0, [{ value: Buffer.from('{"v":2,"kind":"claim"}') }])
+  const fold = new DecisionFold({
+    bus,
+    topic,
+    tracesMax: 10,
+    clock: new ManualClock(),
+    log: silentLog,
+  })
+  await expect(fold.start()).rejects.toThrow(/DATA_CORRUPT.*d\/0@0 has format v 2/)
+})
+
+function decision(traceId: string, claimAt: number, seq: number): string {
+  return JSON.stringify({
+    v: 1,
+    kind: 'decision',
+    tenant: 't',
+    traceId,
+    revision: 1,
+    claim: claimAt,
+    seq,
+    rules: [],
+    write: [],
+    prev: null,
+    slices: [],
+  })
+}
