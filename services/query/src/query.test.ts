@@ -133,7 +133,12 @@ test('why tells kept, dropped and unknown apart', async () => {
     () => why(kept),
     ({ body }) => body.primary === 'citation-failed',
   )
-  expect(await why('b'.repeat(32))).toMatchObject({ status: 200, body: { state: 'unknown' } })
+  const searched = { tiers: ['log', 'hot'], ledgerSince: null, complete: false, unreadable: [] }
+  expect(await why('b'.repeat(32))).toMatchObject({
+    status: 200,
+    body: { state: 'unknown', searched },
+  })
+  expect((await why(kept)).body.searched).toMatchObject({ tiers: ['log'], complete: true })
   expect(await why(dropped.toUpperCase())).toMatchObject({ body: { traceId: dropped } })
 })
 
@@ -319,6 +324,9 @@ test('a wrong parameter is named with its value and the remedy', async () => {
     [`/api/v1/traces/${kept}?format=xml`]: 'format',
     [`/api/v1/traces/${kept}?fromat=otlp`]: 'fromat',
     '/api/v1/traces/xyz/why': 'id',
+    [`/api/v1/traces/${kept}/why?before=yesterday`]: 'before',
+    [`/api/v1/traces/${kept}/why?before=2026-02-30`]: 'before',
+    [`/api/v1/traces/${kept}/why?after=2026-02-28`]: 'after',
   }
   for (const [path, field] of Object.entries(cases)) {
     const { status, body } = await call(path)
