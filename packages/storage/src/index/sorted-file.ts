@@ -159,12 +159,13 @@ function fileOf(key: string, kind: SortedKind, end: Buffer): SortedFile {
   }
   if (trailer.readUInt16BE(10) !== sortedKinds[kind])
     throw corrupt(key, 'it is another kind of file')
-  const fences = end.subarray(jsonBytes, end.length - trailerBytes)
+  // A copy: a part of what was read would keep all of it in memory.
+  const fences = Buffer.from(end.subarray(jsonBytes, end.length - trailerBytes))
   const footer = JSON.parse(end.toString('utf8', 0, jsonBytes)) as SortedFooter
   if (fences.length !== Math.ceil(footer.rows / footer.blockRows) * fenceBytes) {
     throw corrupt(key, `it has ${footer.rows} rows and ${fences.length} bytes of fences`)
   }
-  return { ...footer, key, fences, weight: end.length * 2 + 1_024 }
+  return { ...footer, key, fences, weight: fences.length + 8 * jsonBytes + 1_024 }
 }
 
 /** The number of the last row that is not after `wanted`; -1 where all are. */
