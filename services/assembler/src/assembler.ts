@@ -2,6 +2,7 @@ import { type Bus, type Membership, partitionOfHex } from '@winnow/bus'
 import type { Component, Log, Metrics, StageClock } from '@winnow/runtime'
 import type { TraceBuffer } from '@winnow/storage'
 import { type AssemblerConfig, stopWaitMs } from './config.ts'
+import type { PendingTrace } from './partition-fold.ts'
 import { PartitionLoop } from './partition-loop.ts'
 import type { SliceReader } from './read-slices.ts'
 import type { Shared } from './shared.ts'
@@ -19,14 +20,6 @@ export interface AssemblerOptions {
   readonly readSlices: SliceReader
   /** Holds records and checkpoints of open traces. Without it a start reads again what is not committed. */
   readonly buffer?: TraceBuffer
-}
-
-/** What is known of a trace that is still open: its spans so far. Times are log time. */
-export interface PendingTrace {
-  readonly spanCount: number
-  readonly slices: number
-  readonly firstAppendedAtMs: number
-  readonly lastAppendedAtMs: number
 }
 
 /** Folds `spans` into summaries on `evidence`. Zombies and replays are harmless: summaries are sets. */
@@ -97,15 +90,6 @@ export class Assembler implements Component {
   /** Undefined: not open here. Where several processes assemble, that says nothing. */
   pending(tenant: string, traceId: string): PendingTrace | undefined {
     const loop = this.#loops.get(partitionOfHex(traceId, this.#partitions))
-    const trace = loop?.fold.find(tenant, traceId)
-    const first = trace?.slices[0]
-    const last = trace?.slices.at(-1)
-    if (trace === undefined || first === undefined || last === undefined) return undefined
-    return {
-      spanCount: trace.spanCount - trace.duplicateSpans,
-      slices: trace.slices.length,
-      firstAppendedAtMs: first.appendedAtMs,
-      lastAppendedAtMs: last.appendedAtMs,
-    }
+    return loop?.fold.find(tenant, traceId)
   }
 }

@@ -35,9 +35,17 @@ export class ByteWriter {
     this.#length += 4 + bytes
   }
 
-  hex(digits: string): void {
-    this.#reserve(digits.length / 2)
-    this.#length += this.#buffer.write(digits, this.#length, 'hex')
+  /** The next so many bytes, for the caller to fill. */
+  room(bytes: number): Buffer {
+    this.#reserve(bytes)
+    const at = this.#length
+    this.#length += bytes
+    return this.#buffer.subarray(at, this.#length)
+  }
+
+  /** The last so many bytes, for the caller to change. */
+  last(bytes: number): Buffer {
+    return this.#buffer.subarray(this.#length - bytes, this.#length)
   }
 
   setU32(at: number, value: number): void {
@@ -84,18 +92,10 @@ export class ByteReader {
     return this.#buffer.toString('utf8', at, at + bytes)
   }
 
-  hex(bytes: number): string {
-    const at = this.#take(bytes)
-    return this.#buffer.toString('hex', at, at + bytes)
-  }
-
-  words(count: number): Uint32Array {
-    const at = this.#take(4 * count)
-    const words = new Uint32Array(count)
-    for (let word = 0; word < count; word++) {
-      words[word] = this.#buffer.readUInt32LE(at + 4 * word)
-    }
-    return words
+  /** A view. */
+  bytes(count: number): Buffer {
+    const at = this.#take(count)
+    return this.#buffer.subarray(at, at + count)
   }
 
   #take(bytes: number): number {

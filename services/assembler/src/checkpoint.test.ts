@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decodeCheckpoint, encodeCheckpoint, type ReadCheckpoint } from './checkpoint.ts'
 import { assemblerConfigSchema } from './config.ts'
-import { spanIdWords } from './open-trace.ts'
+import { packedSlice } from './packed-slice.fixture.ts'
 import { type FoldState, PartitionFold, type ReadSlice } from './partition-fold.ts'
 import { sliceReader } from './read-slices.ts'
 import { summaryJson } from './summary-json.ts'
@@ -27,11 +27,9 @@ async function copyOf(fold: PartitionFold): Promise<PartitionFold> {
 
 /** What the state is, in an order that does not depend on how it came about. */
 async function sorted(fold: PartitionFold): Promise<Buffer> {
-  const { position, time } = fold.state
-  const open = [...fold.state.open].sort((a, b) =>
-    compare(a.traceId + a.tenant, b.traceId + b.tenant),
-  )
-  return Buffer.from(await bytesOf({ position, time, open, closed: [] }))
+  const { position, time, pool } = fold.state
+  const open = [...fold.state.open].sort((a, b) => compare(a.key, b.key))
+  return Buffer.from(await bytesOf({ position, time, open, closed: [], pool }))
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -96,19 +94,9 @@ function logs(max: number): fc.Arbitrary<LogRecord[]> {
       appendedAtMs += one.waitMs
       let start = 0
       const slices = one.slices.map(({ tenant, trace, length, spans }) => {
-        const spanIds = new Uint32Array(spans.length * spanIdWords)
-        spans.forEach(({ id, parent, isEntry }, at) => {
-          spanIds.set([7, id, parent && 7, parent, isEntry && parent > 0 ? 1 : 0], at * spanIdWords)
-        })
-        const slice: ReadSlice = {
-          tenant,
-          traceId: `${trace}`.repeat(32),
-          start,
-          length,
-          spanCount: spans.length,
-          facts: `{"services":["${'é'.repeat(trace)}"]}`,
-          spanIds,
-        }
+        const place = { tenant, traceId: `${trace}`.repeat(32), start, length }
+        const ids = spans.map(({ id, parent, isEntry }) => [id, parent, isEntry] as const)
+        const slice = packedSlice(ids, place, `,"services":["${'é'.repeat(trace)}"]`)
         start += length
         return slice
       })
@@ -123,7 +111,7 @@ function applyAll(fold: PartitionFold, records: readonly LogRecord[]): void {
 
 /** Acknowledges all that is closed, and returns the summaries. */
 function takeSummaries(fold: PartitionFold): string[] {
-  const texts = fold.closed.map(closed => summaryJson(0, closed))
+  const texts = fold.closed.map(closed => summaryJson(0, fold, closed))
   fold.acknowledge(texts.length)
   return texts
 }
@@ -240,7 +228,7 @@ test('a checkpoint of trace 48f, half of it closed, is its golden file', async (
   expect(read.state).toMatchObject({ position: 3, time: { effectiveMs: 2, stampMs: 1_000_002 } })
   const [closed] = read.state.closed
   expect(closed).toMatchObject({ reason: 'refs', closedAtMs: 1_000_001 })
-  expect([...read.state.open].map(trace => trace.slices.length)).toEqual([1])
+  expect([...read.state.open].map(trace => trace.sliceCount)).toEqual([1])
 })
 
 test('a checkpoint with any byte wrong, or any missing, is left aside', async () => {

@@ -1,8 +1,11 @@
 import { crc32 } from 'node:zlib'
 import type { CloseReason } from '@winnow/model'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
-import { type OpenSlice, OpenTrace, spanIdWords } from './open-trace.ts'
+import { OpenTrace } from './open-trace.ts'
 import type { ClosedTrace, FoldState } from './partition-fold.ts'
+import { SliceHeadReader } from './slice-bytes.ts'
+import { sharedTexts } from './text-table.ts'
+import { TracePool } from './trace-pool.ts'
 
 /** Whose fold a checkpoint is of. Another's is of no use here. */
 export interface CheckpointOwner {
@@ -36,6 +39,7 @@ const turnBytes = 512 * 1024
 const version = 1
 const magic = 0x54_4f_43_57 // "WCOT" as bytes
 const headBytes = 12
+const flag = { rooted: 1, entry: 2 } as const
 const reasons: readonly CloseReason[] = ['root', 'rootless', 'long', 'spans', 'bytes', 'refs']
 
 /**
@@ -44,9 +48,11 @@ const reasons: readonly CloseReason[] = ['root', 'rootless', 'long', 'spans', 'b
  *
  *   "WCOT" │ u32 version │ u32 crc of all that follows │ text: JSON {owner, last, position, time, open, closed}
  *   per closed trace, then per open trace:
- *     text tenant │ 16 bytes trace id │ f64 opened at │ f64 last at │ u8 reason (closed only) │ f64 closed at (closed only)
- *     u32 slices │ { f64 offset │ u32 start │ u32 length │ u32 spans │ f64 appended at │ text facts } …
- *     u32 distinct spans │ 5 × u32 each
+ *     text trace id and tenant │ f64 opened at, last at, first offset, bytes on the bus
+ *     u32 slices, spans, characters of facts │ u8 flags: 1 rooted, 2 has an entry span
+ *     closed only: u8 reason │ f64 closed at │ u32 missing parents
+ *     u32 bytes │ its slices as in slice-bytes.ts, with numbers of texts that are the checkpoint's own
+ *   u32 texts │ text …                              from number 1 on
  *
  * Little endian; a text is its length in bytes as u32 and UTF-8.
  */
@@ -68,14 +74,19 @@ export async function encodeCheckpoint(
   out.u32(version)
   out.u32(0)
   out.text(JSON.stringify(head))
+  const texts = new Map<number, number>()
   let turnAt = turnBytes
   for (const [at, trace] of [...closed.map(one => one.trace), ...open].entries()) {
-    writeTrace(out, trace, closed[at])
+    writeTrace(out, state.pool, trace, closed[at])
+    renumber(out.last(trace.byteCount), number => numberIn(texts, number))
     if (out.length > bytesMax) return undefined
     if (out.length < turnAt) continue
     turnAt = out.length + turnBytes
     await turn()
   }
+  out.u32(texts.size)
+  for (const number of texts.keys()) out.text(sharedTexts.textOf(number))
+  if (out.length > bytesMax) return undefined
   out.setU32(8, crc32(out.bytes.subarray(headBytes)))
   return out.bytes
 }
@@ -96,68 +107,105 @@ export function decodeCheckpoint(
     if (logId !== owner.logId || group !== owner.group || partition !== owner.partition) {
       return 'foreign'
     }
+    const pool = new TracePool()
+    const bytesOf = new Map<OpenTrace, Buffer>()
     const closed: ClosedTrace[] = []
     const open: OpenTrace[] = []
-    while (closed.length < head.closed) closed.push(readClosed(from))
-    while (open.length < head.open) open.push(readTrace(from).trace)
+    while (closed.length < head.closed) closed.push(readClosed(from, bytesOf))
+    while (open.length < head.open) open.push(readTrace(from, bytesOf, false).trace)
+    const numbers: number[] = []
+    for (let left = from.u32(); left > 0; left--) numbers.push(sharedTexts.restore(from.text()))
+    for (const [trace, slices] of bytesOf) {
+      renumber(slices, number => numbers[number - 1])
+      pool.append(trace, slices, slices.length)
+    }
     if (from.rest > 0) return 'corrupt'
     const { position, time, last } = head
-    return { state: { position, time, open, closed }, last }
+    return { state: { position, time, open, closed, pool }, last }
   } catch {
     // Bytes that end too early, or JSON that is none, although the checksum is right.
     return 'corrupt'
   }
 }
 
-function writeTrace(out: ByteWriter, trace: OpenTrace, closed: ClosedTrace | undefined): void {
-  out.text(trace.tenant)
-  out.hex(trace.traceId)
+function writeTrace(
+  out: ByteWriter,
+  pool: TracePool,
+  trace: OpenTrace,
+  closed: ClosedTrace | undefined,
+): void {
+  out.text(trace.key)
   out.f64(trace.openedAtMs)
   out.f64(trace.lastAtMs)
+  out.f64(trace.firstOffset)
+  out.f64(trace.spanBytes)
+  out.u32(trace.sliceCount)
+  out.u32(trace.spanCount)
+  out.u32(trace.jsonLength)
+  out.u8((trace.isRooted ? flag.rooted : 0) | (trace.hasEntry ? flag.entry : 0))
   if (closed !== undefined) {
     out.u8(reasons.indexOf(closed.reason))
     out.f64(closed.closedAtMs)
+    out.u32(closed.missingParents)
   }
-  out.u32(trace.slices.length)
-  for (const slice of trace.slices) {
-    out.f64(slice.offset)
-    out.u32(slice.start)
-    out.u32(slice.length)
-    out.u32(slice.spanCount)
-    out.f64(slice.appendedAtMs)
-    out.text(slice.facts)
-  }
-  const { spanIds } = trace
-  out.u32(spanIds.length / spanIdWords)
-  for (const word of spanIds) out.u32(word)
+  out.u32(trace.byteCount)
+  pool.copy(trace, out.room(trace.byteCount))
 }
 
-function readClosed(from: ByteReader): ClosedTrace {
-  const { trace, reason, closedAtMs } = readTrace(from, true)
-  trace.close('due')
-  return { trace, reason, closedAtMs }
+function readClosed(from: ByteReader, bytesOf: Map<OpenTrace, Buffer>): ClosedTrace {
+  const closed = readTrace(from, bytesOf, true)
+  closed.trace.close('due')
+  return closed
 }
 
 function readTrace(
   from: ByteReader,
-  isClosed = false,
-): { readonly trace: OpenTrace; readonly reason: CloseReason; readonly closedAtMs: number } {
-  const tenant = from.text()
-  const traceId = from.hex(16)
+  bytesOf: Map<OpenTrace, Buffer>,
+  isClosed: boolean,
+): ClosedTrace {
+  const key = from.text()
   const openedAtMs = from.f64()
   const lastAtMs = from.f64()
+  const firstOffset = from.f64()
+  const spanBytes = from.f64()
+  const sliceCount = from.u32()
+  const spanCount = from.u32()
+  const jsonLength = from.u32()
+  const flags = from.u8()
+  const trace = OpenTrace.restore({
+    key,
+    openedAtMs,
+    lastAtMs,
+    firstOffset,
+    spanBytes,
+    sliceCount,
+    spanCount,
+    jsonLength,
+    isRooted: (flags & flag.rooted) > 0,
+    hasEntry: (flags & flag.entry) > 0,
+  })
   const reason = (isClosed ? reasons[from.u8()] : 'root') as CloseReason
   const closedAtMs = isClosed ? from.f64() : 0
-  const slices: OpenSlice[] = []
-  for (let left = from.u32(); left > 0; left--) {
-    const offset = from.f64()
-    const start = from.u32()
-    const length = from.u32()
-    const spanCount = from.u32()
-    const appendedAtMs = from.f64()
-    slices.push({ offset, start, length, spanCount, appendedAtMs, facts: from.text() })
+  const missingParents = isClosed ? from.u32() : 0
+  // A copy: the numbers in it are about to change, and the bytes are the caller's.
+  bytesOf.set(trace, Buffer.from(from.bytes(from.u32())))
+  return { trace, reason, closedAtMs, missingParents }
+}
+
+/** Texts have other numbers in another process. */
+function renumber(slices: Buffer, numberOf: (number: number) => number | undefined): void {
+  const heads = new SliceHeadReader().begin(slices, slices.length)
+  while (heads.next()) {
+    const before = slices.readUInt16LE(heads.factsFrom)
+    const after = before === 0 ? 0 : numberOf(before)
+    if (after === undefined) throw new RangeError('a slice has a text that is not there')
+    slices.writeUInt16LE(after, heads.factsFrom)
   }
-  const spanIds = from.words(from.u32() * spanIdWords)
-  const trace = OpenTrace.restore({ tenant, traceId, openedAtMs, lastAtMs, slices, spanIds })
-  return { trace, reason, closedAtMs }
+}
+
+/** In order of appearance, from 1 on. */
+function numberIn(texts: Map<number, number>, number: number): number {
+  const own = texts.get(number) ?? texts.size + 1
+  texts.set(number, own)
+  return own
 }

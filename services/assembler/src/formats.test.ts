@@ -19,7 +19,7 @@ test('the summary of trace 48f, sent in four requests, is its golden file', () =
   })
   fold.apply(4, 1_010_000, [])
   const [closed] = fold.closed
-  const text = closed === undefined ? '' : summaryJson(7, closed)
+  const text = closed === undefined ? '' : summaryJson(7, fold, closed)
   expect(text).toBe(golden)
   expect(JSON.parse(text)).toMatchObject({ v: 1, kind: 'summary', reason: 'root' })
 })

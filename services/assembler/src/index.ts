@@ -1,4 +1,4 @@
-export { Assembler, type AssemblerOptions, type PendingTrace } from './assembler.ts'
+export { Assembler, type AssemblerOptions } from './assembler.ts'
 export { type AssemblerConfig, assemblerConfigSchema } from './config.ts'
-export type { ReadSlice } from './partition-fold.ts'
+export type { PendingTrace, ReadSlice } from './partition-fold.ts'
 export { sliceReader } from './read-slices.ts'

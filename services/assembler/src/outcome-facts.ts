@@ -4,12 +4,13 @@ import { type AttributeHits, valueType } from '@winnow/otlp'
 import { evaluationEvent, factRole } from './fact-interest.ts'
 import { countOf, entriesOf, numberOf } from './fact-numbers.ts'
 import { cutAt, isText, jsonText } from './fact-text.ts'
+import { factToken } from './fact-tokens.ts'
 
 /** Labels that say "failed" (design, section 7). Here they only decide what a full list keeps. */
 const failureLabels = ['"fail"', '"failed"', '"incorrect"', '"policy_incorrect"']
 
 /**
- * The outcomes that the spans of one slice state, as JSON texts. A list of {@link factListMax} is
+ * The outcomes that the spans of one slice state, as JSON in tokens. A list of {@link factListMax} is
  * full; then an outcome that looks failed takes the place of the last one that does not, for what
  * a rule would match must not be cut off by what it would not.
  */
@@ -40,7 +41,7 @@ export class OutcomeFacts {
     this.ignored = 0
   }
 
-  /** Takes one hit of a span or of its events. `spanId` is the JSON of the span's id. */
+  /** Takes one hit of a span or of its events. `spanId` is the span's id, see `spanIdToken`. */
   take(source: Buffer, hits: AttributeHits, hit: number, role: number, spanId: string): void {
     switch (role) {
       case factRole.judgeScore:
@@ -84,8 +85,8 @@ export class OutcomeFacts {
       this.#add(
         head('"judge"', spanId) +
           scoreMember(this.#score) +
-          (this.#label === '' ? '' : `,"label":${this.#label}`) +
-          (this.#passed < 0 ? '' : `,"passed":${this.#passed === 1}`),
+          (this.#label === '' ? '' : factToken.label + this.#label) +
+          (this.#passed < 0 ? '' : `${factToken.passed}${this.#passed === 1}`),
         failed,
       )
     }
@@ -105,9 +106,9 @@ export class OutcomeFacts {
 
   #claims() {
     return {
-      extracted: numberMember('extracted', this.#extracted),
-      supported: numberMember('supported', this.#supported),
-      unsupported: numberMember('unsupported', this.#unsupported),
+      extracted: numberMember(factToken.extracted, this.#extracted),
+      supported: numberMember(factToken.supported, this.#supported),
+      unsupported: numberMember(factToken.unsupported, this.#unsupported),
     }
   }
 
@@ -115,7 +116,7 @@ export class OutcomeFacts {
     const start = hits.keyStart[hit] as number
     const end = cutAt(source, start, hits.keyEnd[hit] as number)
     const passed = hits.number[hit] === 1
-    this.#add(`${head(jsonText(source, start, end), spanId)},"passed":${passed}`, !passed)
+    this.#add(`${head(jsonText(source, start, end), spanId)}${factToken.passed}${passed}`, !passed)
   }
 
   #addScore(name: string, spanId: string, score: number): void {
@@ -149,7 +150,7 @@ export class OutcomeFacts {
       this.#add(
         head(this.#eventName, spanId) +
           scoreMember(this.#eventScore) +
-          (this.#eventLabel === '' ? '' : `,"label":${this.#eventLabel}`),
+          (this.#eventLabel === '' ? '' : factToken.label + this.#eventLabel),
         failed,
       )
     }
@@ -178,15 +179,15 @@ export class OutcomeFacts {
 }
 
 function head(name: string, spanId: string): string {
-  return `{"name":${name},"spanId":${spanId}`
+  return factToken.openName + name + factToken.spanId + spanId
 }
 
 function scoreMember(score: number): string {
-  return numberMember('score', score)
+  return numberMember(factToken.score, score)
 }
 
-function numberMember(name: string, value: number): string {
-  return Number.isNaN(value) ? '' : `,"${name}":${value}`
+function numberMember(token: string, value: number): string {
+  return Number.isNaN(value) ? '' : token + value
 }
 
 /** As JSON; longer than a fact's text it is content, and left out. */

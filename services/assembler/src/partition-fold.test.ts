@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { summaryFactsMax } from './config.ts'
-import { spanIdWords } from './open-trace.ts'
+import { packedSlice, type SpanIds } from './packed-slice.fixture.ts'
 import { PartitionFold, type ReadSlice } from './partition-fold.ts'
 
 const rules = {
@@ -13,16 +13,9 @@ const rules = {
 }
 const traceId = 'a'.repeat(32)
 
-/** A span by its id, its parent's id (0: none) and whether it is an entry span. */
-type SpanIds = readonly [id: number, parent: number, entry?: boolean]
-
 function slice(spans: readonly SpanIds[], over: Partial<ReadSlice> = {}): ReadSlice {
-  const spanIds = new Uint32Array(spans.length * spanIdWords)
-  spans.forEach(([id, parent, entry], i) => {
-    spanIds.set([0, id, 0, parent, entry ? 1 : 0], i * spanIdWords)
-  })
-  const place = { tenant: 'default', traceId, start: 0, length: 100, facts: '{}' }
-  return { ...place, spanCount: spans.length, spanIds, ...over }
+  const place = { tenant: 'default', traceId, start: 0, length: 100 }
+  return { ...packedSlice(spans, place), ...over }
 }
 
 function run(records: readonly [atMs: number, ...slices: ReadSlice[]][], over = {}): PartitionFold {
@@ -40,7 +33,7 @@ test('a trace closes once its root has ended, no parent is missing and it was qu
   expect(reasons(fold)).toEqual([]) // due at 6000: a record of that very time may still be its
   fold.apply(3, 6001, [])
   expect(reasons(fold)).toEqual(['root'])
-  expect(fold.closed[0]?.trace.slices).toHaveLength(2)
+  expect(fold.closed[0]?.trace.sliceCount).toBe(2)
 })
 
 test('before a record is applied, everything due before its time is closed', () => {
@@ -103,7 +96,7 @@ test('a busy trace is summarised at openMax and goes on as a fragment', () => {
   ])
   const fold = run(steady)
   expect(reasons(fold)).toEqual(['long'])
-  expect(fold.closed[0]?.trace.slices).toHaveLength(31)
+  expect(fold.closed[0]?.trace.sliceCount).toBe(31)
 })
 
 test('a trace at a limit of spans, bytes or slices closes at once, one below it stays open', () => {
@@ -120,19 +113,19 @@ test('a trace at a limit of spans, bytes or slices closes at once, one below it 
 })
 
 test('a trace whose facts fill a summary closes at once, before its record is too large for a bus', () => {
-  const half = 'x'.repeat(summaryFactsMax / 2)
-  const two = (facts: string) =>
+  const half = summaryFactsMax / 2
+  const two = (jsonLength: number) =>
     run([
-      [0, slice([[1, 0]], { facts: half })],
-      [1, slice([[2, 1]], { facts })],
+      [0, slice([[1, 0]], { jsonLength: half })],
+      [1, slice([[2, 1]], { jsonLength })],
     ])
-  expect(reasons(two(half.slice(1)))).toEqual([])
+  expect(reasons(two(half - 1))).toEqual([])
   expect(reasons(two(half))).toEqual(['bytes'])
 })
 
 test('a missing parent counts once, and none does where an entry span was the root', () => {
   const missing = (fold: PartitionFold): number[] =>
-    fold.closed.map(({ trace, reason }) => trace.missingParents(reason))
+    fold.closed.map(({ missingParents }) => missingParents)
   const orphans = slice([
     [2, 1],
     [3, 1],
@@ -162,6 +155,9 @@ test('a span id seen in an earlier slice is counted as a duplicate, also far int
       ]),
     ],
   ])
+  expect(fold.find('default', traceId)).toMatchObject({ spanCount: 101, slices: 2 })
+  fold.closeBefore(6000)
+  expect(reasons(fold)).toEqual(['root'])
   expect(fold.duplicateSpans).toBe(2)
 })
 

@@ -1,20 +1,19 @@
-// Hot: every span of the pipeline passes here. One object a slice, none a span.
+// Hot: every slice of the pipeline passes here, its spans as bytes.
 import type { CloseReason } from '@winnow/model'
 import { LogTime, type LogTimeState } from './log-time.ts'
-import { type CloseRules, OpenTrace } from './open-trace.ts'
+import { type AddedSlice, type CloseRules, OpenTrace } from './open-trace.ts'
 import { Schedule } from './schedule.ts'
+import { SliceHeadReader, SliceHeadWriter } from './slice-bytes.ts'
+import { TracePool } from './trace-pool.ts'
+import { TraceSpans } from './trace-spans.ts'
 
 /** One slice as it was read from a record of `spans`. */
-export interface ReadSlice {
+export interface ReadSlice extends AddedSlice {
   readonly tenant: string
   readonly traceId: string
   readonly start: number
-  readonly length: number
-  readonly spanCount: number
-  /** SliceFacts as JSON text. */
-  readonly facts: string
-  /** `spanIdWords` words a span. Borrowed: valid until the next slice is read. */
-  readonly spanIds: Uint32Array
+  /** See packed-facts.ts. Borrowed: valid until the next slice is read. */
+  readonly facts: Uint8Array
 }
 
 /** A trace whose summary has to be written. It holds the commit back until that is acknowledged. */
@@ -22,6 +21,11 @@ export interface ClosedTrace {
   readonly trace: OpenTrace
   readonly reason: CloseReason
   readonly closedAtMs: number
+  /**
+   * Distinct parents that were named and had not come. None where it closed by its root: what an entry
+   * span names is then a parent in somebody else's trace data.
+   */
+  readonly missingParents: number
 }
 
 /** The whole state of a fold between two records; what else it has is derived from it. */
@@ -33,6 +37,16 @@ export interface FoldState {
   readonly open: Iterable<OpenTrace>
   /** Closed and not acknowledged, oldest first. */
   readonly closed: Iterable<ClosedTrace>
+  /** Holds the slices of them all. */
+  readonly pool: TracePool
+}
+
+/** What is known of a trace that is still open: its spans so far. Times are log time. */
+export interface PendingTrace {
+  readonly spanCount: number
+  readonly slices: number
+  readonly firstAppendedAtMs: number
+  readonly lastAppendedAtMs: number
 }
 
 /**
@@ -44,29 +58,47 @@ export class PartitionFold {
   readonly #open = new Map<string, OpenTrace>()
   readonly #schedule = new Schedule<OpenTrace>()
   readonly #closed: ClosedTrace[] = []
+  readonly #pool: TracePool
+  readonly #spans = new TraceSpans()
+  readonly #headWriter = new SliceHeadWriter()
+  readonly #heads = new SliceHeadReader()
+  /** Memory for the bytes of the trace that is looked at. */
+  #bytes = Buffer.allocUnsafeSlow(16 * 1024)
   readonly time: LogTime
   /** The next offset to read. */
   position: number
+  /** Spans of closed traces whose id had come in an earlier slice. */
   duplicateSpans = 0
   /** Traces whose summaries are durable, since this fold began. */
   acknowledged = 0
 
   constructor(rules: CloseRules, from: number | FoldState) {
     this.#rules = rules
-    const state = typeof from === 'number' ? { ...emptyState, position: from } : from
-    this.position = state.position
-    this.time = new LogTime(state.time)
-    for (const closed of state.closed) this.#closed.push(closed)
-    for (const trace of state.open) {
-      this.#open.set(key(trace.tenant, trace.traceId), trace)
+    if (typeof from === 'number') {
+      this.position = from
+      this.time = new LogTime()
+      this.#pool = new TracePool()
+      return
+    }
+    this.position = from.position
+    this.time = new LogTime(from.time)
+    this.#pool = from.pool
+    for (const closed of from.closed) this.#closed.push(closed)
+    for (const trace of from.open) {
+      this.#open.set(trace.key, trace)
       this.#reschedule(trace)
     }
   }
 
   /** A view, not a copy: valid until the fold goes on. */
   get state(): FoldState {
-    const { position, time } = this
-    return { position, time: time.state, open: this.#open.values(), closed: this.#closed }
+    return {
+      position: this.position,
+      time: this.time.state,
+      open: this.#open.values(),
+      closed: this.#closed,
+      pool: this.#pool,
+    }
   }
 
   get openCount(): number {
@@ -78,11 +110,28 @@ export class PartitionFold {
     return this.#closed
   }
 
-  find(tenant: string, traceId: string): OpenTrace | undefined {
-    return (
-      this.#open.get(key(tenant, traceId)) ??
-      this.#closed.find(({ trace }) => trace.traceId === traceId && trace.tenant === tenant)?.trace
-    )
+  /** Undefined: the trace is neither open nor closed and not acknowledged. */
+  find(tenant: string, traceId: string): PendingTrace | undefined {
+    const key = OpenTrace.keyOf(tenant, traceId)
+    // As many as close in one turn, so few.
+    const trace =
+      this.#open.get(key) ?? this.#closed.find(closed => closed.trace.key === key)?.trace
+    if (trace === undefined) return undefined
+    const { heads } = this.slicesOf(trace)
+    heads.next()
+    const firstAppendedAtMs = heads.appendedAtMs
+    while (heads.next());
+    const lastAppendedAtMs = heads.appendedAtMs
+    const spanCount = this.#spansOf(trace).distinct
+    return { spanCount, slices: trace.sliceCount, firstAppendedAtMs, lastAppendedAtMs }
+  }
+
+  /** A trace's slices one after another, and the bytes where they lie: both valid until the next call. */
+  slicesOf(trace: OpenTrace): { readonly bytes: Buffer; readonly heads: SliceHeadReader } {
+    const { byteCount } = trace
+    if (byteCount > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(2 * byteCount)
+    this.#pool.copy(trace, this.#bytes)
+    return { bytes: this.#bytes, heads: this.#heads.begin(this.#bytes, byteCount) }
   }
 
   /** Applies one record: first everything due before its time closes, then its slices are added. */
@@ -118,7 +167,7 @@ export class PartitionFold {
   acknowledge(count: number): void {
     this.acknowledged += count
     // An entry of the schedule may refer to a trace for a minute after its end.
-    for (const { trace } of this.#closed.splice(0, count)) trace.release()
+    for (const { trace } of this.#closed.splice(0, count)) this.#pool.release(trace)
   }
 
   /** The next time at which something could be due, on the scale of `time`. */
@@ -141,23 +190,21 @@ export class PartitionFold {
   }
 
   #add(offset: number, appendedAtMs: number, slice: ReadSlice): void {
-    const id = key(slice.tenant, slice.traceId)
-    let trace = this.#open.get(id)
+    const key = OpenTrace.keyOf(slice.tenant, slice.traceId)
+    let trace = this.#open.get(key)
     if (trace === undefined) {
-      trace = new OpenTrace(slice.tenant, slice.traceId, this.time.nowMs)
-      this.#open.set(id, trace)
+      trace = new OpenTrace(key, this.time.nowMs, offset)
+      this.#open.set(key, trace)
     }
     const { start, length, spanCount, facts } = slice
-    const repeated = trace.duplicateSpans
-    trace.addSlice(
-      { offset, start, length, spanCount, appendedAtMs, facts },
-      slice.spanIds,
-      this.time.nowMs,
-    )
-    this.duplicateSpans += trace.duplicateSpans - repeated
+    const head = this.#headWriter
+    const headBytes = head.write(offset, start, length, spanCount, appendedAtMs, facts.length)
+    this.#pool.append(trace, head.bytes, headBytes)
+    this.#pool.append(trace, facts, facts.length)
+    trace.add(slice, this.time.nowMs)
     const over = trace.overLimit(this.#rules)
     if (over === undefined) this.#reschedule(trace)
-    else this.#close(trace, over, 'over', appendedAtMs)
+    else this.#close(trace, over, 'over', appendedAtMs, this.#spansOf(trace))
   }
 
   /**
@@ -180,33 +227,45 @@ export class PartitionFold {
       if (closes === closesMax) return false
       const { atMs, item: trace } = this.#schedule.pop()
       if (trace.state === 'closing' || atMs !== trace.checkAtMs) continue
-      const due = trace.due(this.#rules)
-      if (due.atMs < beforeMs) {
-        this.#close(trace, due.reason, 'due', stampMs)
-        closes++
-        continue
+      const checkAtMs = this.#closeIfDue(trace, beforeMs, stampMs)
+      if (checkAtMs === undefined) closes++
+      else {
+        trace.checkAtMs = checkAtMs
+        this.#schedule.push(checkAtMs, trace)
       }
-      trace.checkAtMs = due.atMs
-      this.#schedule.push(due.atMs, trace)
     }
     return true
   }
 
-  #close(trace: OpenTrace, reason: CloseReason, event: 'due' | 'over', closedAtMs: number): void {
+  /** Undefined: closed. Else when to look at it again. */
+  #closeIfDue(trace: OpenTrace, beforeMs: number, stampMs: number): number | undefined {
+    const earliestMs = trace.earliestDueMs(this.#rules)
+    if (earliestMs >= beforeMs) return earliestMs
+    const spans = trace.asksForParents ? this.#spansOf(trace) : undefined
+    const { atMs, reason } = trace.due(this.#rules, spans ?? nothingMissing)
+    if (atMs >= beforeMs) return atMs
+    this.#close(trace, reason, 'due', stampMs, spans ?? this.#spansOf(trace))
+    return undefined
+  }
+
+  #close(
+    trace: OpenTrace,
+    reason: CloseReason,
+    event: 'due' | 'over',
+    closedAtMs: number,
+    spans: TraceSpans,
+  ): void {
     trace.close(event)
-    this.#open.delete(key(trace.tenant, trace.traceId))
-    this.#closed.push({ trace, reason, closedAtMs })
+    this.duplicateSpans += spans.duplicates
+    this.#open.delete(trace.key)
+    const missingParents = reason === 'root' ? 0 : spans.missingParents
+    this.#closed.push({ trace, reason, closedAtMs, missingParents })
+  }
+
+  #spansOf(trace: OpenTrace): TraceSpans {
+    const { bytes, heads } = this.slicesOf(trace)
+    return this.#spans.load(heads, bytes, trace.spanCount)
   }
 }
 
-const emptyState: FoldState = {
-  position: 0,
-  time: { effectiveMs: 0, stampMs: null },
-  open: [],
-  closed: [],
-}
-
-/** A trace id is fixed in length, so the tenant, whatever it holds, cannot be mistaken for a part of it. */
-function key(tenant: string, traceId: string): string {
-  return traceId + tenant
-}
+const nothingMissing = { missing: 0, missingEntries: 0 }

@@ -9,7 +9,7 @@ import {
   summariesPerAppendMax,
 } from './config.ts'
 import { PartitionCheckpoints } from './partition-checkpoints.ts'
-import { type ClosedTrace, PartitionFold } from './partition-fold.ts'
+import { PartitionFold } from './partition-fold.ts'
 import type { Shared } from './shared.ts'
 import { summaryJson } from './summary-json.ts'
 
@@ -156,7 +156,7 @@ export class PartitionLoop {
     const { bus, topics, metrics } = this.#shared
     const fold = this.#fold
     while (fold.closed.length > 0) {
-      const records = summaryRecords(this.#lease.partition, fold.closed)
+      const records = summaryRecords(this.#lease.partition, fold)
       await this.#ask(async () => {
         await this.#beAwake()
         await bus.append(topics.evidence, this.#lease.partition, records)
@@ -224,11 +224,11 @@ export class PartitionLoop {
 }
 
 /** The records of as many closed traces, oldest first, as one append takes: at least one. */
-function summaryRecords(partition: number, closed: readonly ClosedTrace[]): NewRecord[] {
+function summaryRecords(partition: number, fold: PartitionFold): NewRecord[] {
   const records: NewRecord[] = []
   let bytes = 0
-  for (const one of closed) {
-    const value = Buffer.from(summaryJson(partition, one))
+  for (const closed of fold.closed) {
+    const value = Buffer.from(summaryJson(partition, fold, closed))
     bytes += value.length
     if (records.length > 0 && bytes > appendBytesMax) break
     records.push({ value })

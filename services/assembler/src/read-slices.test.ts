@@ -10,7 +10,7 @@ import {
 } from '@winnow/otlp'
 import { agentTraffic } from '@winnow/testing'
 import { describe, expect, test } from 'vitest'
-import { spanIdWords } from './open-trace.ts'
+import { idsOf, jsonOf } from './packed-slice.fixture.ts'
 import { sliceReader } from './read-slices.ts'
 
 const startMs = 1_716_370_863_120
@@ -37,17 +37,15 @@ test('a record is read as the slices that were composed into it, each within its
     const origin = layout.recordStart[record] as number
     const value = sink.bytes.subarray(origin, origin + (layout.recordLength[record] as number))
     const header = encodeTenantRuns(tenantRunsOf(layout, record, at => tenants[at] as string))
-    for (const { tenant, traceId, start, length, spanCount, spanIds, facts } of read(
-      value,
-      header,
-    )) {
+    for (const slice of read(value, header)) {
+      const { tenant, traceId, start, length, spanCount } = slice
       got.push([record, tenant, traceId, start, length, spanCount])
       // The slice's own bytes say the same again: their ids, and their facts.
       const [alone] = readAll(value.subarray(start, start + length))
       expect(alone).toEqual({
         traceId,
-        ids: [...spanIds.subarray(0, spanCount * spanIdWords)],
-        facts: JSON.parse(facts),
+        ids: idsOf(slice),
+        facts: JSON.parse(jsonOf(slice)),
       })
     }
     for (
@@ -126,9 +124,12 @@ describe('a record that no receiver composed gives no slice', () => {
 function readAll(value: Uint8Array) {
   const header = encodeTenantRuns([{ tenant: 't', start: 0, length: value.length }])
   const slices = []
-  for (const { traceId, spanCount, spanIds, facts } of sliceReader()(value, header)) {
-    const ids = [...spanIds.subarray(0, spanCount * spanIdWords)]
-    slices.push({ traceId, ids, facts: JSON.parse(facts) })
+  for (const slice of sliceReader()(value, header)) {
+    slices.push({
+      traceId: slice.traceId,
+      ids: idsOf(slice),
+      facts: JSON.parse(jsonOf(slice)),
+    })
   }
   return slices
 }

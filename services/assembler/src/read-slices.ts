@@ -3,9 +3,8 @@ import { decodeTenantRuns, type TenantRun } from '@winnow/model'
 import { SpanTable, scanTraces, spanProblem } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
 import { assemblerInterest } from './fact-interest.ts'
-import { spanIdWords } from './open-trace.ts'
 import type { ReadSlice } from './partition-fold.ts'
-import { isEntrySpan, SliceFactsExtractor } from './slice-facts.ts'
+import { SliceFactsExtractor } from './slice-facts.ts'
 
 /** The slices of one record's value, in the order of their bytes. */
 export type SliceReader = (value: Uint8Array, header: Uint8Array | undefined) => Iterable<ReadSlice>
@@ -18,8 +17,7 @@ export type SliceReader = (value: Uint8Array, header: Uint8Array | undefined) =>
  */
 export function sliceReader(): SliceReader {
   const table = new SpanTable()
-  const facts = new SliceFactsExtractor()
-  let spanIds = new Uint32Array(64 * spanIdWords)
+  const extractor = new SliceFactsExtractor()
   return function* read(value, header) {
     const runs = runsOf(value, header)
     const ends = scanRuns(table, value, runs)
@@ -28,20 +26,19 @@ export function sliceReader(): SliceReader {
       const end = ends[at] as number
       while (from < end) {
         const to = sliceEnd(table, from, end)
-        if ((to - from) * spanIdWords > spanIds.length) {
-          spanIds = new Uint32Array((to - from) * spanIdWords * 2)
-        }
-        writeSpanIds(table, from, to, spanIds)
         const start = table.resources.start[table.resource[from] as number] as number
         const stop = table.resources.end[table.resource[to - 1] as number] as number
+        const facts = extractor.pack(table, from, to)
         yield {
           tenant,
           traceId: traceIdOf(table, from),
           start,
           length: stop - start,
           spanCount: to - from,
-          facts: facts.factsJson(table, from, to),
-          spanIds,
+          facts,
+          jsonLength: extractor.jsonLength,
+          hasRoot: extractor.hasRoot,
+          hasEntry: extractor.hasEntry,
         }
         from = to
       }
@@ -101,18 +98,6 @@ function isSameTrace(table: SpanTable, a: number, b: number): boolean {
     trace1[a] === trace1[b] &&
     trace0[a] === trace0[b]
   )
-}
-
-function writeSpanIds(table: SpanTable, from: number, to: number, words: Uint32Array): void {
-  let at = 0
-  for (let row = from; row < to; row++) {
-    words[at] = table.span0[row] as number
-    words[at + 1] = table.span1[row] as number
-    words[at + 2] = table.parent0[row] as number
-    words[at + 3] = table.parent1[row] as number
-    words[at + 4] = isEntrySpan(table, row) ? 1 : 0
-    at += spanIdWords
-  }
 }
 
 function traceIdOf(table: SpanTable, row: number): string {

@@ -22,6 +22,7 @@ import { agentTraffic, trace48f } from '@winnow/testing'
 import { describe, expect, test } from 'vitest'
 import { assemblerInterest } from './fact-interest.ts'
 import { nanosText } from './fact-text.ts'
+import { jsonOf } from './packed-slice.fixture.ts'
 import { SliceFactsExtractor } from './slice-facts.ts'
 
 test('golden: trace 48f, whose judge passed', () => {
@@ -95,7 +96,7 @@ describe('facts are a function of the slice alone', () => {
     const from = (at: number) => starts.slice(0, at).reduce((sum, count) => sum + count, 0)
     for (const at of order) {
       const row = from(at)
-      expect(shared.factsJson(table, row, row + (starts[at] as number))).toBe(texts[at])
+      expect(factsJson(shared, table, row, row + (starts[at] as number))).toBe(texts[at])
     }
   })
 
@@ -431,7 +432,7 @@ function textOf(data: TracesData): string {
   const bytes = encodeTraces(data)
   const table = new SpanTable()
   const rows = scanTraces(bytes, 0, bytes.length, table, assemblerInterest)
-  return new SliceFactsExtractor().factsJson(table, 0, rows)
+  return factsJson(new SliceFactsExtractor(), table, 0, rows)
 }
 
 function factsOf(data: TracesData): SliceFacts {
@@ -547,4 +548,17 @@ function double(value: number): AnyValue {
 
 function bool(value: boolean): AnyValue {
   return { boolValue: value }
+}
+
+function factsJson(
+  extractor: SliceFactsExtractor,
+  table: SpanTable,
+  from: number,
+  to: number,
+): string {
+  const json = jsonOf({ facts: extractor.pack(table, from, to), spanCount: to - from })
+  // What a summary is bounded by is never less than what it gets, and little more.
+  expect(extractor.jsonLength).toBeGreaterThanOrEqual(json.length)
+  expect(extractor.jsonLength).toBeLessThan(1.5 * json.length + 100)
+  return json
 }

@@ -1,11 +1,14 @@
 // Hot: every span of the pipeline passes here once. Texts a slice, nothing a span.
-import { blockAt, blockFlag, factListMax, fnv1a, spanBlockBytes } from '@winnow/model'
+import { blockFlag, factListMax, fnv1a } from '@winnow/model'
 import { type SpanTable, valueType } from '@winnow/otlp'
 import { factRole, rankOfKey, roleOfKey } from './fact-interest.ts'
 import { costOfDetails, countOf, numberOf } from './fact-numbers.ts'
 import { idText, jsonName, nanosText } from './fact-text.ts'
+import { expandedLength, factToken, spanIdToken } from './fact-tokens.ts'
 import { OutcomeFacts } from './outcome-facts.ts'
+import { FactsPacker } from './packed-facts.ts'
 import { samplingStateOf } from './sampling-state.ts'
+import { sharedTexts } from './text-table.ts'
 import { VariantFacts } from './variant-facts.ts'
 
 /** What an SDK calls a process that was given no name. */
@@ -15,14 +18,18 @@ const unknownService = '"unknown_service"'
 const parentSearchSpansMax = 2000
 
 /**
- * Turns the rows of one slice into {@link SliceFacts}, as JSON text. A function of the slice's bytes
- * alone (protocol E): nothing is remembered from slice to slice but memory to write in.
+ * Turns the rows of one slice into its facts, packed. A function of the slice's bytes alone (protocol
+ * E): nothing is remembered from slice to slice but memory to write in.
  */
 export class SliceFactsExtractor {
+  /** Of the slice that was packed last: whether it has a span without parent, and an entry span. */
+  hasRoot = false
+  hasEntry = false
+  /** Characters of its facts as JSON, or a few more. */
+  jsonLength = 0
+  readonly #packer = new FactsPacker()
   readonly #outcomes = new OutcomeFacts()
   readonly #variants = new VariantFacts()
-  #blocks = Buffer.alloc(64 * spanBlockBytes)
-  #view = new DataView(this.#blocks.buffer)
   readonly #services: string[] = []
   /** By resource, from the slice's first one on: its service as JSON. */
   readonly #serviceOf: string[] = []
@@ -36,11 +43,15 @@ export class SliceFactsExtractor {
   #firstHi = 0
   #firstLo = 0
 
-  /** The rows [from, to) of a table that was scanned with `assemblerInterest`: at least one, of one trace. */
-  factsJson(table: SpanTable, from: number, to: number): string {
-    this.#clear(to - from)
+  /**
+   * The facts of the rows [from, to) of a table that was scanned with `assemblerInterest`: at least one,
+   * of one trace. A view: valid until the next slice.
+   */
+  pack(table: SpanTable, from: number, to: number): Uint8Array {
+    this.#clear()
     this.#findStart(table, from, to)
     this.#readResources(table, from, to)
+    this.#packer.begin(to - from, this.#firstHi, this.#firstLo)
     let endHi = 0
     let endLo = 0
     for (let row = from; row < to; row++) {
@@ -53,10 +64,14 @@ export class SliceFactsExtractor {
       }
     }
     this.#variants.finish()
-    return this.#text(to - from, nanosText(endHi, endLo))
+    const shared = this.#sharedText()
+    const number = sharedTexts.numberOf(shared)
+    const own = this.#ownText()
+    this.jsonLength = jsonHeadLength + 48 * (to - from) + shared.length + expandedLength(own)
+    return this.#packer.finish(endHi, endLo, number, number === 0 ? own + shared : own)
   }
 
-  #clear(spans: number): void {
+  #clear(): void {
     this.#outcomes.clear()
     this.#variants.clear()
     this.#services.length = 0
@@ -68,9 +83,8 @@ export class SliceFactsExtractor {
     this.#ignored = 0
     this.#rv = ''
     this.#th = ''
-    if (spans * spanBlockBytes <= this.#blocks.length) return
-    this.#blocks = Buffer.alloc(2 * spans * spanBlockBytes)
-    this.#view = new DataView(this.#blocks.buffer)
+    this.hasRoot = false
+    this.hasEntry = false
   }
 
   #findStart(table: SpanTable, from: number, to: number): void {
@@ -115,16 +129,14 @@ export class SliceFactsExtractor {
     const isError = table.status[row] === 2
     const isRoot = table.parent0[row] === 0 && table.parent1[row] === 0
     const isEntry = isEntrySpan(table, row)
-    this.#writeBlock(
-      table,
-      source,
-      row,
-      (row - from) * spanBlockBytes,
+    if (isRoot) this.hasRoot = true
+    if (isEntry) this.hasEntry = true
+    const flags =
       (isError ? blockFlag.error : 0) |
-        (isRoot ? blockFlag.root : 0) |
-        (isEntry ? blockFlag.entry : 0),
-    )
-    if (isError) this.#addError(table, source, row)
+      (isRoot ? blockFlag.root : 0) |
+      (isEntry ? blockFlag.entry : 0)
+    this.#readHits(table, source, row, from, flags)
+    if (isError) this.#addError(table, source, row, from)
     if (isRoot || (isEntry && !hasParent(table, row, from, to))) {
       this.#addRoot(table, source, row, from, isRoot, isError)
     }
@@ -139,32 +151,8 @@ export class SliceFactsExtractor {
     }
   }
 
-  #writeBlock(table: SpanTable, source: Buffer, row: number, at: number, flags: number): void {
-    const view = this.#view
-    const parent0 = table.parent0[row] as number
-    const parent1 = table.parent1[row] as number
-    view.setUint32(at + blockAt.spanId, table.span0[row] as number)
-    view.setUint32(at + blockAt.spanId + 4, table.span1[row] as number)
-    // As fnv1a over the parent's bytes; the table has them as words.
-    const parent =
-      parent0 === 0 && parent1 === 0 ? fnvStart : hashWord(hashWord(fnvStart, parent0), parent1)
-    const operation = fnv1a(
-      source,
-      table.nameStart[row] as number,
-      table.nameEnd[row] as number,
-      parent,
-    )
-    const afterNs =
-      ((table.startHi[row] as number) - this.#firstHi) * 2 ** 32 +
-      ((table.startLo[row] as number) - this.#firstLo)
-    view.setUint32(at + blockAt.opHash, operation, true)
-    view.setUint32(at + blockAt.startOffsetMs, saturated(Math.floor(afterNs / 1e6)), true)
-    view.setUint32(at + blockAt.flags, flags, true)
-    this.#readHits(table, source, row, at)
-  }
-
-  /** Tokens and cost into the block, all else to where it belongs. */
-  #readHits(table: SpanTable, source: Buffer, row: number, at: number): void {
+  /** Packs the span: its tokens and cost; all else goes to where it belongs. */
+  #readHits(table: SpanTable, source: Buffer, row: number, from: number, flags: number): void {
     const { hits } = table
     let input = 0
     let output = 0
@@ -202,15 +190,32 @@ export class SliceFactsExtractor {
       } else if (role <= factRole.flagVariant) {
         this.#variants.take(source, hits, hit, role)
       } else {
-        if (spanId === '')
-          spanId = `"${idText(table.span0[row] as number, table.span1[row] as number)}"`
+        if (spanId === '') spanId = spanIdOf(table, row, from)
         this.#outcomes.take(source, hits, hit, role, spanId)
       }
     }
     if (spanId !== '') this.#outcomes.endSpan(spanId)
-    this.#view.setUint32(at + blockAt.inputTokens, saturated(input), true)
-    this.#view.setUint32(at + blockAt.outputTokens, saturated(output), true)
-    this.#view.setFloat64(at + blockAt.costUsd, cost, true)
+    const parent0 = table.parent0[row] as number
+    const parent1 = table.parent1[row] as number
+    // As fnv1a over the parent's bytes; the table has them as words.
+    const parent =
+      parent0 === 0 && parent1 === 0 ? fnvStart : hashWord(hashWord(fnvStart, parent0), parent1)
+    const nameStart = table.nameStart[row] as number
+    const afterNs =
+      ((table.startHi[row] as number) - this.#firstHi) * 2 ** 32 +
+      ((table.startLo[row] as number) - this.#firstLo)
+    this.#packer.addSpan(
+      flags,
+      table.span0[row] as number,
+      table.span1[row] as number,
+      parent0,
+      parent1,
+      fnv1a(source, nameStart, table.nameEnd[row] as number, parent),
+      saturated(Math.floor(afterNs / 1e6)),
+      saturated(input),
+      saturated(output),
+      cost,
+    )
   }
 
   #number(value: number): number {
@@ -218,14 +223,15 @@ export class SliceFactsExtractor {
     return value
   }
 
-  #addError(table: SpanTable, source: Buffer, row: number): void {
+  #addError(table: SpanTable, source: Buffer, row: number, from: number): void {
     if (this.#errors.length === factListMax) {
       this.#isTruncated = true
       return
     }
     const name = jsonName(source, table.nameStart[row] as number, table.nameEnd[row] as number)
-    const id = idText(table.span0[row] as number, table.span1[row] as number)
-    this.#errors.push(`{"spanId":"${id}","name":${name}}`)
+    this.#errors.push(
+      `${factToken.openSpanId}${spanIdOf(table, row, from)}${factToken.name}${name}}`,
+    )
   }
 
   /** In a full list a span without parent takes the place of the last one that has one. */
@@ -243,38 +249,46 @@ export class SliceFactsExtractor {
       at = isRoot ? this.#isRoot.lastIndexOf(false) : -1
       if (at < 0) return
     }
-    const id = idText(table.span0[row] as number, table.span1[row] as number)
     const parent = isRoot
       ? ''
-      : `,"parentId":"${idText(table.parent0[row] as number, table.parent1[row] as number)}"`
+      : `${factToken.parentId}"${idText(table.parent0[row] as number, table.parent1[row] as number)}"`
     const service = this.#serviceOf[
       (table.resource[row] as number) - (table.resource[from] as number)
     ] as string
     const name = jsonName(source, table.nameStart[row] as number, table.nameEnd[row] as number)
-    const startNs = nanosText(table.startHi[row] as number, table.startLo[row] as number)
+    const hi = table.startHi[row] as number
+    const lo = table.startLo[row] as number
+    const isFirst = hi === this.#firstHi && lo === this.#firstLo
+    const startNs = isFirst ? factToken.sliceStart : nanosText(hi, lo)
     const error = isError ? ',"error":true' : ''
     this.#roots[at] =
-      `{"spanId":"${id}"${parent},"service":${service},"name":${name},"startNs":"${startNs}",` +
-      `"durationMs":${durationMs(table, row)}${error}}`
+      `${factToken.openSpanId}${spanIdOf(table, row, from)}${parent}${factToken.service}${service}` +
+      `${factToken.name}${name}${factToken.startNs}${startNs}${factToken.durationMs}` +
+      `${durationMs(table, row)}${error}}`
     this.#isRoot[at] = isRoot
   }
 
-  #text(spans: number, endNs: string): string {
-    const outcomes = this.#outcomes
+  /** What many slices have in common. */
+  #sharedText(): string {
     const { experiment, variant } = this.#variants
-    const blocks = this.#blocks.toString('base64', 0, spans * spanBlockBytes)
-    let text = `{"startNs":"${nanosText(this.#firstHi, this.#firstLo)}","endNs":"${endNs}","spans":"${blocks}"`
-    if (this.#roots.length > 0) text += `,"roots":[${this.#roots.join(',')}]`
-    if (this.#errors.length > 0) text += `,"errors":[${this.#errors.join(',')}]`
-    if (outcomes.texts.length > 0) text += `,"outcomes":[${outcomes.texts.join(',')}]`
-    if (this.#services.length > 0) text += `,"services":[${this.#services.join(',')}]`
+    let text = this.#services.length > 0 ? `,"services":[${this.#services.join(',')}]` : ''
     if (experiment !== '') text += `,"experiment":${experiment}`
     if (variant !== '') text += `,"variant":${variant}`
+    return text
+  }
+
+  /** What is this slice's own, in tokens. */
+  #ownText(): string {
+    const outcomes = this.#outcomes
+    let text = ''
+    if (this.#roots.length > 0) text += `${factToken.roots}${this.#roots.join(',')}]`
+    if (this.#errors.length > 0) text += `${factToken.errors}${this.#errors.join(',')}]`
+    if (outcomes.texts.length > 0) text += `${factToken.outcomes}${outcomes.texts.join(',')}]`
     if (this.#rv !== '') text += `,"rv":"${this.#rv}"`
     if (this.#th !== '') text += `,"th":"${this.#th}"`
     if (this.#isTruncated || outcomes.isTruncated) text += ',"truncated":true'
     const ignored = this.#ignored + outcomes.ignored
-    return ignored > 0 ? `${text},"ignored":${ignored}}` : `${text}}`
+    return ignored > 0 ? `${text},"ignored":${ignored}` : text
   }
 }
 
@@ -301,6 +315,13 @@ function durationMs(table: SpanTable, row: number): number {
   const ns = hi * 2 ** 32 + (table.endLo[row] as number) - (table.startLo[row] as number)
   return ns > 0 ? ns / 1e6 : 0
 }
+
+function spanIdOf(table: SpanTable, row: number, from: number): string {
+  return spanIdToken(row - from, table.span0[row] as number, table.span1[row] as number)
+}
+
+/** Characters of the JSON of facts beside spans, texts and lists. */
+const jsonHeadLength = 90
 
 const noRank = 255
 const fnvStart = 0x811c9dc5

@@ -1,0 +1,93 @@
+import { blockAt, spanBlockBytes } from '@winnow/model'
+import { idText } from './fact-text.ts'
+
+/**
+ * What is said again and again in the JSON of facts, as one character each. No JSON text holds a
+ * character below U+0020, so none can be mistaken for one of these.
+ */
+const phrases = [
+  '',
+  ',"roots":[',
+  ',"errors":[',
+  ',"outcomes":[',
+  '{"spanId":',
+  ',"spanId":',
+  ',"parentId":',
+  ',"service":',
+  ',"name":',
+  '{"name":',
+  ',"startNs":"',
+  '","durationMs":',
+  ',"score":',
+  ',"label":',
+  ',"passed":',
+  ',"extracted":',
+  ',"supported":',
+  ',"unsupported":',
+] as const
+
+export const factToken = {
+  roots: '\x01',
+  errors: '\x02',
+  outcomes: '\x03',
+  openSpanId: '\x04',
+  spanId: '\x05',
+  parentId: '\x06',
+  service: '\x07',
+  name: '\x08',
+  openName: '\x09',
+  startNs: '\x0a',
+  durationMs: '\x0b',
+  score: '\x0c',
+  label: '\x0d',
+  passed: '\x0e',
+  extracted: '\x0f',
+  supported: '\x10',
+  unsupported: '\x11',
+  /** The start of the whole slice. */
+  sliceStart: '\x12',
+} as const
+
+const sliceStart = 0x12
+/** Followed by two characters of seven bits: the id, as JSON, of a span by its number in the slice. */
+const idOfSpan = 0x13
+const spanNumbers = 1 << 14
+
+/** The JSON of a span's id, or what stands for it. */
+export function spanIdToken(span: number, hi: number, lo: number): string {
+  if (span >= spanNumbers) return `"${idText(hi, lo)}"`
+  return `\x13${String.fromCharCode(span & 127, span >> 7)}`
+}
+
+/** How many characters the text has once it is JSON. */
+export function expandedLength(text: string): number {
+  let length = text.length
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code >= 0x20) continue
+    if (code === idOfSpan) {
+      length += 15
+      at += 2
+    } else length += (code === sliceStart ? 19 : (phrases[code] as string).length) - 1
+  }
+  return length
+}
+
+/** The JSON that the text stands for; ids of spans come from their blocks. */
+export function expandFactText(text: string, blocks: Buffer, startNs: string): string {
+  let json = ''
+  let from = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code >= 0x20) continue
+    if (from < at) json += text.slice(from, at)
+    if (code === idOfSpan) {
+      const span = text.charCodeAt(at + 1) | (text.charCodeAt(at + 2) << 7)
+      const id = span * spanBlockBytes + blockAt.spanId
+      json += `"${blocks.toString('hex', id, id + 8)}"`
+      at += 2
+    } else json += code === sliceStart ? startNs : phrases[code]
+    from = at + 1
+  }
+  return from < text.length ? json + text.slice(from) : json
+}

@@ -1,0 +1,196 @@
+// Hot: every span of the pipeline is packed here once, and unpacked once.
+import { blockAt, spanBlockBytes } from '@winnow/model'
+import { nanosText } from './fact-text.ts'
+import { expandFactText } from './fact-tokens.ts'
+import { sharedTexts } from './text-table.ts'
+
+/**
+ * The facts of a slice as an open trace keeps them, a third of their JSON:
+ *
+ *   u16 number of a shared text, 0: none │ u64 earliest start │ u64 latest end │ a span … │ UTF-8 text
+ *   a span: u8 flags │ 8 bytes id │ u32 op hash │ start ms, tokens in, tokens out where not 0: varints
+ *           │ f64 cost where not 0 │ 8 bytes parent where it has one
+ *
+ * Flags are those of a span's block, and which of the rest is there. Ids are big-endian as they come.
+ * The text has the members of the JSON that are this slice's own, in tokens (see fact-tokens.ts).
+ */
+export const packedHeadBytes = 18
+const spanBytesMax = 1 + 8 + 4 + 3 * 5 + 8 + 8
+
+const packedFlag = { root: 2, entry: 4, start: 8, input: 16, output: 32, cost: 64 } as const
+const blockFlags = 7
+
+/** Writes the facts of one slice after another into memory of its own. */
+export class FactsPacker {
+  #bytes = Buffer.allocUnsafeSlow(8192)
+  #view = new DataView(this.#bytes.buffer)
+  #at = 0
+
+  begin(spans: number, startHi: number, startLo: number): void {
+    this.#reserve(packedHeadBytes + spans * spanBytesMax)
+    this.#view.setUint32(2, startHi)
+    this.#view.setUint32(6, startLo)
+    this.#at = packedHeadBytes
+  }
+
+  addSpan(
+    flags: number,
+    id0: number,
+    id1: number,
+    parent0: number,
+    parent1: number,
+    opHash: number,
+    startMs: number,
+    input: number,
+    output: number,
+    cost: number,
+  ): void {
+    const view = this.#view
+    const from = this.#at
+    view.setUint32(from + 1, id0)
+    view.setUint32(from + 5, id1)
+    view.setUint32(from + 9, opHash, true)
+    this.#at = from + 13
+    let packed = flags
+    if (startMs > 0) {
+      packed |= packedFlag.start
+      this.#varint(startMs)
+    }
+    if (input > 0) {
+      packed |= packedFlag.input
+      this.#varint(input)
+    }
+    if (output > 0) {
+      packed |= packedFlag.output
+      this.#varint(output)
+    }
+    if (cost > 0) {
+      packed |= packedFlag.cost
+      view.setFloat64(this.#at, cost, true)
+      this.#at += 8
+    }
+    if ((flags & packedFlag.root) === 0) {
+      view.setUint32(this.#at, parent0)
+      view.setUint32(this.#at + 4, parent1)
+      this.#at += 8
+    }
+    this.#bytes[from] = packed
+  }
+
+  /** A view of the facts: valid until the next `begin`. */
+  finish(endHi: number, endLo: number, shared: number, text: string): Uint8Array {
+    this.#view.setUint16(0, shared, true)
+    this.#view.setUint32(10, endHi)
+    this.#view.setUint32(14, endLo)
+    // No character of a string takes more than three bytes.
+    if (text !== '') {
+      this.#reserve(this.#at + 3 * text.length)
+      this.#at += this.#bytes.write(text, this.#at, 'utf8')
+    }
+    return this.#bytes.subarray(0, this.#at)
+  }
+
+  /** Of 32 bits. */
+  #varint(value: number): void {
+    let rest = value
+    while (rest > 127) {
+      this.#bytes[this.#at++] = (rest & 127) | 128
+      rest >>>= 7
+    }
+    this.#bytes[this.#at++] = rest
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#bytes.length) return
+    const wider = Buffer.allocUnsafeSlow(2 * bytes)
+    this.#bytes.copy(wider)
+    this.#bytes = wider
+    this.#view = new DataView(wider.buffer)
+  }
+}
+
+/** Words a span in what `ids` writes: id high, low, parent high, low (0, 0: none), 1 for an entry span. */
+export const spanIdWords = 5
+
+/** Reads packed facts, with memory of its own to work in. */
+export class FactsUnpacker {
+  #blocks = Buffer.alloc(64 * spanBlockBytes)
+  #view = new DataView(this.#blocks.buffer)
+  #at = 0
+
+  /** The facts of `spans` spans at [from, to) as SliceFacts in JSON. */
+  json(bytes: Buffer, from: number, to: number, spans: number): string {
+    if (spans * spanBlockBytes > this.#blocks.length) {
+      this.#blocks = Buffer.alloc(2 * spans * spanBlockBytes)
+      this.#view = new DataView(this.#blocks.buffer)
+    }
+    this.#at = from + packedHeadBytes
+    for (let span = 0; span < spans; span++) this.#writeBlock(bytes, span * spanBlockBytes)
+    const at = this.#at
+    const shared = sharedTexts.textOf(bytes.readUInt16LE(from))
+    const startNs = nanosText(wordAt(bytes, from + 2), wordAt(bytes, from + 6))
+    const endNs = nanosText(wordAt(bytes, from + 10), wordAt(bytes, from + 14))
+    const base64 = this.#blocks.toString('base64', 0, spans * spanBlockBytes)
+    const own =
+      at === to ? '' : expandFactText(bytes.toString('utf8', at, to), this.#blocks, startNs)
+    return `{"startNs":"${startNs}","endNs":"${endNs}","spans":"${base64}"${own}${shared}}`
+  }
+
+  /** Writes the ids of `spans` spans at `from` into `words`, from `word` on, {@link spanIdWords} each. */
+  ids(bytes: Buffer, from: number, spans: number, words: Uint32Array, word: number): void {
+    this.#at = from + packedHeadBytes
+    const end = word + spans * spanIdWords
+    for (let to = word; to < end; to += spanIdWords) {
+      const at = this.#at
+      const flags = bytes[at] as number
+      words[to] = wordAt(bytes, at + 1)
+      words[to + 1] = wordAt(bytes, at + 5)
+      this.#at = at + 13
+      if ((flags & packedFlag.start) > 0) this.#varint(bytes)
+      if ((flags & packedFlag.input) > 0) this.#varint(bytes)
+      if ((flags & packedFlag.output) > 0) this.#varint(bytes)
+      if ((flags & packedFlag.cost) > 0) this.#at += 8
+      const isRoot = (flags & packedFlag.root) > 0
+      words[to + 2] = isRoot ? 0 : wordAt(bytes, this.#at)
+      words[to + 3] = isRoot ? 0 : wordAt(bytes, this.#at + 4)
+      words[to + 4] = (flags & packedFlag.entry) > 0 ? 1 : 0
+      if (!isRoot) this.#at += 8
+    }
+  }
+
+  #writeBlock(bytes: Buffer, block: number): void {
+    const blocks = this.#blocks
+    const view = this.#view
+    const flags = bytes[this.#at++] as number
+    for (let byte = block; byte < block + 12; byte++) blocks[byte] = bytes[this.#at++] as number
+    const startMs = (flags & packedFlag.start) > 0 ? this.#varint(bytes) : 0
+    const input = (flags & packedFlag.input) > 0 ? this.#varint(bytes) : 0
+    const output = (flags & packedFlag.output) > 0 ? this.#varint(bytes) : 0
+    view.setUint32(block + blockAt.startOffsetMs, startMs, true)
+    view.setUint32(block + blockAt.inputTokens, input, true)
+    view.setUint32(block + blockAt.outputTokens, output, true)
+    if ((flags & packedFlag.cost) > 0) {
+      for (let byte = 0; byte < 8; byte++) {
+        blocks[block + blockAt.costUsd + byte] = bytes[this.#at++] as number
+      }
+    } else view.setFloat64(block + blockAt.costUsd, 0)
+    view.setUint32(block + blockAt.flags, flags & blockFlags, true)
+    if ((flags & packedFlag.root) === 0) this.#at += 8
+  }
+
+  #varint(bytes: Buffer): number {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[this.#at++] as number
+      value |= (byte & 127) << shift
+      if (byte < 128) return value >>> 0
+    }
+  }
+}
+
+/** A big-endian word. */
+function wordAt(bytes: Buffer, at: number): number {
+  const high = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+  const low = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
+  return ((high << 16) | low) >>> 0
+}

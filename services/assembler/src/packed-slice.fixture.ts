@@ -1,0 +1,40 @@
+import { blockFlag } from '@winnow/model'
+import { FactsPacker, FactsUnpacker, spanIdWords } from './packed-facts.ts'
+import type { ReadSlice } from './partition-fold.ts'
+
+/** A span by its id, its parent's id (0: none) and whether it is an entry span. */
+export type SpanIds = readonly [id: number, parent: number, entry?: boolean]
+
+/** A slice of such spans, as if it had been read from a record; `text` is the JSON of its own facts. */
+export function packedSlice(
+  spans: readonly SpanIds[],
+  place: Pick<ReadSlice, 'tenant' | 'traceId' | 'start' | 'length'>,
+  text = '',
+): ReadSlice {
+  const packer = new FactsPacker()
+  packer.begin(spans.length, 0, 0)
+  let hasRoot = false
+  let hasEntry = false
+  for (const [id, parent, entry = false] of spans) {
+    const isEntry = entry && parent !== 0
+    hasRoot ||= parent === 0
+    hasEntry ||= isEntry
+    const flags = (parent === 0 ? blockFlag.root : 0) | (isEntry ? blockFlag.entry : 0)
+    packer.addSpan(flags, 7, id, parent && 7, parent, 0, 0, 0, 0, 0)
+  }
+  const facts = Buffer.from(packer.finish(0, 0, 0, text))
+  const jsonLength = 90 + 48 * spans.length + text.length
+  return { ...place, spanCount: spans.length, facts, jsonLength, hasRoot, hasEntry }
+}
+
+/** The facts of a slice as JSON. */
+export function jsonOf({ facts, spanCount }: Pick<ReadSlice, 'facts' | 'spanCount'>): string {
+  return new FactsUnpacker().json(Buffer.from(facts), 0, facts.length, spanCount)
+}
+
+/** The ids of a slice's spans, {@link spanIdWords} words each. */
+export function idsOf({ facts, spanCount }: Pick<ReadSlice, 'facts' | 'spanCount'>): number[] {
+  const words = new Uint32Array(spanCount * spanIdWords)
+  new FactsUnpacker().ids(Buffer.from(facts), 0, spanCount, words, 0)
+  return [...words]
+}
