@@ -1,7 +1,15 @@
 import { join } from 'node:path'
 import { sliceReader } from '@winnow/assembler'
 import type { Bus, BusRecord } from '@winnow/bus'
-import { countRecord, type Decision, parseDecision, refKey, startOfCounting } from '@winnow/model'
+import {
+  type CloseReason,
+  countRecord,
+  type Decision,
+  parseDecision,
+  refKey,
+  type Slice,
+  startOfCounting,
+} from '@winnow/model'
 import { decodeTraces } from '@winnow/otlp'
 import {
   FileBlobStore,
@@ -13,7 +21,7 @@ import {
   type Tier,
 } from '@winnow/storage'
 import { sentSpans } from '@winnow/testing'
-import type { System } from './systems.ts'
+import { quietMs, rootlessMs, type System } from './systems.ts'
 import type { Acknowledged } from './traffic.ts'
 
 /** What the topics and the listing of the store say, and each way in which it does not add up. */
@@ -37,6 +45,7 @@ export async function balanceOf(system: System, sent: Acknowledged): Promise<Bal
       ...some('acknowledged spans are not on the bus', missingOf(sent, spans)),
       ...some('slices are in no decision', unaccounted(spans, decisions)),
       ...some('decisions do not follow', decisions.mistakes),
+      ...some('traces were closed before their time', prematurelyClosed(decisions)),
       ...some('decisions count other spans than the bus has', miscounted(spans, decisions)),
       ...some('segments', stored.mistakes),
       ...some('decisions are not in one segment', unstored(decisions, stored)),
@@ -123,9 +132,37 @@ interface Decisions {
   readonly last: ReadonlyMap<string, Decision>
   /** All refs that the counting decisions of a trace name. */
   readonly refs: ReadonlyMap<string, string>
+  /** What each revision of a trace brought, in the order of revisions. */
+  readonly closes: ReadonlyMap<string, readonly Close[]>
   readonly mistakes: readonly string[]
   readonly notCounting: number
   readonly claims: number
+}
+
+/** The slices that came with one revision, by their append times. */
+interface Close {
+  readonly reason: CloseReason | null
+  readonly firstMs: number
+  readonly lastMs: number
+}
+
+function closeOf({ closeReason }: Decision, fresh: readonly Slice[]): Close {
+  const times = fresh.map(({ appendedAtMs }) => appendedAtMs)
+  return { reason: closeReason, firstMs: Math.min(...times), lastMs: Math.max(...times) }
+}
+
+/** A trace that fell silent for less than its wait and was decided all the same: a fragment for nothing. */
+function prematurelyClosed({ closes }: Decisions): string[] {
+  return [...closes].flatMap(([trace, own]) =>
+    own.slice(1).flatMap(({ firstMs }, at) => {
+      const before = own[at]
+      if (before === undefined || (before.reason !== 'root' && before.reason !== 'rootless'))
+        return []
+      const silentMs = firstMs - before.lastMs
+      const wait = before.reason === 'root' ? quietMs : rootlessMs
+      return silentMs >= wait ? [] : [`${trace} (${before.reason}) after ${silentMs} ms`]
+    }),
+  )
 }
 
 async function readDecisions(bus: Bus, topic: string): Promise<Decisions> {
@@ -133,6 +170,7 @@ async function readDecisions(bus: Bus, topic: string): Promise<Decisions> {
   const last = new Map<string, Decision>()
   const refs = new Map<string, string>()
   const mistakes: string[] = []
+  const closes = new Map<string, Close[]>()
   let notCounting = 0
   let claims = 0
   for (let partition = 0; partition < (await bus.partitionCount(topic)); partition++) {
@@ -154,6 +192,12 @@ async function readDecisions(bus: Bus, topic: string): Promise<Decisions> {
       if (before?.verdict === 'keep' && record.verdict === 'drop') {
         mistakes.push(`${trace} was kept and is dropped by revision ${record.revision}`)
       }
+      const fresh = record.slices.filter(({ ref }) => !refs.has(refKey(ref)))
+      if (fresh.length > 0) {
+        const own = closes.get(trace) ?? []
+        closes.set(trace, own)
+        own.push(closeOf(record, fresh))
+      }
       for (const { ref } of record.slices) {
         const other = refs.get(refKey(ref))
         if (other !== undefined && other !== trace)
@@ -164,7 +208,7 @@ async function readDecisions(bus: Bus, topic: string): Promise<Decisions> {
       last.set(trace, record)
     }
   }
-  return { counting, last, refs, mistakes, notCounting, claims }
+  return { counting, last, refs, closes, mistakes, notCounting, claims }
 }
 
 function distinctSpans({ requests }: Acknowledged): Set<string> {

@@ -1,5 +1,5 @@
-// `npm run crash -- [--kafka] [--kills 20] [--seed N]`: real processes under traffic, killed with -9 again and
-// again. Prints a line a kill and the final balance; exits with 1 on any violation.
+// `npm run crash -- [--kafka] [--kills 20] [--seed N] [--term]`: real processes under traffic, killed with -9 again and
+// again; with --term by SIGTERM instead. Prints a line a kill and the final balance; exits with 1 on any violation.
 import { randomInt, randomUUID } from 'node:crypto'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
@@ -11,6 +11,7 @@ const { values } = parseArgs({
   options: {
     kafka: { type: 'boolean', default: false },
     kills: { type: 'string', default: '20' },
+    term: { type: 'boolean', default: false },
     seed: { type: 'string', default: `${randomInt(2 ** 31)}` },
   },
 })
@@ -26,7 +27,8 @@ try {
   const run = new CrashRun({ seed, system, say })
   const done: Kill[] = []
   for (let n = 0; n < kills; n++) {
-    const kill = await run.kill(system.names[n % system.names.length] ?? '')
+    const name = system.names[n % system.names.length] ?? ''
+    const kill = await (values.term ? run.stopAndStart(name) : run.kill(name))
     done.push(kill)
     say(`kill ${n + 1} of ${kills}: ${JSON.stringify(kill)}`)
   }

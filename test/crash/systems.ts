@@ -39,11 +39,14 @@ export interface SystemOptions {
   readonly data?: string
 }
 
+export const quietMs = 8_000
+export const rootlessMs = 9_000
+
 /** Quiet is long enough for more than a thousand open traces at a rate that a laptop sends beside. */
 const waits: Readonly<Record<string, string>> = {
-  WINNOW_ASSEMBLER_QUIET: '4s',
-  WINNOW_ASSEMBLER_ROOTLESS: '5s',
-  WINNOW_ASSEMBLER_OPEN_MAX: '9s',
+  WINNOW_ASSEMBLER_QUIET: `${quietMs}ms`,
+  WINNOW_ASSEMBLER_ROOTLESS: `${rootlessMs}ms`,
+  WINNOW_ASSEMBLER_OPEN_MAX: '15s',
   WINNOW_ASSEMBLER_CLOCK_SLACK: '500ms',
   WINNOW_WRITER_SEGMENT_AGE: '2s',
   WINNOW_TOPICS_PARTITIONS: '6',

@@ -15,7 +15,7 @@ fact(
   async () => {
     const system = await targetsSystem(`kafka://${broker}`, `crash-${randomUUID().slice(0, 8)}`)
     onTestFinished(() => system.remove())
-    const run = new CrashRun({ seed, system, tracesPerSecond: 200 })
+    const run = new CrashRun({ seed, system, tracesPerSecond: 140 })
     for (const name of ['sampler', 'assembler', 'writer', 'receiver']) {
       console.log(`seed ${seed}: ${JSON.stringify(await run.kill(name))}`)
     }
