@@ -1,22 +1,35 @@
 import { expect, test } from 'vitest'
-import { factsText, rememberText } from './facts-only.ts'
+import { factsHead, factsJson, headText, rememberText } from './facts-only.ts'
 import { sampleDecision } from './samples.ts'
 
-test('a decision that says facts alone is stored as the text it was parsed from', () => {
-  const text = JSON.stringify(sampleDecision(1), null, 1)
-  const decision = JSON.parse(text)
-  expect(JSON.parse(factsText(decision))).toEqual(decision)
-  rememberText(decision, text)
-  expect(factsText(decision)).toBe(text)
-  // What was made from it is another decision, whatever it was made from.
-  expect(JSON.parse(factsText({ ...decision, revision: 9 })).revision).toBe(9)
+const withPeople = {
+  evaluations: [{ id: 'e1', name: 'csat', label: 'priya is angry '.repeat(9), effect: 'applied' }],
+  requests: [{ id: 'r1', reason: 'priya is angry' }],
+} as const
+
+test('a decision without evaluations or rescues is stored as the text that it came from', () => {
+  const { slices: _, ...head } = sampleDecision(1)
+  const text = `${JSON.stringify(head)} `
+  rememberText(head, text)
+  expect(headText(head)).toBe(text)
 })
 
-test('a text with prose is never stored, remembered or not', () => {
-  const decision = sampleDecision(1, {
-    requests: [{ id: 'r', reason: 'the customer says that it is wrong' }],
-  })
+test('one that people gave text to is written anew, without it and without slices', () => {
+  const decision = sampleDecision(1, withPeople)
   rememberText(decision, JSON.stringify(decision))
-  expect(factsText(decision)).not.toContain('customer')
-  expect(JSON.parse(factsText(decision)).requests).toEqual([{ id: 'r', reason: '' }])
+  expect(headText(decision)).not.toMatch(/priya|slices/)
+  expect(JSON.parse(headText(decision))).toEqual(factsHead(decision))
+})
+
+test('a record is the whole decision: as it is, or with facts before its own slices', () => {
+  for (const changes of [{}, withPeople]) {
+    const { slices, ...head } = sampleDecision(1, changes)
+    const record = Buffer.from(JSON.stringify({ ...head, slices }))
+    const json = factsJson(head, record, record.indexOf(',"slices":['))
+    expect(JSON.parse(Buffer.from(json).toString())).toEqual({ ...factsHead(head), slices })
+    expect(Buffer.from(json).toString()).not.toContain('priya')
+    // The record is borrowed.
+    record.fill(0)
+    expect(JSON.parse(Buffer.from(json).toString())).toMatchObject({ slices })
+  }
 })

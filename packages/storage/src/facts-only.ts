@@ -1,4 +1,9 @@
-import { type DecidedEvaluation, type Decision, factTextBytesMax } from '@winnow/model'
+import {
+  type DecidedEvaluation,
+  type DecisionHead,
+  factTextBytesMax,
+  type Slice,
+} from '@winnow/model'
 import { isClearText } from '@winnow/privacy'
 
 /**
@@ -6,7 +11,7 @@ import { isClearText } from '@winnow/privacy'
  * sources that are long or read like prose are left out. Rules' values and slices' facts are facts
  * by construction.
  */
-export function factsOnly(decision: Decision): Decision {
+export function factsOnly<D extends DecisionHead>(decision: D): D {
   if (decision.evaluations.length === 0 && decision.requests.length === 0) return decision
   return {
     ...decision,
@@ -15,18 +20,39 @@ export function factsOnly(decision: Decision): Decision {
   }
 }
 
-/** `factsOnly` as JSON: the text that the decision was parsed from where that says nothing else. */
-export function factsText(decision: Decision): string {
-  const facts = factsOnly(decision)
+/** `factsOnly` without slices, as the hot store keeps it. */
+export function factsHead(decision: DecisionHead): DecisionHead {
+  const { slices, ...head } = decision as DecisionHead & { readonly slices?: readonly Slice[] }
+  return factsOnly(slices === undefined ? decision : head)
+}
+
+/** `factsHead` as JSON: the text that the decision was parsed from where that says nothing else. */
+export function headText(decision: DecisionHead): string {
+  const facts = factsHead(decision)
   return (facts === decision ? texts.get(decision) : undefined) ?? JSON.stringify(facts)
 }
 
-/** Remembers what a decision was parsed from: both stores keep its JSON, and writing it again costs more than parsing. */
-export function rememberText(decision: Decision, json: string): void {
+/**
+ * The whole decision as JSON without free text: the record that it was read from, where that says
+ * nothing else. `slicesAt` is where the record's slices begin, with the comma before their key.
+ */
+export function factsJson(
+  decision: DecisionHead,
+  record: Uint8Array,
+  slicesAt: number,
+): Uint8Array {
+  const facts = factsOnly(decision)
+  if (facts === decision) return Buffer.from(record)
+  const head = JSON.stringify(facts).slice(0, -1)
+  return Buffer.concat([Buffer.from(head), record.subarray(slicesAt)])
+}
+
+/** Remembers what a decision without slices was parsed from: writing it again costs more than parsing. */
+export function rememberText(decision: DecisionHead, json: string): void {
   texts.set(decision, json)
 }
 
-const texts = new WeakMap<Decision, string>()
+const texts = new WeakMap<DecisionHead, string>()
 
 function withoutProse(evaluation: DecidedEvaluation): DecidedEvaluation {
   const { id, name, spanId, score, label, passed, source, atMs, effect } = evaluation

@@ -1,4 +1,4 @@
-import type { Decision } from '@winnow/model'
+import type { DecisionHead } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { searchLimitMax, type TraceFilter, type TracePage } from './hot-store.ts'
 
@@ -30,7 +30,7 @@ export function checkSearch(filter: TraceFilter): SearchPosition | undefined {
 }
 
 /** `found` has one decision more than the page, where there is a further page. */
-export function pageOf(found: readonly Decision[], limit: number): TracePage {
+export function pageOf(found: readonly DecisionHead[], limit: number): TracePage {
   const decisions = found.slice(0, limit)
   const last = decisions.at(-1)
   return found.length > limit && last !== undefined
@@ -45,7 +45,7 @@ export function compareDecided(a: SearchPosition, b: SearchPosition): number {
 }
 
 /** The primary rule and every other that matched, each once. */
-export function matchingRules(decision: Decision): string[] {
+export function matchingRules(decision: DecisionHead): string[] {
   const names = new Set([decision.primary])
   for (const { name, matched } of decision.rules) if (matched) names.add(name)
   return [...names]

@@ -1,14 +1,7 @@
 import { expect, test } from 'vitest'
 import { dayMs, dayOf, endOf, hourMs, hourOf } from './hot-period.ts'
 import { type HotLife, type HotStore, type HotTrace, searchLimitMax } from './hot-store.ts'
-import {
-  sampleDecision,
-  sampleSpanId,
-  sampleSpanRow,
-  sampleTimeMs,
-  sampleTrace,
-  sampleTraceId,
-} from './samples.ts'
+import { sampleSpanId, sampleSpanRow, sampleTimeMs, sampleTrace, sampleTraceId } from './samples.ts'
 import { emptyPack, SpanPack } from './span-pack.ts'
 
 /** Every adapter of the hot store passes exactly these tests; each promise of `HotStore` has one. */
@@ -86,6 +79,29 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
       expect((await store.search(filter)).decisions).toEqual([after.decision])
     }
     await store.close()
+  })
+
+  test(`${name}: of two logs the later decision speaks, whatever its offset`, async () => {
+    const before = sampleTrace(1, 900, 2)
+    // The data folder was wiped or the topic made again, and clients sent the trace again.
+    const again = sampleTrace(1, 3, 3, { decidedAtMs: sampleTimeMs + hourMs, primary: 'slow' })
+    const bytes = new TextEncoder().encode('what the other log has at the same place')
+    const other = { ...again, logId: 'log-2', bodies: [{ ref: '3:1:0', bytes }] }
+    for (const order of [
+      [before, other],
+      [other, before],
+      [before, other, before],
+    ]) {
+      const store = await makeStore()
+      for (const trace of order) await store.put([trace])
+      const read = await store.get('default', before.decision.traceId)
+      expect(read).toMatchObject({ decision: other.decision, logId: 'log-2', offset: 3 })
+      expect(read?.spans.map(row => row.sampling_offset)).toEqual([3n, 3n, 3n])
+      expect(read?.bodies).toEqual([...other.bodies, ...before.bodies])
+      const page = await store.search({ tenant: 'default', limit: 9 })
+      expect(page.decisions).toEqual([other.decision])
+      await store.close()
+    }
   })
 
   test(`${name}: of a decision it keeps the facts, since its text would outlive the day`, async () => {
@@ -250,7 +266,7 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
     await store.put([])
     await store.put([{ ...sampleTrace(1), spans: emptyPack, bodies: [] }])
     const read = await store.get('default', sampleTraceId(1))
-    expect(read).toMatchObject({ decision: sampleDecision(1), spans: [], bodies: [] })
+    expect(read).toMatchObject({ decision: sampleTrace(1).decision, spans: [], bodies: [] })
     await store.close()
   })
 }
@@ -262,5 +278,5 @@ function revise(trace: HotTrace, offset: number, changes: object): HotTrace {
     sampleSpanRow(decision.traceId, n, { sampling_offset: BigInt(offset), sampling_revision: 2 }),
   )
   const bodies = [{ ref: `3:${offset}:0`, bytes: new Uint8Array([1]) }]
-  return { decision, partition: 3, offset, spans: SpanPack.of(spans), bodies }
+  return { decision, logId: trace.logId, partition: 3, offset, spans: SpanPack.of(spans), bodies }
 }

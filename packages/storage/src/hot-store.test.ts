@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { dayMs, hourMs, parsePeriod, periodName } from './hot-period.ts'
 import { hotStoreContract } from './hot-store.contract.ts'
+import type { HotTrace } from './hot-store.ts'
 import { MemoryHotStore } from './memory-hot-store.ts'
 import { DatabaseSync } from './node-sqlite.ts'
 import { sampleTimeMs, sampleTrace, sampleTraceId } from './samples.ts'
+import { SpanPack } from './span-pack.ts'
 import { hotFormat } from './sqlite-file.ts'
 import { hotFilesOpenMax, SqliteHotStore } from './sqlite-hot-store.ts'
-import { textRowBytesMax } from './sqlite-text.ts'
+import { textFilesOpenMax } from './text-files.ts'
 
 const made: string[] = []
 
@@ -32,10 +34,10 @@ test('sqlite: one file a day of traces and an hour of text, found again by anoth
   const late = { seriesAtMs: sampleTimeMs + dayMs, decidedAtMs: sampleTimeMs + dayMs + hourMs }
   expect(await reader.get('default', sampleTraceId(1))).toBeUndefined()
   await writer.put([sampleTrace(1), sampleTrace(2, 2, 1, late)])
-  const files = readdirSync(folder).filter(name => name.endsWith('.sqlite'))
-  expect(files.toSorted()).toEqual([
-    'text-2026-11-21T07.sqlite',
-    'text-2026-11-22T08.sqlite',
+  const files = readdirSync(folder).filter(name => /\.(sqlite|bin)$/.test(name))
+  expect(files.map(name => name.replace(/-[0-9a-f]{12}/, '')).toSorted()).toEqual([
+    'text-2026-11-21T07.bin',
+    'text-2026-11-22T08.bin',
     'traces-2026-11-21.sqlite',
     'traces-2026-11-22.sqlite',
   ])
@@ -60,19 +62,62 @@ test('sqlite: a file removed under an open store is made anew, not written to in
   await again.close()
 })
 
-test('sqlite: bodies beyond one row’s bytes come back whole', async () => {
+test('sqlite: bodies of any number and size come back whole', async () => {
   const store = new SqliteHotStore(newFolder())
-  const sizes = [textRowBytesMax - 1, 1, 1, textRowBytesMax + 1, 5]
+  const sizes = [9_000_000, 1, 0, 1, 5, ...Array.from({ length: 3_000 }, (_, n) => n % 7)]
   const bodies = sizes.map((size, n) => ({ ref: `3:${n}:0`, bytes: new Uint8Array(size).fill(n) }))
-  await store.put([{ ...sampleTrace(1), bodies }])
+  await store.put([sampleTrace(2), { ...sampleTrace(1), bodies }, sampleTrace(3)])
   const read = await store.get('default', sampleTraceId(1))
   expect(read?.bodies.map(body => body.bytes.length)).toEqual(sizes)
-  for (const [n, body] of (read?.bodies ?? []).entries()) expect(body.bytes.at(-1)).toBe(n)
+  for (const [n, body] of (read?.bodies ?? []).entries())
+    expect(body.bytes.at(-1) ?? n % 256).toBe(n % 256)
+  await store.close()
+})
+
+test('sqlite: pieces of one decision are all kept, and a replay of one adds nothing', async () => {
+  const store = new SqliteHotStore(newFolder())
+  const { spans, ...trace } = sampleTrace(1, 5, 4)
+  const pieces = [0, 2].map(first => ({
+    ...trace,
+    spans: SpanPack.of(spans.rows().slice(first, first + 2)),
+    bodies: [{ ref: `3:${first}:0`, bytes: new Uint8Array(1_000).fill(first) }],
+  }))
+  for (const piece of pieces) await store.put([piece])
+  const bytes = await store.bytes()
+  for (const piece of pieces) await store.put([piece])
+  const read = await store.get('default', sampleTraceId(1))
+  expect(read?.spans).toEqual(spans.rows())
+  expect(read?.bodies.map(({ ref }) => ref)).toEqual(['3:0:0', '3:2:0'])
+  expect(await store.bytes()).toBeLessThan(bytes + 100_000)
+  await store.close()
+})
+
+test('sqlite: text that is damaged on the disk is never shown', async () => {
+  const folder = newFolder()
+  const store = new SqliteHotStore(folder)
+  await store.put([sampleTrace(1)])
+  const name = readdirSync(folder).find(file => file.endsWith('.bin')) ?? ''
+  writeFileSync(join(folder, name), 'body of somebody else, of the same length')
+  await expect(store.get('default', sampleTraceId(1))).rejects.toThrow(/DATA_CORRUPT.*text-2026/)
+  await store.close()
+})
+
+test('sqlite: a put that fails leaves nothing, and the next one is whole', async () => {
+  const store = new SqliteHotStore(newFolder())
+  await store.put([sampleTrace(1)])
+  const bad = { ...sampleTrace(2), decision: { ...sampleTrace(2).decision, tenant: undefined } }
+  await expect(store.put([sampleTrace(3), bad as unknown as HotTrace])).rejects.toThrow()
+  expect(await store.get('default', sampleTraceId(3))).toBeUndefined()
+  await store.put([sampleTrace(3)])
+  for (const n of [1, 3]) {
+    const [body] = (await store.get('default', sampleTraceId(n)))?.bodies ?? []
+    expect(Buffer.from(body?.bytes ?? []).toString()).toBe(`body of ${sampleTraceId(n)}`)
+  }
   await store.close()
 })
 
 test('sqlite: more files than may be open at once are all read', async () => {
-  const hours = hotFilesOpenMax + 3
+  const hours = Math.max(hotFilesOpenMax, textFilesOpenMax) + 3
   const store = new SqliteHotStore(newFolder(), { tracesMs: 99 * dayMs, textMs: 99 * dayMs })
   for (let n = 0; n < hours; n++) {
     const at = sampleTimeMs + n * hourMs
@@ -115,13 +160,19 @@ test('sqlite: damage and a folder that is none are told apart', async () => {
 
 test('sqlite: files that are not its own are left alone', async () => {
   const folder = newFolder()
-  for (const name of ['notes.txt', 'traces-2020.sqlite', 'text-2020-01-01T99.sqlite']) {
+  const foreign = [
+    'notes.txt',
+    'traces-2020.sqlite',
+    'text-2020-01-01T99-0123456789ab.bin',
+    'text-2020-01-01T00.bin',
+  ]
+  for (const name of foreign) {
     writeFileSync(join(folder, name), 'mine')
   }
   const store = new SqliteHotStore(folder)
   await store.expire(sampleTimeMs)
   expect(await store.bytes()).toBe(0)
-  expect(readdirSync(folder).length).toBe(3)
+  expect(readdirSync(folder).length).toBe(foreign.length)
   await store.close()
 })
 

@@ -1,14 +1,19 @@
-import type { Decision } from '@winnow/model'
+import type { DecisionHead } from '@winnow/model'
 import type { SpanPack } from './span-pack.ts'
 import type { SpanRow } from './span-row.ts'
 
 /** One kept trace, or what a further revision of it adds. */
 export interface HotTrace {
-  readonly decision: Decision
-  /** Where the decision lies; a document of a lower offset never replaces one of a higher. */
+  /** Of a full one the slices are left out. */
+  readonly decision: DecisionHead
+  /**
+   * Where the decision lies, in which log: a document of a lower offset never replaces one of a
+   * higher of the same log, nor one of an earlier decision a later of another.
+   */
+  readonly logId: string
   readonly partition: number
   readonly offset: number
-  /** Structured level. Replaces rows of the same span id; others of the trace stay. */
+  /** Structured level. Its rows come before an earlier decision's of the same span id; others stay. */
   readonly spans: SpanPack
   /** The slices' own bytes, full level: valid TracesData. Expires before the rest. */
   readonly bodies: readonly HotBody[]
@@ -21,8 +26,9 @@ export interface HotBody {
 }
 
 export interface HotTraceRead {
-  /** The one of the greatest offset, without free text: see `factsOnly`. */
-  readonly decision: Decision
+  /** The last one, without free text: see `factsOnly`. */
+  readonly decision: DecisionHead
+  readonly logId: string
   readonly partition: number
   readonly offset: number
   /** One a span id, by start time, then by span id. */
@@ -51,7 +57,7 @@ export interface TraceFilter {
 
 export interface TracePage {
   /** Newest decision first; of equal times the greater trace id. Each trace's last decision only. */
-  readonly decisions: readonly Decision[]
+  readonly decisions: readonly DecisionHead[]
   /** Absent on the last page. */
   readonly cursor?: string
 }
@@ -78,7 +84,7 @@ export const searchLimitMax = 1_000
  * answer or is full, with DATA_CORRUPT where it is damaged.
  */
 export interface HotStore {
-  /** Idempotent, durable when it resolves. Of decisions it keeps `factsOnly`, of text the bodies. */
+  /** Idempotent, durable when it resolves. Of decisions it keeps `factsHead`, of text the bodies. */
   put(traces: readonly HotTrace[]): Promise<void>
   get(tenant: string, traceId: string): Promise<HotTraceRead | undefined>
   search(filter: TraceFilter): Promise<TracePage>

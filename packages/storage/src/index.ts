@@ -1,7 +1,7 @@
 export { blobKeyBytesMax, blobNameBytesMax, checkBlobKey } from './blob-key.ts'
 export type { BlobInfo, BlobStore } from './blob-store.ts'
 export { coldRow, coldRows } from './cold-rows.ts'
-export { factsOnly, rememberText } from './facts-only.ts'
+export { factsJson, factsOnly, rememberText } from './facts-only.ts'
 export { FileBlobStore } from './file-blob-store.ts'
 export {
   defaultHotLife,
@@ -50,7 +50,7 @@ export { MemoryBlobStore } from './memory-blob-store.ts'
 export { MemoryHotStore } from './memory-hot-store.ts'
 export { MemoryTraceBuffer, type MemoryTraceBufferOptions } from './memory-trace-buffer.ts'
 export type { LedgerEntry, LedgerRow } from './segments/ledger-row.ts'
-export { decisionOf, ledgerRow } from './segments/ledger-rows.ts'
+export { decisionOf, type LoggedDecision, ledgerEntry, ledgerRow } from './segments/ledger-rows.ts'
 export { segmentRowsMax } from './segments/parquet-write.ts'
 export {
   type ListedSegment,

@@ -1,7 +1,8 @@
-import type { Decision } from '@winnow/model'
-import { factsOnly } from './facts-only.ts'
+import type { DecisionHead } from '@winnow/model'
+import { factsHead } from './facts-only.ts'
+import { bodiesOf, spansOf } from './hot-parts.ts'
 import { dayOf, endOf, hourOf } from './hot-period.ts'
-import { checkSearch, compareDecided, compareRefKeys, matchingRules, pageOf } from './hot-search.ts'
+import { checkSearch, compareDecided, matchingRules, pageOf } from './hot-search.ts'
 import {
   defaultHotLife,
   type HotBody,
@@ -12,12 +13,19 @@ import {
   type TraceFilter,
   type TracePage,
 } from './hot-store.ts'
-import type { SpanRow } from './span-row.ts'
+import { type HotVersion, isNewer } from './hot-version.ts'
+import type { SpanPack } from './span-pack.ts'
 
-interface Held {
-  readonly decision: Decision
+interface Held extends HotVersion {
+  readonly decision: DecisionHead
   readonly partition: number
-  readonly offset: number
+}
+
+interface Part extends HotVersion {
+  readonly dayMs: number
+  readonly hourMs: number
+  readonly spans: SpanPack
+  readonly bodies: readonly HotBody[]
 }
 
 /** The hot tier within one process, for tests. */
@@ -25,32 +33,34 @@ export class MemoryHotStore implements HotStore {
   readonly #life: HotLife
   /** By tenant and trace id, then by day: a later series of the trace may lie in another day. */
   readonly #traces = new Map<string, Map<number, Held>>()
-  readonly #spans = new Map<string, Map<string, { row: SpanRow; dayMs: number }>>()
-  readonly #bodies = new Map<string, Map<string, { body: HotBody; hourMs: number }>>()
+  /** By tenant and trace id, then by what it is a part of. */
+  readonly #parts = new Map<string, Map<string, Part>>()
 
   constructor(life: HotLife = defaultHotLife) {
     this.#life = life
   }
 
   async put(traces: readonly HotTrace[]): Promise<void> {
-    for (const trace of traces) {
-      const { decision, partition, offset } = trace
+    for (const { decision, logId, partition, offset, spans, bodies } of traces) {
       const id = idOf(decision.tenant, decision.traceId)
       const day = dayOf(decision.seriesAtMs).startMs
+      const version = { logId, offset, decidedAtMs: decision.decidedAtMs }
       const held = within(this.#traces, id)
-      if ((held.get(day)?.offset ?? -1) <= offset)
-        held.set(day, { decision: factsOnly(decision), partition, offset })
-      const spans = within(this.#spans, id)
-      for (const row of trace.spans.rows()) {
-        const before = spans.get(row.span_id)?.row.sampling_offset ?? -1n
-        if (before <= row.sampling_offset) spans.set(row.span_id, { row, dayMs: day })
+      const last = held.get(day)
+      if (last === undefined || isNewer(version, last)) {
+        held.set(day, { ...version, decision: factsHead(decision), partition })
       }
-      const bodies = within(this.#bodies, id)
-      const hour = hourOf(decision.decidedAtMs).startMs
-      for (const { ref, bytes } of trace.bodies) {
-        const latest = Math.max(hour, bodies.get(ref)?.hourMs ?? hour)
-        bodies.set(ref, { body: { ref, bytes: bytes.slice() }, hourMs: latest })
-      }
+      if (spans.count === 0 && bodies.length === 0) continue
+      const parts = within(this.#parts, id)
+      const part = `${day} ${logId} ${offset} ${bodies[0]?.ref} ${bodies.length} ${spans.count}`
+      if (parts.has(part)) continue
+      parts.set(part, {
+        ...version,
+        dayMs: day,
+        hourMs: hourOf(decision.decidedAtMs).startMs,
+        spans,
+        bodies: bodies.map(({ ref, bytes }) => ({ ref, bytes: bytes.slice() })),
+      })
     }
   }
 
@@ -58,20 +68,17 @@ export class MemoryHotStore implements HotStore {
     const id = idOf(tenant, traceId)
     const last = lastOf(this.#traces.get(id))
     if (last === undefined) return undefined
-    const spans = [...(this.#spans.get(id)?.values() ?? [])].map(({ row }) => row)
-    const bodies = [...(this.#bodies.get(id)?.values() ?? [])].map(({ body }) => body)
-    return {
-      ...last,
-      spans: spans.sort(compareSpans),
-      bodies: bodies
-        .map(({ ref, bytes }) => ({ ref, bytes: bytes.slice() }))
-        .sort((a, b) => compareRefKeys(a.ref, b.ref)),
-    }
+    const parts = [...(this.#parts.get(id)?.values() ?? [])]
+    const { decision, partition, logId, offset } = last
+    const bodies = bodiesOf(parts, part =>
+      part.bodies.map(({ ref, bytes }) => ({ ref, bytes: bytes.slice() })),
+    )
+    return { decision, partition, logId, offset, spans: spansOf(parts), bodies }
   }
 
   async search(filter: TraceFilter): Promise<TracePage> {
     const after = checkSearch(filter)
-    const found: Decision[] = []
+    const found: DecisionHead[] = []
     for (const held of this.#traces.values()) {
       const decision = lastOf(held)?.decision
       if (decision !== undefined && matches(decision, filter)) found.push(decision)
@@ -86,40 +93,35 @@ export class MemoryHotStore implements HotStore {
     const dayGone = (day: number): boolean => endOf(dayOf(day)) + this.#life.tracesMs <= nowMs
     const hourGone = (hour: number): boolean => endOf(hourOf(hour)) + this.#life.textMs <= nowMs
     for (const held of this.#traces.values()) remove(held, (_, day) => dayGone(day))
-    for (const spans of this.#spans.values()) remove(spans, span => dayGone(span.dayMs))
-    for (const bodies of this.#bodies.values()) remove(bodies, body => hourGone(body.hourMs))
-    for (const byId of [this.#traces, this.#spans, this.#bodies]) {
-      remove<string, { readonly size: number }>(byId, entries => entries.size === 0)
+    for (const parts of this.#parts.values()) {
+      remove(parts, part => dayGone(part.dayMs))
+      for (const [id, part] of parts) {
+        if (hourGone(part.hourMs)) parts.set(id, { ...part, bodies: [] })
+      }
     }
+    remove<string, { readonly size: number }>(this.#traces, entries => entries.size === 0)
+    remove<string, { readonly size: number }>(this.#parts, entries => entries.size === 0)
   }
 
-  /** What it would take as text: a memory store occupies no disk, yet the figure must move. */
+  /** What it would take on a disk: a memory store occupies none, yet the figure must move. */
   async bytes(): Promise<number> {
-    let bytes = 0
+    let sum = 0
     for (const held of this.#traces.values()) {
-      for (const { decision } of held.values()) bytes += JSON.stringify(decision).length
+      for (const { decision } of held.values()) sum += JSON.stringify(decision).length
     }
-    for (const spans of this.#spans.values()) {
-      for (const { row } of spans.values()) bytes += row.attributes.length + row.events.length
+    for (const parts of this.#parts.values()) {
+      for (const { spans, bodies } of parts.values()) {
+        sum += spans.bytes.length
+        for (const { bytes } of bodies) sum += bytes.length
+      }
     }
-    for (const bodies of this.#bodies.values()) {
-      for (const { body } of bodies.values()) bytes += body.bytes.length
-    }
-    return bytes
+    return sum
   }
 
   async close(): Promise<void> {}
 }
 
-/** By start time, then by span id. */
-export function compareSpans(a: SpanRow, b: SpanRow): number {
-  if (a.start_time_unix_nano !== b.start_time_unix_nano) {
-    return a.start_time_unix_nano < b.start_time_unix_nano ? -1 : 1
-  }
-  return a.span_id < b.span_id ? -1 : 1
-}
-
-function matches(decision: Decision, filter: TraceFilter): boolean {
+function matches(decision: DecisionHead, filter: TraceFilter): boolean {
   const { sinceMs, untilMs, rule, service, variant, minDurationMs } = filter
   return (
     decision.tenant === filter.tenant &&
@@ -136,13 +138,11 @@ function matches(decision: Decision, filter: TraceFilter): boolean {
 function lastOf(held: ReadonlyMap<number, Held> | undefined): Held | undefined {
   let last: Held | undefined
   for (const one of held?.values() ?? []) {
-    if (last === undefined || one.offset > last.offset) last = one
+    if (last === undefined || isNewer(one, last)) last = one
   }
   return last
 }
 
-function within<V>(outer: Map<string, Map<string, V>>, id: string): Map<string, V>
-function within<V>(outer: Map<string, Map<number, V>>, id: string): Map<number, V>
 function within<K, V>(outer: Map<string, Map<K, V>>, id: string): Map<K, V> {
   const inner = outer.get(id) ?? new Map<K, V>()
   outer.set(id, inner)

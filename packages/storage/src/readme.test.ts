@@ -10,7 +10,7 @@ import { segmentRowsMax } from './segments/parquet-write.ts'
 import { segmentFormat } from './segments/segment-metadata.ts'
 import { busyMs, hotFormat } from './sqlite-file.ts'
 import { hotFilesOpenMax } from './sqlite-hot-store.ts'
-import { textRowBytesMax } from './sqlite-text.ts'
+import { textFilesOpenMax } from './text-files.ts'
 
 test('the README states the limits and formats as they are', async () => {
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
@@ -19,6 +19,7 @@ test('the README states the limits and formats as they are', async () => {
     blobNameBytesMax,
     searchLimitMax,
     hotFilesOpenMax,
+    textFilesOpenMax,
     segmentRowsMax,
     clearListMax,
     clearBytesMax,
@@ -30,7 +31,6 @@ test('the README states the limits and formats as they are', async () => {
   for (const [name, value] of Object.entries(stated)) {
     expect(readme).toContain(`\`${name}\` ${value.toLocaleString('en')}`)
   }
-  expect(readme).toContain(`\`textRowBytesMax\` ${textRowBytesMax / 2 ** 20} MiB`)
   expect(readme).toContain(`\`busyMs\` ${busyMs / 1_000} s`)
   expect(readme).toContain(`\`footerBytesMax\` ${footerBytesMax / 2 ** 20} MiB`)
   expect(readme).toContain(

@@ -139,7 +139,7 @@ export function sampleSpanRow(traceId: string, n: number, changes: Partial<SpanR
 
 /** A kept trace of `spans` spans at (3, offset), with one body. */
 export function sampleTrace(n: number, offset = n, spans = 2, decision: Partial<Decision> = {}) {
-  const made = sampleDecision(n, decision)
+  const { slices: _slices, ...made } = sampleDecision(n, decision)
   const { tenant, traceId, revision } = made
   const rows = Array.from({ length: spans }, (_, at) =>
     sampleSpanRow(traceId, at, {
@@ -151,6 +151,7 @@ export function sampleTrace(n: number, offset = n, spans = 2, decision: Partial<
   const bodies = [{ ref: `3:${n}:0`, bytes: new TextEncoder().encode(`body of ${traceId}`) }]
   return {
     decision: made,
+    logId: 'log-1',
     partition: 3,
     offset,
     spans: SpanPack.of(rows),

@@ -46,3 +46,11 @@ export interface SpanRow {
   readonly sampling_offset: bigint
   readonly sampling_partition: number
 }
+
+/** By start time, then by span id. */
+export function compareSpans(a: SpanRow, b: SpanRow): number {
+  if (a.start_time_unix_nano !== b.start_time_unix_nano) {
+    return a.start_time_unix_nano < b.start_time_unix_nano ? -1 : 1
+  }
+  return a.span_id < b.span_id ? -1 : 1
+}

@@ -1,5 +1,5 @@
 // Hot: the writer goes through here for every kept span.
-import { compareRefs, type Decision, refKey, type SpanRef } from '@winnow/model'
+import { compareRefs, type DecisionHead, refKey, type SpanRef } from '@winnow/model'
 import { genAiView, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import { isClearText } from '@winnow/privacy'
 import { PipelineError } from '@winnow/runtime'
@@ -27,7 +27,7 @@ const int64Max = 2n ** 63n - 1n
  * not those that the decision means.
  */
 export function spanRows(
-  decision: Decision,
+  decision: DecisionHead,
   partition: number,
   offset: number,
   slices: readonly DecodedSlice[],
@@ -75,7 +75,11 @@ export function spanRows(
 
 type SamplingColumns = Pick<SpanRow, Extract<keyof SpanRow, `sampling_${string}`>>
 
-function samplingColumns(decision: Decision, partition: number, offset: number): SamplingColumns {
+function samplingColumns(
+  decision: DecisionHead,
+  partition: number,
+  offset: number,
+): SamplingColumns {
   return {
     sampling_rule: decision.primary,
     sampling_revision: decision.revision,
@@ -143,7 +147,7 @@ function atMostInt64(time: bigint): bigint {
   return time > int64Max ? int64Max : time
 }
 
-function foreignSpan(ref: SpanRef, span: Span, decision: Decision): PipelineError {
+function foreignSpan(ref: SpanRef, span: Span, decision: DecisionHead): PipelineError {
   return new PipelineError(
     'DATA_CORRUPT',
     `slice ${refKey(ref)} holds a span of trace ${span.traceId}, decided was ${decision.traceId}: its bytes are another record's`,

@@ -1,39 +1,29 @@
-import type { Decision } from '@winnow/model'
+// Hot: the writer goes through here for every kept trace.
+import type { DecisionHead } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import { factsText } from './facts-only.ts'
+import { headText } from './facts-only.ts'
 import { matchingRules, type SearchPosition } from './hot-search.ts'
 import type { HotTrace, TraceFilter } from './hot-store.ts'
+import { type HotVersion, isNewer } from './hot-version.ts'
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from './node-sqlite.ts'
-import { spanColumns } from './span-columns.ts'
-import type { SpanRow } from './span-row.ts'
+import { SpanPack } from './span-pack.ts'
 import { inTransaction } from './sqlite-file.ts'
-
-const sqliteTypes = {
-  string: 'TEXT',
-  boolean: 'INTEGER',
-  int32: 'INTEGER',
-  uint32: 'INTEGER',
-  int64: 'INTEGER',
-  count: 'INTEGER',
-  double: 'REAL',
-  timestamp: 'INTEGER',
-} as const
-
-/** A span's row names its trace by number; the trace's row has tenant and trace id. */
-const spanNames = spanColumns.map(column => column.name).slice(2)
 
 /**
  * One file a UTC day. Ids are random, so a tree that is sorted by them rewrites a page for nearly
- * every row: only the trace's one entry is (`traces` is the order of arrival), and spans lie behind
- * their trace's number, which grows. That is half the cost of a span keyed by its ids.
+ * every row: only the trace's one entry is (`traces` is the order of arrival), and what was put of it
+ * lies behind its number, which grows. `traces_by_time` holds every column that a search looks at, so
+ * that a filter that few traces match walks the index alone. `rules` is a JSON array of names.
  *
- * `traces_by_time` holds every column that a search looks at, so that a filter that few traces match
- * walks the index alone. `rules` is a JSON array of names. `span_rows` has spans under their ids.
+ * A part is what one put brought: span rows as a pack (span-pack.ts), and where the bytes of which
+ * slices lie in a text file, `refs` being a JSON array of [ref, length]. Whole by itself and never
+ * changed: `part` names it, so that a replay finds it there.
  */
 export const tracesSchema = `CREATE TABLE IF NOT EXISTS traces (
   id INTEGER PRIMARY KEY,
   tenant TEXT NOT NULL,
   trace_id TEXT NOT NULL,
+  log_id TEXT NOT NULL,
   decision_partition INTEGER NOT NULL,
   decision_offset INTEGER NOT NULL,
   revision INTEGER NOT NULL,
@@ -50,87 +40,124 @@ export const tracesSchema = `CREATE TABLE IF NOT EXISTS traces (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS traces_by_time
   ON traces (tenant, decided_at_ms, trace_id, rules, service, variant, duration_ms);
-CREATE TABLE IF NOT EXISTS spans (
+CREATE TABLE IF NOT EXISTS parts (
+  id INTEGER PRIMARY KEY,
   trace INTEGER NOT NULL REFERENCES traces (id),
-${spanColumns
-  .slice(2)
-  .map(
-    ({ name, type, nullable }) => `  ${name} ${sqliteTypes[type]}${nullable ? '' : ' NOT NULL'},`,
-  )
-  .join('\n')}
-  PRIMARY KEY (trace, span_id)
-) STRICT, WITHOUT ROWID;
-CREATE VIEW IF NOT EXISTS span_rows AS
-  SELECT traces.tenant, traces.trace_id, ${spanNames.map(name => `spans.${name}`).join(', ')}
-  FROM spans JOIN traces ON traces.id = spans.trace;`
+  log_id TEXT NOT NULL,
+  decision_offset INTEGER NOT NULL,
+  decided_at_ms INTEGER NOT NULL,
+  part TEXT NOT NULL,
+  spans BLOB NOT NULL,
+  refs TEXT NOT NULL,
+  text_file TEXT,
+  text_at INTEGER,
+  text_crc INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS parts_by_trace ON parts (trace, decision_offset, part);`
 
-/** The trace and span rows of one UTC day. */
+/** Where the bytes of a part's slices lie. */
+export interface TextPlace {
+  readonly file: string
+  readonly at: number
+  readonly crc: number
+}
+
+export interface HotPart extends HotVersion {
+  readonly spans: SpanPack
+  /** Of the slices, in the order of their bytes. */
+  readonly refs: readonly (readonly [ref: string, bytes: number])[]
+  readonly text: TextPlace | undefined
+}
+
+export interface HotTraceRow extends HotVersion {
+  readonly decision: DecisionHead
+  readonly partition: number
+}
+
+/** The traces and their parts of one UTC day. */
 export class SqliteTraces {
   readonly #database: DatabaseSync
   readonly #find: StatementSync
   readonly #insertTrace: StatementSync
   readonly #updateTrace: StatementSync
-  readonly #putSpan: StatementSync
+  readonly #findPart: StatementSync
+  readonly #insertPart: StatementSync
   readonly #trace: StatementSync
-  readonly #spans: StatementSync
+  readonly #parts: StatementSync
   readonly #search: StatementSync
 
   constructor(database: DatabaseSync) {
     this.#database = database
     this.#find = database.prepare(
-      'SELECT id, decision_offset FROM traces WHERE tenant = ? AND trace_id = ?',
+      'SELECT id, log_id, decision_offset, decided_at_ms FROM traces WHERE tenant = ? AND trace_id = ?',
     )
     this.#insertTrace = database.prepare(insertTraceSql)
     this.#updateTrace = database.prepare(updateTraceSql)
-    this.#putSpan = database.prepare(putSpanSql)
-    this.#trace = database.prepare(
-      'SELECT decision, decision_partition, decision_offset FROM traces WHERE tenant = ? AND trace_id = ?',
+    this.#findPart = database.prepare(
+      'SELECT 1 FROM parts WHERE trace = ? AND decision_offset = ? AND part = ? AND log_id = ?',
     )
-    this.#spans = database.prepare('SELECT * FROM span_rows WHERE tenant = ? AND trace_id = ?')
-    this.#spans.setReadBigInts(true)
+    this.#insertPart = database.prepare(
+      `INSERT INTO parts (trace, log_id, decision_offset, decided_at_ms, part, spans, refs, text_file,
+       text_at, text_crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#trace = database.prepare(
+      `SELECT decision, log_id, decision_partition, decision_offset, decided_at_ms
+       FROM traces WHERE tenant = ? AND trace_id = ?`,
+    )
+    this.#parts = database.prepare(
+      `SELECT parts.* FROM parts JOIN traces ON traces.id = parts.trace
+       WHERE traces.tenant = ? AND traces.trace_id = ? ORDER BY parts.id`,
+    )
     this.#search = database.prepare(searchSql)
   }
 
-  put(traces: readonly HotTrace[]): void {
+  /**
+   * One transaction. `place` takes the bytes of a part that is not there yet, `synced` makes all of
+   * them durable before anything names them.
+   */
+  put(
+    traces: readonly HotTrace[],
+    place: (trace: HotTrace) => TextPlace | undefined,
+    synced: () => void,
+  ): void {
     inTransaction(this.#database, () => {
-      for (const trace of traces) {
-        const id = this.#putTrace(trace)
-        for (const row of trace.spans.rows()) this.#putSpan.run(id, ...spanValues(row))
-      }
+      for (const trace of traces) this.#putTrace(trace, place)
+      synced()
     })
   }
 
-  trace(
-    tenant: string,
-    traceId: string,
-  ):
-    | { readonly decision: Decision; readonly partition: number; readonly offset: number }
-    | undefined {
+  trace(tenant: string, traceId: string): HotTraceRow | undefined {
     const row = this.#trace.get(tenant, traceId)
     if (row === undefined) return undefined
-    return {
-      decision: parseDecision(row.decision, traceId),
-      partition: Number(row.decision_partition),
-      offset: Number(row.decision_offset),
-    }
+    const decision = parseDecision(row.decision, traceId)
+    return { ...versionOf(row), decision, partition: Number(row.decision_partition) }
   }
 
-  spans(tenant: string, traceId: string): SpanRow[] {
-    return this.#spans.all(tenant, traceId).map(spanOf)
+  /** In the order in which they were put. */
+  parts(tenant: string, traceId: string): HotPart[] {
+    return this.#parts.all(tenant, traceId).map(row => ({
+      ...versionOf(row),
+      spans: SpanPack.from(row.spans as Uint8Array),
+      refs: JSON.parse(String(row.refs)) as HotPart['refs'],
+      text:
+        row.text_file === null
+          ? undefined
+          : { file: String(row.text_file), at: Number(row.text_at), crc: Number(row.text_crc) },
+    }))
   }
 
-  /** Offset of the trace's last decision in this file; undefined: it is not in it. */
-  offset(tenant: string, traceId: string): number | undefined {
+  /** Of the trace's last decision in this file; undefined: it is not in it. */
+  version(tenant: string, traceId: string): HotVersion | undefined {
     const row = this.#find.get(tenant, traceId)
-    return row === undefined ? undefined : Number(row.decision_offset)
+    return row === undefined ? undefined : versionOf(row)
   }
 
-  /** At most `limit` decisions after a position, newest first, with their offsets. */
+  /** At most `limit` decisions after a position, newest first. */
   search(
     filter: TraceFilter,
     after: SearchPosition | undefined,
     limit: number,
-  ): { readonly decision: Decision; readonly offset: number }[] {
+  ): (HotVersion & { readonly decision: DecisionHead })[] {
     const rows = this.#search.all({
       tenant: filter.tenant,
       since: filter.sinceMs ?? Number.MIN_SAFE_INTEGER,
@@ -144,8 +171,8 @@ export class SqliteTraces {
       limit,
     })
     return rows.map(row => ({
+      ...versionOf(row),
       decision: parseDecision(row.decision, String(row.trace_id)),
-      offset: Number(row.decision_offset),
     }))
   }
 
@@ -153,23 +180,42 @@ export class SqliteTraces {
     this.#database.close()
   }
 
-  /** The number of the trace's row. A decision of a lower offset leaves it as it is. */
-  #putTrace(trace: HotTrace): number {
-    const held = this.#find.get(trace.decision.tenant, trace.decision.traceId)
-    if (held === undefined) {
-      return Number(this.#insertTrace.run(...traceValues(trace)).lastInsertRowid)
-    }
-    const id = Number(held.id)
-    if (Number(held.decision_offset) <= trace.offset) {
+  #putTrace(trace: HotTrace, place: (trace: HotTrace) => TextPlace | undefined): void {
+    const { decision, logId, offset, spans, bodies } = trace
+    const held = this.#find.get(decision.tenant, decision.traceId)
+    const id = held === undefined ? this.#insert(trace) : Number(held.id)
+    const version = { logId, offset, decidedAtMs: decision.decidedAtMs }
+    if (held !== undefined && isNewer(version, versionOf(held))) {
       this.#updateTrace.run(...traceValues(trace), id)
     }
-    return id
+    if (spans.count === 0 && bodies.length === 0) return
+    const part = `${bodies[0]?.ref ?? ''} ${bodies.length} ${spans.count}`
+    if (held !== undefined && this.#findPart.get(id, offset, part, logId) !== undefined) return
+    const text = place(trace)
+    const refs = JSON.stringify(bodies.map(({ ref, bytes }) => [ref, bytes.length]))
+    this.#insertPart.run(
+      id,
+      logId,
+      offset,
+      decision.decidedAtMs,
+      part,
+      spans.bytes,
+      refs,
+      text?.file ?? null,
+      text?.at ?? null,
+      text?.crc ?? null,
+    )
+  }
+
+  #insert(trace: HotTrace): number {
+    return Number(this.#insertTrace.run(...traceValues(trace)).lastInsertRowid)
   }
 }
 
 const traceNames = [
   'tenant',
   'trace_id',
+  'log_id',
   'decision_partition',
   'decision_offset',
   'revision',
@@ -190,13 +236,7 @@ const insertTraceSql = `INSERT INTO traces (${traceNames.join(', ')})
 const updateTraceSql = `UPDATE traces
   SET ${traceNames.map(name => `${name} = ?`).join(', ')} WHERE id = ?`
 
-const putSpanSql = `INSERT INTO spans (trace, ${spanNames.join(', ')})
-  VALUES (?, ${spanNames.map(() => '?').join(', ')})
-  ON CONFLICT (trace, span_id) DO UPDATE
-  SET ${spanNames.map(name => `${name} = excluded.${name}`).join(', ')}
-  WHERE excluded.sampling_offset >= sampling_offset`
-
-const searchSql = `SELECT trace_id, decision, decision_offset FROM traces
+const searchSql = `SELECT trace_id, decision, log_id, decision_offset, decided_at_ms FROM traces
   WHERE tenant = :tenant AND decided_at_ms >= :since AND decided_at_ms < :until
     AND decided_at_ms <= :after_at AND (decided_at_ms < :after_at OR trace_id < :after_id)
     AND (:rule IS NULL OR instr(rules, :rule) > 0)
@@ -205,10 +245,11 @@ const searchSql = `SELECT trace_id, decision, decision_offset FROM traces
     AND (:duration IS NULL OR duration_ms >= :duration)
   ORDER BY decided_at_ms DESC, trace_id DESC LIMIT :limit`
 
-function traceValues({ decision, partition, offset }: HotTrace): SQLInputValue[] {
+function traceValues({ decision, logId, partition, offset }: HotTrace): SQLInputValue[] {
   return [
     decision.tenant,
     decision.traceId,
+    logId,
     partition,
     offset,
     decision.revision,
@@ -220,26 +261,20 @@ function traceValues({ decision, partition, offset }: HotTrace): SQLInputValue[]
     decision.durationMs,
     decision.decidedAtMs,
     decision.seriesAtMs,
-    factsText(decision),
+    headText(decision),
   ]
 }
 
-function spanValues(row: SpanRow): SQLInputValue[] {
-  return spanNames.map(name => row[name])
-}
-
-/** Read with bigints, since times do not fit a number; the other whole numbers become numbers. */
-function spanOf(stored: Record<string, SQLOutputValue>): SpanRow {
-  const row: Record<string, SQLOutputValue> = {}
-  for (const { name, type } of spanColumns) {
-    const value = stored[name] ?? null
-    row[name] = typeof value === 'bigint' && type !== 'int64' ? Number(value) : value
+function versionOf(row: Record<string, SQLOutputValue>): HotVersion {
+  return {
+    logId: String(row.log_id),
+    offset: Number(row.decision_offset),
+    decidedAtMs: Number(row.decided_at_ms),
   }
-  return row as unknown as SpanRow
 }
 
-function parseDecision(text: SQLOutputValue | undefined, traceId: string): Decision {
-  const decision = JSON.parse(String(text)) as Decision
+function parseDecision(text: SQLOutputValue | undefined, traceId: string): DecisionHead {
+  const decision = JSON.parse(String(text)) as DecisionHead
   if (decision.v !== 1) {
     throw new PipelineError(
       'CONFIG_INVALID',

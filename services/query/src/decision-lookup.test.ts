@@ -103,7 +103,14 @@ test('another tenant’s trace is unknown by every path', async () => {
   const offset = await fixture.decide(2)
   await fixture.decide(3)
   await fixture.hot.put([
-    { decision: decisionOn(4), partition: 0, offset: 90, spans: emptyPack, bodies: [] },
+    {
+      decision: decisionOn(4),
+      logId: 'log',
+      partition: 0,
+      offset: 90,
+      spans: emptyPack,
+      bodies: [],
+    },
   ])
   await fixture.snapshot([[2, offset]])
   await fixture.day(1, [daysAgo(1, 5), { ...daysAgo(1, 6), tenant: 'other' }])

@@ -1,5 +1,5 @@
 import type { Bus } from '@winnow/bus'
-import { type Decision, parseDecision } from '@winnow/model'
+import { type DecisionHead, parseDecision } from '@winnow/model'
 import { isRetryable, type Log, PipelineError } from '@winnow/runtime'
 import {
   type BlobStore,
@@ -37,7 +37,7 @@ export interface Searched {
 
 export interface Found {
   /** The last counting decision of the trace. */
-  readonly decision: Decision | undefined
+  readonly decision: DecisionHead | undefined
   readonly searched: Searched
 }
 
@@ -96,7 +96,11 @@ export class DecisionLookup {
     return await this.#fromLedger(blobs, tenant, traceId, until, search)
   }
 
-  async #fromLog(tenant: string, traceId: string, search: Search): Promise<Decision | undefined> {
+  async #fromLog(
+    tenant: string,
+    traceId: string,
+    search: Search,
+  ): Promise<DecisionHead | undefined> {
     search.tiers.push('log')
     try {
       return await this.#options.fold.latest(tenant, traceId)
@@ -113,7 +117,7 @@ export class DecisionLookup {
     tenant: string,
     traceId: string,
     search: Search,
-  ): Promise<{ decision?: Decision; decidedAtMs: number } | undefined> {
+  ): Promise<{ decision?: DecisionHead; decidedAtMs: number } | undefined> {
     const { bus, topic, fold } = this.#options
     search.tiers.push('index')
     const partition = fold.partitionOf(traceId)
@@ -177,8 +181,8 @@ export class DecisionLookup {
     traceId: string,
     indexes: readonly IdIndexName[],
     search: Search,
-  ): Promise<Decision | undefined> {
-    let last: { readonly decision: Decision; readonly logId: string } | undefined
+  ): Promise<DecisionHead | undefined> {
+    let last: { readonly decision: DecisionHead; readonly logId: string } | undefined
     for (const index of indexes.toReversed()) {
       const { logId } = index
       if (last?.logId === logId) continue
@@ -196,7 +200,7 @@ export class DecisionLookup {
     traceId: string,
     key: string,
     search: Search,
-  ): Promise<Decision | undefined> {
+  ): Promise<DecisionHead | undefined> {
     const place = await this.#readable(key, search, async () => {
       const index = await this.#files.get(key, () => openIdIndex(blobs, key))
       return index && lookUpInIdIndex(blobs, index, tenant, traceId)
@@ -242,7 +246,7 @@ class Search {
     this.isPartial = true
   }
 
-  found(decision: Decision): Found {
+  found(decision: DecisionHead): Found {
     return { decision, searched: this.#searched(true) }
   }
 
@@ -256,7 +260,7 @@ class Search {
   }
 }
 
-function isOf(decision: Decision, tenant: string, traceId: string): boolean {
+function isOf(decision: DecisionHead, tenant: string, traceId: string): boolean {
   return decision.tenant === tenant && decision.traceId === traceId
 }
 

@@ -1,4 +1,4 @@
-import type { Decision } from '@winnow/model'
+import type { DecisionHead } from '@winnow/model'
 import {
   decodeTraces,
   type GenAiView,
@@ -164,7 +164,7 @@ export interface TraceListItem {
   readonly decidedAt: string
 }
 
-export function listItem(decision: Decision): TraceListItem {
+export function listItem(decision: DecisionHead): TraceListItem {
   return {
     traceId: decision.traceId,
     state: 'kept',

@@ -1,4 +1,4 @@
-import type { DecidedEvaluation, Decision, RuleAnswer } from '@winnow/model'
+import type { DecidedEvaluation, DecisionHead, RuleAnswer } from '@winnow/model'
 import type { Found, Searched } from './decision-lookup.ts'
 
 /** Six different answers. `dropped`: its bytes can still be read, so it can be rescued; `expired`: they cannot. */
@@ -102,7 +102,7 @@ export function explain(
 }
 
 function stateOf(
-  decision: Decision,
+  decision: DecisionHead,
   open: boolean,
   logTimeMs: number,
   retentionMs: number,
@@ -116,7 +116,7 @@ function stateOf(
 /** An evaluation as the API shows it; one that has awaited its trace for too long has missed it. */
 export function shown(
   evaluation: DecidedEvaluation,
-  decision: Decision,
+  decision: DecisionHead,
   logTimeMs: number,
   waits: Waits,
 ): WhyEvaluation {

@@ -12,6 +12,7 @@ import {
   decisionOn,
   decisionsTopic,
   Fixture,
+  loggedOn,
   sliceAt,
   spanIdOf,
   spanOf,
@@ -228,7 +229,7 @@ test('the longest chain there is has its refs in memory and nothing else', async
     offset: links,
     appendedAtMs: 0,
     value: new Uint8Array(),
-    decision: decisionOn(id, { ...lateKeep([], links * refsMax, links - 1) }),
+    logged: loggedOn(id, lateKeep([], links * refsMax, links - 1)),
     after: { claim: 0, next: 2 },
   }
   const chain = await new ChainReader(bus, decisionsTopic, fixture.log).read(0, record)

@@ -1,6 +1,13 @@
 import type { Bus } from '@winnow/bus'
-import { type Decision, parseDecision, refKey, type SpanRef } from '@winnow/model'
+import {
+  type Decision,
+  type DecisionHead,
+  parseDecision,
+  refKey,
+  type SpanRef,
+} from '@winnow/model'
 import { type Log, PipelineError } from '@winnow/runtime'
+import type { LoggedDecision } from '@winnow/storage'
 import type { FoldedRecord } from './decisions-reader.ts'
 
 /** The slices of the records that a decision's `prev` leads to, and the spans of those not found. */
@@ -31,13 +38,14 @@ export class ChainReader {
    * All slices of the chain where the decision has them written, whatever `write` of its records says:
    * nothing of them was written before. Rejects with what may pass, such as BUS_UNAVAILABLE.
    */
-  async read(partition: number, { offset, decision }: FoldedRecord): Promise<Chain> {
-    if (decision?.writePrev !== true) return noChain
+  async read(partition: number, { offset, logged }: FoldedRecord): Promise<Chain> {
+    if (logged?.decision.writePrev !== true) return noChain
+    const { decision } = logged
     const refs: SpanRef[] = []
     for (let at = offset, { prev } = decision; prev !== null; ) {
       const link = await this.#link(partition, at, prev, decision)
       if (typeof link === 'string') {
-        const spans = spansMissing(decision, refs)
+        const spans = spansMissing(logged, refs)
         return link === 'gone'
           ? { refs, spansGone: spans, spansAside: 0 }
           : { refs, spansGone: 0, spansAside: spans }
@@ -54,7 +62,7 @@ export class ChainReader {
     partition: number,
     from: number,
     prev: number,
-    { tenant, traceId }: Decision,
+    { tenant, traceId }: DecisionHead,
   ): Promise<Decision | 'gone' | 'aside'> {
     let value: Uint8Array | undefined
     try {
@@ -82,9 +90,9 @@ export class ChainReader {
 }
 
 /** Spans of the series, repeats included, that lie in no slice that is known. */
-function spansMissing(decision: Decision, found: readonly SpanRef[]): number {
+function spansMissing({ decision, slices }: LoggedDecision, found: readonly SpanRef[]): number {
   const known = new Map(found.map(ref => [refKey(ref), ref.spanCount]))
-  for (const { ref } of decision.slices) known.set(refKey(ref), ref.spanCount)
+  for (const { ref } of slices) known.set(refKey(ref), ref.spanCount)
   let spans = decision.spanCount + decision.duplicateSpans
   for (const count of known.values()) spans -= count
   return Math.max(0, spans)

@@ -1,8 +1,8 @@
 import type { BusRecord } from '@winnow/bus'
-import { countingStart } from '@winnow/model'
+import { countingStart, type Decision } from '@winnow/model'
 import { expect, test } from 'vitest'
 import { foldRecords, parseRecord, RecordParser, refsToWrite } from './decisions-reader.ts'
-import { decisionOn, sliceAt, traceIdOf } from './writer.fixture.ts'
+import { decisionOn, loggedOn, sliceAt, traceIdOf } from './writer.fixture.ts'
 
 const records = (values: readonly unknown[]): BusRecord[] =>
   values.map((value, offset) => ({
@@ -23,7 +23,7 @@ test('what counts is folded record by record, and the state behind each is known
     parseRecord,
     () => expect.fail('all are records'),
   )
-  expect(folded.map(({ decision }) => decision?.traceId)).toEqual([
+  expect(folded.map(({ logged }) => logged?.decision.traceId)).toEqual([
     undefined,
     traceIdOf(1),
     undefined,
@@ -65,7 +65,11 @@ test('bytes that are no record count for nobody and are told by offset', () => {
     offset => unreadable.push(offset),
   )
   expect(unreadable).toEqual([1, 2, 3, 4, 5, 6, 7])
-  expect(folded.at(-1)).toMatchObject({ decision, after: { claim: 0, next: 2 } })
+  const { slices: _, ...head } = decision
+  expect(folded.at(-1)).toMatchObject({
+    logged: { decision: head },
+    after: { claim: 0, next: 2 },
+  })
   expect(folded.length).toBe(9)
 })
 
@@ -79,7 +83,7 @@ test('a newer format is refused by name and never skipped: it may count', () => 
 
 test('what is to be written is what `write` names', () => {
   const slices = [sliceAt({ offset: 3 }), sliceAt({ offset: 4 }), sliceAt({ offset: 9 })]
-  const refs = refsToWrite(decisionOn(traceIdOf(1), { slices, write: [2, 0, 7] }))
+  const refs = refsToWrite(loggedOn(traceIdOf(1), { slices, write: [2, 0, 7] }))
   expect(refs.map(({ offset }) => offset)).toEqual([9, 3])
 })
 
@@ -95,6 +99,31 @@ test('a record is parsed once for two groups in step, and again for one that lag
   for (const offset of [2, 3]) parser.parse(0, offset, value)
   expect(parser.parse(0, 1, value)).not.toBe(again)
   // One number of two partitions is two records.
-  expect(parser.parse(1, 3, Buffer.from(JSON.stringify(claim)))).toEqual(claim)
+  expect(parser.parse(1, 3, Buffer.from(JSON.stringify(claim)))).toEqual({ kind: 'claim', claim })
   expect(parser.parse(1, 9, Buffer.from('none'))).toBeUndefined()
+})
+
+test('slices are parsed where somebody needs them: to write them, or for outcomes', () => {
+  const slices = [sliceAt({ offset: 3 })]
+  const outcomes = [{ name: 'judge', spanId: 'ab', passed: false }]
+  const judged = slices.map(slice => ({ ...slice, facts: { ...slice.facts, outcomes } }))
+  const read = (changes: Partial<Decision>): number | undefined => {
+    const { slices: own, ...head } = decisionOn(traceIdOf(1), changes)
+    const parsed = parseRecord(Buffer.from(JSON.stringify({ ...head, slices: own })), 1)
+    if (parsed?.kind !== 'decision') return undefined
+    const { decision, json } = parsed.logged
+    expect(decision).toEqual(head)
+    expect(JSON.parse(Buffer.from(json as Uint8Array).toString())).toEqual({ ...head, slices: own })
+    return parsed.logged.slices.length
+  }
+  expect(read({ slices })).toBe(1)
+  expect(read({ slices, verdict: 'drop' })).toBe(0)
+  expect(read({ slices: judged, verdict: 'drop' })).toBe(1)
+  expect(read({ slices: [], writePrev: true, prev: 0 })).toBe(0)
+})
+
+test('a record whose slices stand elsewhere is the same record', () => {
+  const { slices, ...head } = decisionOn(traceIdOf(1), { slices: [sliceAt({ offset: 3 })] })
+  const parsed = parseRecord(Buffer.from(JSON.stringify({ slices, ...head })), 1)
+  expect(parsed).toMatchObject({ kind: 'decision', logged: { decision: head, slices } })
 })

@@ -1,15 +1,19 @@
+// Hot: every decision goes through here, dropped ones too.
 import type { BusRecord } from '@winnow/bus'
 import {
+  type Claim,
   type CountingState,
   countRecord,
-  type Decision,
-  type DecisionRecord,
+  type DecisionHead,
   decisionFormat,
+  type ParsedDecision,
   parseDecision,
+  parseDecisionHead,
+  type Slice,
   type SpanRef,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import { rememberText } from '@winnow/storage'
+import { factsJson, factsOnly, type LoggedDecision, rememberText } from '@winnow/storage'
 import { Lru } from './lru.ts'
 
 /** A record of `decisions` as a group folds it: whether it counts, and the state after it. */
@@ -19,9 +23,13 @@ export interface FoldedRecord {
   /** Borrowed, as the batch has it. */
   readonly value: Uint8Array
   /** Undefined for a claim, for bytes that are no record, and for a decision that does not count. */
-  readonly decision: Decision | undefined
+  readonly logged: LoggedDecision | undefined
   readonly after: CountingState
 }
+
+export type ParsedRecord =
+  | { readonly kind: 'claim'; readonly claim: Claim }
+  | { readonly kind: 'decision'; readonly logged: LoggedDecision }
 
 /**
  * Folds records from `state` on (protocol D). Bytes that are no record count for no reader; `unreadable`
@@ -30,7 +38,7 @@ export interface FoldedRecord {
 export function foldRecords(
   records: readonly BusRecord[],
   state: CountingState,
-  parse: (value: Uint8Array, offset: number) => DecisionRecord | undefined,
+  parse: (value: Uint8Array, offset: number) => ParsedRecord | undefined,
   unreadable: (offset: number) => void,
 ): FoldedRecord[] {
   let after = state
@@ -38,12 +46,13 @@ export function foldRecords(
     const parsed = parse(value, offset)
     if (parsed === undefined) {
       unreadable(offset)
-      return { offset, appendedAtMs, value, decision: undefined, after }
+      return { offset, appendedAtMs, value, logged: undefined, after }
     }
-    const step = countRecord(after, offset, parsed)
+    const record = parsed.kind === 'claim' ? parsed.claim : parsed.logged.decision
+    const step = countRecord(after, offset, record)
     after = step.state
-    const decision = step.counts && parsed.kind === 'decision' ? parsed : undefined
-    return { offset, appendedAtMs, value, decision, after }
+    const logged = step.counts && parsed.kind === 'decision' ? parsed.logged : undefined
+    return { offset, appendedAtMs, value, logged, after }
   })
 }
 
@@ -52,14 +61,14 @@ export function foldRecords(
  * until the other has asked for it. Half of what a dropped decision costs is its JSON.
  */
 export class RecordParser {
-  readonly #waiting: Lru<DecisionRecord>
+  readonly #waiting: Lru<ParsedRecord>
 
   /** At most so many bytes of records wait. */
   constructor(bytesMax: number) {
     this.#waiting = new Lru(bytesMax)
   }
 
-  parse(partition: number, offset: number, value: Uint8Array): DecisionRecord | undefined {
+  parse(partition: number, offset: number, value: Uint8Array): ParsedRecord | undefined {
     const key = `${partition}:${offset}`
     const known = this.#waiting.take(key)
     if (known !== undefined) return known
@@ -70,14 +79,59 @@ export class RecordParser {
 }
 
 /** The slices of its own record that a decision has the writer write. */
-export function refsToWrite(decision: Decision): SpanRef[] {
-  return decision.write.flatMap(at => decision.slices[at]?.ref ?? [])
+export function refsToWrite({ decision, slices }: LoggedDecision): SpanRef[] {
+  return decision.write.flatMap(at => slices[at]?.ref ?? [])
 }
 
-/** Undefined for bytes that are no record. */
-export function parseRecord(value: Uint8Array, offset: number): DecisionRecord | undefined {
-  const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString()
-  const parsed = parseDecision(text)
+const slicesKey = Buffer.from(',"slices":[')
+const outcomesKey = Buffer.from('"outcomes":[')
+
+/**
+ * Undefined for bytes that are no record. The slices are most of a record, and of a drop nobody looks
+ * at them unless they state outcomes: then they are not parsed.
+ */
+export function parseRecord(value: Uint8Array, offset: number): ParsedRecord | undefined {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
+  const slicesAt = bytes.indexOf(slicesKey)
+  const isWhole =
+    slicesAt >= 0 && bytes[bytes.length - 1] === closing && bytes[bytes.length - 2] === bracket
+  if (!isWhole) return parseWhole(bytes, offset)
+  const head = bytes.toString('utf8', 0, slicesAt)
+  const record = recordOf(parseDecisionHead(`${head},"slices":[]}`), offset)
+  if (record?.kind !== 'decision') return record && { kind: 'claim', claim: record }
+  const isWanted = record.write.length > 0 || record.writePrev === true
+  const needsSlices = isWanted || bytes.indexOf(outcomesKey, slicesAt) >= 0
+  const slices = needsSlices ? slicesOf(bytes, slicesAt) : []
+  if (slices === undefined) return undefined
+  rememberText(record, `${head}}`)
+  return decided(record, slices, factsJson(record, bytes, slicesAt))
+}
+
+const closing = 0x7d
+const bracket = 0x5d
+
+/** A record whose slices are not its last key, or that has none: only the whole of it says what it is. */
+function parseWhole(bytes: Buffer, offset: number): ParsedRecord | undefined {
+  const record = recordOf(parseDecision(bytes.toString()), offset)
+  if (record?.kind !== 'decision') return record && { kind: 'claim', claim: record }
+  const json = Buffer.from(JSON.stringify(factsOnly(record)))
+  return decided(record, record.slices, json)
+}
+
+function decided(decision: DecisionHead, slices: readonly Slice[], json: Uint8Array): ParsedRecord {
+  return { kind: 'decision', logged: { decision, slices, json } }
+}
+
+function slicesOf(bytes: Buffer, slicesAt: number): readonly Slice[] | undefined {
+  try {
+    const text = bytes.toString('utf8', slicesAt + slicesKey.length - 1, bytes.length - 1)
+    return JSON.parse(text) as readonly Slice[]
+  } catch {
+    return undefined
+  }
+}
+
+function recordOf<T>(parsed: ParsedDecision<T>, offset: number): T | undefined {
   switch (parsed.kind) {
     case 'none':
       return undefined
@@ -87,7 +141,6 @@ export function parseRecord(value: Uint8Array, offset: number): DecisionRecord |
         `decisions record ${offset} has format v ${parsed.v}, this release reads up to ${decisionFormat}: upgrade the writers first`,
       )
     case 'record':
-      if (parsed.record.kind === 'decision') rememberText(parsed.record, text)
       return parsed.record
   }
 }

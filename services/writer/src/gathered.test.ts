@@ -8,7 +8,7 @@ import { Gathered } from './gathered.ts'
 import type { KeptSpans } from './kept-reader.ts'
 import { OpenSegment } from './open-segment.ts'
 import { noteOf } from './position.ts'
-import { decisionOn, Fixture, traceIdOf, until } from './writer.fixture.ts'
+import { Fixture, loggedOn, traceIdOf, until } from './writer.fixture.ts'
 
 const nothing: KeptSpans = {
   spans: emptyPack,
@@ -26,7 +26,7 @@ function holding(decisions: number): OpenSegment {
       offset,
       appendedAtMs: 0,
       value: new Uint8Array(),
-      decision: decisionOn(traceIdOf(1)),
+      logged: loggedOn(traceIdOf(1)),
       after: { claim: 0, next: 1 },
     }
     open.add(record, [nothing], 0)

@@ -1,5 +1,5 @@
-import type { Batch, Lease } from '@winnow/bus'
-import { type CountingState, countingStart, type Decision } from '@winnow/model'
+import type { Batch, Bus, Lease } from '@winnow/bus'
+import { type CountingState, countingStart, type DecisionHead } from '@winnow/model'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import { emptyPack, type HotStore, type HotTrace } from '@winnow/storage'
 import type { Chain, ChainReader } from './chain.ts'
@@ -11,6 +11,9 @@ import { stateOf } from './position.ts'
 import { untilDone } from './retry.ts'
 
 export interface HotGroupOptions {
+  readonly bus: Bus
+  /** Full name of the `decisions` topic. */
+  readonly decisions: string
   readonly hot: HotStore
   readonly kept: KeptReader
   readonly chains: ChainReader
@@ -81,7 +84,7 @@ function fold(
 }
 
 /** A keep that awaits its spans, or whose bytes have left the bus, is no kept trace to be found. */
-function isStored({ verdict, sliceCount, gone }: Decision): boolean {
+function isStored({ verdict, sliceCount, gone }: DecisionHead): boolean {
   return verdict === 'keep' && sliceCount > 0 && gone !== true
 }
 
@@ -93,8 +96,8 @@ async function putAll(
   isOurs: () => Promise<boolean>,
   options: HotGroupOptions,
 ): Promise<boolean> {
-  const { hot, config, clock, log, metrics } = options
-  const kept = folded.filter(({ decision }) => decision !== undefined && isStored(decision))
+  const { bus, decisions, hot, config, clock, log, metrics } = options
+  const kept = folded.filter(({ logged }) => logged !== undefined && isStored(logged.decision))
   let isWhole = true
   const chainOf = async (record: FoldedRecord): Promise<Chain | undefined> => {
     const chain = await untilDone(
@@ -113,7 +116,7 @@ async function putAll(
       ended,
       partition,
       clock,
-      () => hotTraces(partition, window, options.kept),
+      async () => hotTraces(await bus.logId(decisions), partition, window, options.kept),
       error => log.error('writer.hot_read_failed', error, { partition }),
     )
     if (traces === undefined) return false
@@ -133,15 +136,17 @@ async function putAll(
 }
 
 async function hotTraces(
+  logId: string,
   partition: number,
   window: readonly Piece[],
   kept: KeptReader,
 ): Promise<HotTrace[]> {
   const read = await Promise.all(window.map(piece => kept.read(partition, piece)))
   return window.flatMap(({ record }, at) => {
-    const { decision, offset } = record
+    const { logged, offset } = record
     const { spans = emptyPack, bodies = [] } = read[at] ?? {}
-    return decision === undefined ? [] : [{ decision, partition, offset, spans, bodies }]
+    if (logged === undefined) return []
+    return [{ decision: logged.decision, logId, partition, offset, spans, bodies }]
   })
 }
 

@@ -5,8 +5,8 @@ import type { FoldedRecord } from './decisions-reader.ts'
 import { KeptReader, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
 import { SliceReader } from './slice-reader.ts'
 import {
-  decisionOn,
   Fixture,
+  loggedOn,
   sliceAt,
   spanIdOf,
   spanOf,
@@ -22,7 +22,7 @@ const recordOf = (slices: readonly Slice[], offset = 7): FoldedRecord => ({
   offset,
   appendedAtMs: 0,
   value: new Uint8Array(),
-  decision: decisionOn(id, { slices }),
+  logged: loggedOn(id, { slices }),
   after: { claim: 0, next: 2 },
 })
 
@@ -113,7 +113,7 @@ test('expired slices are counted by their spans, the others are read', async () 
 
 test('a decision over many bytes is read in pieces by (offset, start), at the limit in one', () => {
   const slices = [3, 1, 2].map(offset => sliceAt({ offset, length: 10 }))
-  const [record, drop] = [recordOf(slices), { ...recordOf([], 8), decision: undefined }]
+  const [record, drop] = [recordOf(slices), { ...recordOf([], 8), logged: undefined }]
   const shape = (bytesMax: number): string[] =>
     [record, drop].flatMap(one =>
       piecesOf(one, noChain, bytesMax).map(
@@ -170,8 +170,8 @@ test('a window has as many pieces and bytes as are allowed, or one piece', async
 test('a chain is asked for as its turn comes, and none is looked for behind one that is given up', async () => {
   const keep = (offset: number, writePrev: boolean): FoldedRecord => {
     const slices = [sliceAt({ offset, length: 10 })]
-    const decision = decisionOn(id, { slices, ...(writePrev && { writePrev, prev: 0 }) })
-    return { ...recordOf([], offset), decision }
+    const logged = loggedOn(id, { slices, ...(writePrev && { writePrev, prev: 0 }) })
+    return { ...recordOf([], offset), logged }
   }
   const asked: number[] = []
   const chainOf = async ({ offset }: FoldedRecord): Promise<Chain | undefined> => {

@@ -1,5 +1,5 @@
 // Hot: every kept span passes here once for both groups.
-import { compareRefs, type Decision, refKey, type SpanRef } from '@winnow/model'
+import { compareRefs, type DecisionHead, refKey, type SpanRef } from '@winnow/model'
 import { type Log, PipelineError } from '@winnow/runtime'
 import { emptyPack, type HotBody, SpanPack, spanRows } from '@winnow/storage'
 import { type Chain, noChain } from './chain.ts'
@@ -63,13 +63,13 @@ export class KeptReader {
     const { record, refs } = piece
     const [first] = refs
     const { spansGone, spansAside } = piece
-    if (record.decision === undefined || first === undefined) {
+    if (record.logged === undefined || first === undefined) {
       return Promise.resolve({ ...nothing, spansGone, spansAside })
     }
     const key = `${partition}:${record.offset}:${refKey(first)}`
     const known = this.#waiting.take(key)
     if (known !== undefined) return known
-    const reading = this.#read(partition, record.decision, piece)
+    const reading = this.#read(partition, record.logged.decision, piece)
     this.#waiting.set(key, reading, bytesOf(refs))
     reading.then(
       kept => this.#waiting.reweigh(key, reading, weightOf(kept)),
@@ -80,7 +80,7 @@ export class KeptReader {
 
   async #read(
     partition: number,
-    decision: Decision,
+    decision: DecisionHead,
     { record, refs, ...unknown }: Piece,
   ): Promise<KeptSpans> {
     const own: (SliceRead & { kind: 'read' })[] = []
@@ -108,7 +108,7 @@ export class KeptReader {
     return { spans, bodies, slicesRead: bodies.length, spansGone, spansAside }
   }
 
-  #setAside(ref: SpanRef, { traceId }: Decision, error: PipelineError): void {
+  #setAside(ref: SpanRef, { traceId }: DecisionHead, error: PipelineError): void {
     this.#log.error('writer.slice_set_aside', error, { ref: refKey(ref), traceId })
   }
 }
@@ -132,7 +132,7 @@ export async function* windowsOf(
   let window: Piece[] = []
   let bytes = 0
   for (const record of records) {
-    const chain = record.decision?.writePrev === true ? await chainOf(record) : noChain
+    const chain = record.logged?.decision.writePrev === true ? await chainOf(record) : noChain
     if (chain === undefined) return
     for (const piece of piecesOf(record, chain, bytesMax)) {
       const more = bytesOf(piece.refs)
@@ -168,16 +168,16 @@ export function piecesOf(record: FoldedRecord, chain: Chain, bytesMax: number): 
   })
 }
 
-function refsOf({ decision }: FoldedRecord, { refs }: Chain): SpanRef[] {
-  if (decision === undefined) return []
-  const own = refsToWrite(decision)
+function refsOf({ logged }: FoldedRecord, { refs }: Chain): SpanRef[] {
+  if (logged === undefined) return []
+  const own = refsToWrite(logged)
   if (refs.length === 0) return own.sort(compareRefs)
   return [...new Map([...refs, ...own].map(ref => [refKey(ref), ref])).values()].sort(compareRefs)
 }
 
 /** Where one slice is another trace's, the others still have their rows. */
 function spansOf(
-  decision: Decision,
+  decision: DecisionHead,
   partition: number,
   offset: number,
   slices: readonly (SliceRead & { kind: 'read' })[],

@@ -4,7 +4,7 @@ import { emptyRangeAgeMs, writerConfigSchema } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
 import type { KeptSpans } from './kept-reader.ts'
 import { OpenSegment, sha256 } from './open-segment.ts'
-import { decisionOn, sliceAt, traceIdOf } from './writer.fixture.ts'
+import { loggedOn, sliceAt, traceIdOf } from './writer.fixture.ts'
 
 const config = { ...writerConfigSchema.parse({}), segmentDecisions: 4, segmentAge: 60_000 }
 
@@ -20,7 +20,7 @@ const record = (offset: number, isDecision = true): FoldedRecord => ({
   offset,
   appendedAtMs: 1_000 + offset,
   value: Buffer.from(`record ${offset}`),
-  decision: isDecision ? decisionOn(traceIdOf(offset)) : undefined,
+  logged: isDecision ? loggedOn(traceIdOf(offset)) : undefined,
   after: { claim: 0, next: offset },
 })
 
@@ -115,9 +115,9 @@ test('it begins elsewhere only while nothing is gathered', () => {
 test('the ledger says how many slices were written, which may be fewer than were wanted', () => {
   const open = new OpenSegment(3, 5)
   const slices = [sliceAt({ offset: 1 }), sliceAt({ offset: 2 })]
-  const decision = decisionOn(traceIdOf(5), { slices })
-  open.add({ ...record(5), decision }, [{ ...nothing, slicesRead: 1, spansGone: 4 }], 0)
-  open.add({ ...record(6), decision }, [{ ...nothing, slicesRead: 2, spansAside: 3 }], 0)
+  const logged = loggedOn(traceIdOf(5), { slices })
+  open.add({ ...record(5), logged }, [{ ...nothing, slicesRead: 1, spansGone: 4 }], 0)
+  open.add({ ...record(6), logged }, [{ ...nothing, slicesRead: 2, spansAside: 3 }], 0)
   const { ledger, spansGone, spansAside } = open.range()
   expect(ledger.map(row => row.slices_written)).toEqual([1, 2])
   // By log time alone, never by a read: so every reader agrees on it.

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { CountingState } from '@winnow/model'
-import { type LedgerEntry, ledgerRow, type SpanPack } from '@winnow/storage'
+import { type LedgerEntry, ledgerEntry, type SpanPack } from '@winnow/storage'
 import { emptyRangeAgeMs, type WriterConfig } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
 import type { KeptSpans } from './kept-reader.ts'
@@ -83,10 +83,10 @@ export class OpenSegment {
 
   /** `kept` are the pieces of the record, all of them. */
   add(record: FoldedRecord, kept: readonly KeptSpans[], nowMs: number): void {
-    const { offset, appendedAtMs, after, decision } = record
+    const { offset, appendedAtMs, after, logged } = record
     const sum = (of: (one: KeptSpans) => number): number => kept.reduce((all, k) => all + of(k), 0)
     const slicesRead = sum(one => one.slicesRead)
-    const ledger = decision && ledgerRow(decision, this.partition, offset, slicesRead)
+    const ledger = logged && ledgerEntry(logged, this.partition, offset, slicesRead)
     const packs = kept.flatMap(({ spans }) => (spans.count === 0 ? [] : spans))
     const bytes =
       entryOverheadBytes +

@@ -65,7 +65,7 @@ function benchSpan(traceId: string, n: number): Span {
 }
 
 /** Everything that a writer would find, in memory, so that what is measured is the writer. */
-async function logged(keptEvery: number): Promise<Fixture> {
+export async function logged(keptEvery: number): Promise<Fixture> {
   const fixture = new Fixture()
   for (let first = 0; first < traces; first += tracesPerRecord) {
     const slices: Slice[][] = Array.from({ length: tracesPerRecord }, () => [])
@@ -99,7 +99,7 @@ function withFacts(slice: Slice): Slice {
 type Groups = 'hot' | 'segments' | 'both'
 
 /** One pass over the log by new stores. */
-async function pass(fixture: Fixture, groups: Groups): Promise<void> {
+export async function pass(fixture: Fixture, groups: Groups): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'writer-bench-'))
   const hot = new SqliteHotStore(join(folder, 'hot'))
   const blobs = await FileBlobStore.open(join(folder, 'blobs'))

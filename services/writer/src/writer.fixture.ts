@@ -4,7 +4,13 @@ import type { Decision, Slice, SpanRef } from '@winnow/model'
 import { encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import { ColdHashers, MemoryColdKeys } from '@winnow/privacy'
 import { type Clock, createLog, type Log, ManualClock, Metrics } from '@winnow/runtime'
-import { type BlobStore, type HotStore, MemoryBlobStore, MemoryHotStore } from '@winnow/storage'
+import {
+  type BlobStore,
+  type HotStore,
+  type LoggedDecision,
+  MemoryBlobStore,
+  MemoryHotStore,
+} from '@winnow/storage'
 import { type WriterConfig, writerConfigSchema } from './config.ts'
 import { Writer, type WriterOptions } from './writer.ts'
 
@@ -125,6 +131,18 @@ export function decisionOn(traceId: string, changes: Partial<Decision> = {}): De
   }
 }
 
+/** As the writer has it once it is read. */
+export function loggedOn(traceId: string, changes: Partial<Decision> = {}): LoggedDecision {
+  const { slices, ...decision } = decisionOn(traceId, changes)
+  return { decision, slices, json: JSON.stringify({ ...decision, slices }) }
+}
+
+/** As samplers write a decision: the slices last. */
+function jsonOf(record: unknown): string {
+  const { slices, ...head } = record as Partial<Decision>
+  return JSON.stringify(slices === undefined ? head : { ...head, slices })
+}
+
 export function sliceAt(ref: Partial<SpanRef>): Slice {
   return {
     ref: { partition: 0, offset: 0, start: 0, length: 1, spanCount: 1, ...ref },
@@ -201,7 +219,7 @@ export class Fixture {
   }
 
   record(record: unknown, partition = 0): Promise<number> {
-    const value = record instanceof Uint8Array ? record : Buffer.from(JSON.stringify(record))
+    const value = record instanceof Uint8Array ? record : Buffer.from(jsonOf(record))
     return this.bus.append(decisionsTopic, partition, [{ value }])
   }
 

@@ -17,7 +17,6 @@ import {
 } from '../segments/segment.ts'
 import type { Tier } from '../segments/segment-key.ts'
 import { SqliteHotStore } from '../sqlite-hot-store.ts'
-import { textSchema } from '../sqlite-text.ts'
 import { tracesSchema } from '../sqlite-traces.ts'
 import { goldenLedger, goldenMetadata, goldenSpans } from './golden.ts'
 
@@ -56,7 +55,7 @@ test('today’s reader reads the first release’s warm and cold', async () => {
 
 test('the hot files’ schema is the first release’s, and a file made by it is read and written', async () => {
   const sql = read('hot-v1.sql').toString()
-  expect(sql).toBe(`${tracesSchema}\n${textSchema}\n`)
+  expect(sql).toBe(`${tracesSchema}\n`)
   const file = new DatabaseSync(join(folder, 'traces-2026-11-21.sqlite'))
   file.exec(sql)
   file.exec('CREATE TABLE format (only INTEGER PRIMARY KEY, v INTEGER NOT NULL)')
@@ -64,8 +63,8 @@ test('the hot files’ schema is the first release’s, and a file made by it is
   const { decision } = sampleTrace(1)
   file
     .prepare(
-      `INSERT INTO traces (tenant, trace_id, decision_partition, decision_offset, revision, primary_rule,
-       rules, decided_at_ms, series_at_ms, decision) VALUES (?, ?, 3, 7, 1, 'slow', '["slow"]', ?, ?, ?)`,
+      `INSERT INTO traces (tenant, trace_id, log_id, decision_partition, decision_offset, revision, primary_rule,
+       rules, decided_at_ms, series_at_ms, decision) VALUES (?, ?, 'log-0', 3, 7, 1, 'slow', '["slow"]', ?, ?, ?)`,
     )
     .run('default', decision.traceId, sampleTimeMs, sampleTimeMs, JSON.stringify(decision))
   file.close()

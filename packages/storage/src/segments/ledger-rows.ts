@@ -1,20 +1,29 @@
 // Hot: the writer goes through here for every decision, dropped ones too.
-import type { Decision } from '@winnow/model'
-import { factsOnly, factsText } from '../facts-only.ts'
+import type { Decision, DecisionHead, Slice } from '@winnow/model'
+import { factsOnly } from '../facts-only.ts'
 import { matchingRules } from '../hot-search.ts'
-import type { LedgerRow } from './ledger-row.ts'
+import type { LedgerEntry, LedgerRow } from './ledger-row.ts'
+
+/** What a writer knows of a decision that counts. */
+export interface LoggedDecision {
+  readonly decision: DecisionHead
+  /** Of its own record; where there are no outcomes in them and nobody asks, none. */
+  readonly slices: readonly Slice[]
+  /** The whole decision as JSON, without free text: see `factsJson`. */
+  readonly json: string | Uint8Array
+}
 
 /**
  * The row of a counting decision at (partition, offset). `slicesWritten` is what was there of what it
  * has written, its chain's slices included; outcomes are those of its own record's slices.
  */
-export function ledgerRow(
-  decision: Decision,
+export function ledgerEntry(
+  { decision, slices, json }: LoggedDecision,
   partition: number,
   offset: number,
-  slicesWritten = decision.write.length,
-): LedgerRow {
-  const facts = factsOnly(decision)
+  slicesWritten: number,
+): LedgerEntry {
+  const { evaluations } = factsOnly(decision)
   return {
     tenant: decision.tenant,
     trace_id: decision.traceId,
@@ -45,16 +54,28 @@ export function ledgerRow(
     input_tokens: decision.inputTokens,
     output_tokens: decision.outputTokens,
     cost_usd: decision.costUsd,
-    ...outcomes(decision),
+    ...outcomes(decision, slices),
     first_span_at: decision.firstSpanAtMs,
     closed_at: decision.closedAtMs,
     decided_at: decision.decidedAtMs,
     series_at: decision.seriesAtMs,
     sampling_partition: partition,
     sampling_offset: offset,
-    evaluations: facts.evaluations.length === 0 ? '[]' : JSON.stringify(facts.evaluations),
-    decision: factsText(decision),
+    evaluations: evaluations.length === 0 ? '[]' : JSON.stringify(evaluations),
+    decision: json,
   }
+}
+
+/** The same from a whole decision. */
+export function ledgerRow(
+  decision: Decision,
+  partition: number,
+  offset: number,
+  slicesWritten = decision.write.length,
+): LedgerRow {
+  const json = JSON.stringify(factsOnly(decision))
+  const logged = { decision, slices: decision.slices, json }
+  return { ...ledgerEntry(logged, partition, offset, slicesWritten), decision: json }
 }
 
 /** The decision of a ledger row. */
@@ -72,7 +93,7 @@ type Outcomes = Pick<
   | 'csat'
 >
 
-function outcomes(decision: Decision): Outcomes {
+function outcomes(decision: DecisionHead, slices: readonly Slice[]): Outcomes {
   let judgePassed: boolean | null = null
   let judgeScore: number | null = null
   let csat: number | null = null
@@ -87,7 +108,7 @@ function outcomes(decision: Decision): Outcomes {
     judgeScore = lower(judgeScore, score)
     if (passed !== undefined) judgePassed = judgePassed !== false && passed
   }
-  for (const { facts } of decision.slices) {
+  for (const { facts } of slices) {
     for (const outcome of facts.outcomes ?? []) {
       see(outcome.name, outcome.score, outcome.passed)
       if (outcome.name !== 'citation') continue

@@ -1,5 +1,4 @@
-import { compareSpans } from '../memory-hot-store.ts'
-import type { SpanRow } from '../span-row.ts'
+import { compareSpans, type SpanRow } from '../span-row.ts'
 
 /** What a segment of spans must hold, said once more in the plainest way: one row a span id, the earliest. */
 export function segmentSpanRows(rows: readonly SpanRow[]): SpanRow[] {
