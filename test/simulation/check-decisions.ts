@@ -16,21 +16,26 @@ export function checkDecisions(
 ): void {
   for (const revisions of byTrace.values()) {
     let before: Counted | undefined
+    let known = new Set<string>()
     let written = new Set<string>()
     for (const one of revisions) {
       const isFirst = checkSeries(world, one, before)
-      if (isFirst) {
+      // A series that was full hands its verdict to the next one; a trace whose index entry died is a new one.
+      const isContinued = one.decision.seriesFrom !== undefined
+      if (isFirst && !isContinued) {
         before = undefined
+        known = new Set()
         written = new Set()
       }
-      checkUnion(world, one, before)
+      checkUnion(world, one, before, isFirst)
       checkRederived(world, one)
       checkOracle(world, one, before)
       checkWrites(world, one, written)
       countEvents(world, one, before)
+      for (const ref of one.slices.keys()) known.add(ref)
       before = one
     }
-    if (before !== undefined && !world.isLong) checkComplete(world, before)
+    if (before !== undefined && !world.isLong) checkComplete(world, before, known)
   }
 }
 
@@ -59,12 +64,17 @@ function checkSeries(world: World, one: Counted, before: Counted | undefined): b
 }
 
 /** [4], [5] A revision forgets nothing, and never takes a keep back. */
-function checkUnion(world: World, one: Counted, before: Counted | undefined): void {
+function checkUnion(
+  world: World,
+  one: Counted,
+  before: Counted | undefined,
+  isFirst: boolean,
+): void {
   if (before === undefined) return
   if (before.decision.verdict === 'keep' && one.decision.verdict !== 'keep') {
     world.violate('4', `${nameOf(one)} drops what ${nameOf(before)} kept`)
   }
-  const forgotten = [...before.slices.keys()].filter(ref => !one.slices.has(ref))
+  const forgotten = isFirst ? [] : [...before.slices.keys()].filter(ref => !one.slices.has(ref))
   if (forgotten.length > 0) world.violate('5', `${nameOf(one)} forgets slices ${forgotten}`)
   for (const key of ['evaluations', 'requests'] as const) {
     const ids = new Set(one.decision[key].map(({ id }) => id))
@@ -160,17 +170,19 @@ function checkWrites(world: World, one: Counted, written: Set<string>): void {
   if (missing !== undefined) world.violate('rows', `${nameOf(one)} does not write ${missing}`)
   if (undue !== undefined) world.violate('rows', `${nameOf(one)} writes ${undue}, which is not due`)
   for (const ref of writes) written.add(ref)
+  // The bytes of a keep that came too late have left the bus: nobody will ever write them.
+  if (decision.gone === true) for (const ref of slices.keys()) written.add(ref)
 }
 
 /** The last revision knows everything that was sent of its trace. */
-function checkComplete(world: World, last: Counted): void {
+function checkComplete(world: World, last: Counted, known: ReadonlySet<string>): void {
   const { tenant, traceId } = last.decision
   for (let partition = 0; partition < world.partitions; partition++) {
     for (const { offset, slices = [] } of world.log(world.specs.spans.name, partition)) {
       for (const slice of slices) {
         if (slice.traceId !== traceId || slice.tenant !== tenant) continue
         const ref = `${partition}:${offset}:${slice.start}`
-        if (!last.slices.has(ref)) world.violate('5', `${nameOf(last)} does not know slice ${ref}`)
+        if (!known.has(ref)) world.violate('5', `${nameOf(last)} does not know slice ${ref}`)
       }
     }
   }

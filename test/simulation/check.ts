@@ -1,6 +1,7 @@
 import { type Evidence, refKey } from '@winnow/model'
 import { checkDecisions } from './check-decisions.ts'
 import { checkSegments } from './check-segments.ts'
+import { checkSnapshots } from './check-snapshots.ts'
 import { type Counted, countedLog, traceKeyOf } from './counted.ts'
 import type { SimulatedGroups } from './groups.ts'
 import { spanIdsAt } from './sent.ts'
@@ -22,6 +23,7 @@ export async function checkRun(world: World, groups: SimulatedGroups): Promise<v
   checkEvidence(world, byTrace)
   checkDecisions(world, byTrace)
   for (const [partition, log] of logs.entries()) await checkSegments(world, partition, log)
+  await checkSnapshots(world, logs)
   await checkHot(world, byTrace)
 }
 
@@ -144,7 +146,8 @@ async function checkHot(
       world.violate('hot', `${name}: hot shows ${held?.offset}, the last keep is ${last?.offset}`)
     }
     if (last === undefined || world.isLong) continue
-    const wanted = new Set([...last.slices.values()].flatMap(({ ref }) => spanIdsAt(world, ref)))
+    const kept = revisions.filter(isStored).flatMap(({ slices }) => [...slices.values()])
+    const wanted = new Set(kept.flatMap(({ ref }) => spanIdsAt(world, ref)))
     const got = new Set(held?.spans.map(({ span_id }) => span_id))
     if (wanted.symmetricDifference(got).size > 0) {
       world.violate('hot', `${name}: ${got.size} span rows for ${wanted.size} spans`)

@@ -59,8 +59,9 @@ export function runStage(instance: Instance, groups: SimulatedGroups): Running {
         group: 'sampler',
         policy: (policies[0] as (typeof policies)[0]).policy,
         health: new Health(),
-        config: samplerConfig(),
+        config: samplerConfig(instance),
         by: instance.id,
+        ...(world.random.chance(0.8) && { blobs: new SimulatedBlobStore(instance) }),
       })
       const reload = (policy: number): void => {
         const next = policies[policy]
@@ -92,8 +93,9 @@ function assemblerConfig({ world }: Instance): AssemblerConfig {
   }
 }
 
-function samplerConfig(): SamplerConfig {
-  return { ...samplerDefaults, slowCountMin: 3 }
+function samplerConfig({ world }: Instance): SamplerConfig {
+  const snapshotEvery = world.random.pick([10_000, 300_000])
+  return { ...samplerDefaults, slowCountMin: 3, snapshotEvery }
 }
 
 function writerConfig({ world }: Instance): WriterConfig {
