@@ -1,8 +1,8 @@
 import type { BusRecord } from '@winnow/bus'
-import { type Decision, type Evidence, refKey } from '@winnow/model'
+import { type Decision, refKey } from '@winnow/model'
 import { type Outcome, outcomeOf } from './decision-metrics.ts'
-import { encodeDecision } from './decision-record.ts'
-import { parseEvidence } from './evidence-record.ts'
+import { decisionText } from './decision-record.ts'
+import { type ParsedEvidence, parseEvidence } from './evidence-record.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { InFlight } from './in-flight.ts'
 import type { IndexEntry } from './index-table.ts'
@@ -28,6 +28,8 @@ export interface Group {
 /** A decision that waits to be appended and read back. */
 export interface Pending {
   readonly decision: Decision
+  readonly sliceText: string | undefined
+  /** Borrowed from those in flight. */
   readonly value: Uint8Array
   readonly outcome: Outcome
   /** Slices of the series that the decision leaves out. */
@@ -101,6 +103,8 @@ export class BatchDecider {
     const last = series?.last
     if (this.#isRefused(group, last)) return undefined
     const revision = revise(series, group.inputs, {
+      claim,
+      seq,
       policy: this.#policy,
       nowMs: group.nowMs,
       spansRetentionMs: this.#shared.config.spansRetention,
@@ -112,35 +116,41 @@ export class BatchDecider {
       variantUsed: (experiment, variant) => this.#variantUsed(experiment, variant, group.nowMs),
     })
     if (revision === undefined) return undefined
-    const decision: Decision = { ...revision.decision, claim, seq }
-    const { isPartial, earlier } = revision.placed
+    const { decision } = revision
+    const { isPartial, earlier, text } = revision.placed
     // A group that is decided link by link says its refused evaluations with the last one.
     this.#learn(last, revision, !isPartial)
     this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
     const outcome = outcomeOf(last, revision, this.#policy.policy)
-    return { decision, value: encodeDecision(decision), outcome, earlier, isPartial }
+    const value = this.#inFlight.bytes.write(decisionText(decision, text))
+    return { decision, sliceText: text, value, outcome, earlier, isPartial }
   }
 
   #group(records: readonly BusRecord[]): Map<string, Group> {
     const groups = new Map<string, Group>()
     for (const { offset, appendedAtMs, value } of records) {
       this.logTimeMs = Math.max(this.logTimeMs, appendedAtMs)
-      const evidence = this.#parse(value, offset)
-      if (evidence === undefined) continue
+      const parsed = this.#parse(value, offset)
+      if (parsed === undefined) continue
+      const { evidence, sliceText } = parsed
       const { tenant, traceId } = evidence
       const key = traceId + tenant
-      const group = groups.get(key) ?? { tenant, traceId, inputs: [], nowMs: 0 }
-      group.inputs.push({ evidence, appendedAtMs })
-      group.nowMs = this.logTimeMs
-      groups.set(key, group)
+      const input = { evidence, appendedAtMs, sliceText }
+      const group = groups.get(key)
+      if (group === undefined) {
+        groups.set(key, { tenant, traceId, inputs: [input], nowMs: this.logTimeMs })
+      } else {
+        group.inputs.push(input)
+        group.nowMs = this.logTimeMs
+      }
     }
     return groups
   }
 
-  #parse(value: Uint8Array, offset: number): Evidence | undefined {
+  #parse(value: Uint8Array, offset: number): (ParsedEvidence & { ok: true }) | undefined {
     const where = `${this.#shared.topics.evidence}/${this.#partition}@${offset}`
     const parsed = parseEvidence(value, where)
-    if (parsed.ok) return parsed.evidence
+    if (parsed.ok) return parsed
     this.#shared.metrics.evidenceMalformed.inc()
     this.#shared.log.warn('sampler.evidence_malformed', { where, field: parsed.mistake })
     return undefined
@@ -204,5 +214,5 @@ function isReplay(entry: IndexEntry, { inputs }: Group): boolean {
   const [only] = inputs
   if (inputs.length !== 1 || only?.evidence.kind !== 'summary') return false
   const refs = new Map(only.evidence.slices.map(({ ref }) => [refKey(ref), ref]))
-  return fingerprintOf(refs.values(), [], []) === entry.fingerprint
+  return fingerprintOf([...refs.values()], [], []) === entry.fingerprint
 }

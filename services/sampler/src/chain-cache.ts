@@ -1,7 +1,7 @@
-import type { Decision, Slice } from '@winnow/model'
+import type { Slice } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { inOrder } from './fold.ts'
-import { noSlices, type SliceList } from './series.ts'
+import { noSlices, type Series, type SliceList } from './series.ts'
 import { slicesBytes } from './slice-text.ts'
 
 /** Slices of chains, as JSON, that one partition holds in memory; the one last used stays in any case. */
@@ -56,7 +56,7 @@ export class ChainCache {
 export async function readChain(
   prev: number | null,
   cache: ChainCache,
-  fetch: (offset: number) => Promise<Decision | undefined>,
+  fetch: (offset: number) => Promise<Pick<Series, 'last' | 'sliceText'> | undefined>,
 ): Promise<{ readonly earlier: SliceList; readonly isCut: boolean }> {
   if (prev === null) return { earlier: noSlices, isCut: false }
   const parts: (readonly Slice[])[] = []
@@ -69,13 +69,14 @@ export async function readChain(
       bytes += known.bytes
       break
     }
-    const link: Decision | undefined = await fetch(at)
-    if (link === undefined) {
+    const read = await fetch(at)
+    if (read === undefined) {
       isCut = true
       break
     }
+    const { last: link, sliceText: text } = read
     parts.push(link.slices)
-    bytes += slicesBytes(link.slices)
+    bytes += slicesBytes({ slices: link.slices, text })
     if (link.prev !== null && link.prev >= at) {
       throw new PipelineError('DATA_CORRUPT', `decision ${at} chains to ${link.prev}, a later one`)
     }

@@ -30,6 +30,8 @@ function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
   let series: Series | undefined
   return inputs.map(input => {
     const revision = revise(series, [{ evidence: input, appendedAtMs: nowMs }], {
+      claim: 0,
+      seq: 1,
       policy,
       nowMs,
       spansRetentionMs: 24 * 60 * minute,
@@ -39,8 +41,7 @@ function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
     })
     if (revision === undefined) throw new Error('nothing new')
     const outcome = outcomeOf(series?.last, revision, policy.policy)
-    const last = { ...revision.decision, claim: 0, seq: 1 }
-    series = { offset: 0, last, earlier: noSlices, isCut: false }
+    series = { offset: 0, last: revision.decision, earlier: noSlices, isCut: false }
     return outcome
   })
 }

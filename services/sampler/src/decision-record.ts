@@ -11,37 +11,44 @@ import {
   slicesText,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
+import { decisionJson } from './decision-json.ts'
 import { checkFormat } from './format.ts'
-import { rememberSlices, slicesTextOf } from './slice-text.ts'
+import { type SliceTexts, textOf } from './slice-text.ts'
 
 export function encodeClaim(by: string): Uint8Array {
   return Buffer.from(JSON.stringify({ v: decisionFormat, kind: 'claim', by } satisfies Claim))
 }
 
-/** Small fields first, the slices last, so that whoever looks into a record sees the verdict first. */
-export function encodeDecision(decision: Decision): Uint8Array {
-  const { slices, ...head } = decision
-  const json = JSON.stringify(head)
-  const value = Buffer.from(`${json.slice(0, -1)},"slices":[${slicesTextOf(slices)}]}`)
+/** The text of a record; `sliceText` is that of the slices, where it is known. */
+export function decisionText(decision: Decision, sliceText?: string): string {
+  const list: SliceTexts = { slices: decision.slices, text: sliceText }
+  const text = decisionJson(decision, textOf(list))
   // Slices, evaluations, requests and rules are all bounded, so that size never refuses a record.
-  if (value.length <= decisionBytesMax) return value
+  if (text.length * 3 <= decisionBytesMax) return text
+  const bytes = Buffer.byteLength(text)
+  if (bytes <= decisionBytesMax) return text
   throw new PipelineError(
     'PAYLOAD_TOO_LARGE',
-    `decision on ${decision.traceId} has ${value.length} bytes, more than ${decisionBytesMax}`,
+    `decision on ${decision.traceId} has ${bytes} bytes, more than ${decisionBytesMax}`,
   )
+}
+
+/** A record of `decisions`, with the text of its slices where they are its last key. */
+export interface ReadDecision {
+  readonly record: DecisionRecord
+  readonly sliceText: string | undefined
 }
 
 /**
  * Reads a record of `decisions`. Undefined for bytes that are none: such a record counts for no reader.
  * A newer format is DATA_CORRUPT: to skip it would part the readers.
  */
-export function readDecision(value: Uint8Array, where: string): DecisionRecord | undefined {
-  const text = textOf(value)
+export function readDecision(value: Uint8Array, where: string): ReadDecision | undefined {
+  const text = stringOf(value)
   const record = recordOf(parseDecision(text), where)
-  if (record?.kind !== 'decision' || Object.keys(record).at(-1) !== 'slices') return record
-  const list = slicesText(text)
-  if (list !== undefined) rememberSlices(record.slices, list)
-  return record
+  if (record === undefined) return undefined
+  const isLast = record.kind === 'decision' && Object.keys(record).at(-1) === 'slices'
+  return { record, sliceText: isLast ? slicesText(text) : undefined }
 }
 
 /** The same without the slices. */
@@ -49,7 +56,7 @@ export function readDecisionHead(
   value: Uint8Array,
   where: string,
 ): Claim | DecisionHead | undefined {
-  return recordOf(parseDecisionHead(textOf(value)), where)
+  return recordOf(parseDecisionHead(stringOf(value)), where)
 }
 
 function recordOf<T>(parsed: ParsedDecision<T>, where: string): T | undefined {
@@ -57,6 +64,6 @@ function recordOf<T>(parsed: ParsedDecision<T>, where: string): T | undefined {
   return parsed.kind === 'record' ? parsed.record : undefined
 }
 
-function textOf(value: Uint8Array): string {
+function stringOf(value: Uint8Array): string {
   return Buffer.from(value.buffer, value.byteOffset, value.length).toString()
 }

@@ -10,7 +10,6 @@ import type {
 } from '@winnow/model'
 import { requestReasonBytesMax } from '@winnow/model'
 import { checkFormat } from './format.ts'
-import { rememberSlices } from './slice-text.ts'
 
 /** An evaluation as a decision carries it, in UTF-8 JSON; a larger one is not taken. */
 export const evaluationBytesMax = 1_024
@@ -18,7 +17,12 @@ export const evaluationBytesMax = 1_024
 export const idBytesMax = 256
 
 export type ParsedEvidence =
-  | { readonly ok: true; readonly evidence: Evidence }
+  | {
+      readonly ok: true
+      readonly evidence: Evidence
+      /** JSON of a summary's slices between their brackets, where it is sure to be that. */
+      readonly sliceText: string | undefined
+    }
   | { readonly ok: false; readonly mistake: string }
 
 /**
@@ -38,17 +42,17 @@ export function parseEvidence(value: Uint8Array, where: string): ParsedEvidence 
   const mistake = mistakeIn(parsed)
   if (mistake !== undefined) return { ok: false, mistake }
   const evidence = parsed as unknown as Evidence
-  if (evidence.kind === 'summary') keepText(evidence, text)
-  return { ok: true, evidence }
+  const sliceText = evidence.kind === 'summary' ? sliceTextIn(evidence, text) : undefined
+  return { ok: true, evidence, sliceText }
 }
 
 /** An assembler writes the slices last, so their text ends where the record does. */
-function keepText(summary: Summary, text: string): void {
-  if (Object.keys(summary).at(-1) !== 'slices' || !text.endsWith(']}')) return
+function sliceTextIn(summary: Summary, text: string): string | undefined {
+  if (Object.keys(summary).at(-1) !== 'slices' || !text.endsWith(']}')) return undefined
   // Within a JSON string the quotes would be escaped, so this is the key; a second one is not trusted.
   const at = text.indexOf(slicesKey)
   const isOnly = at >= 0 && text.indexOf(slicesKey, at + 1) === -1
-  if (isOnly) rememberSlices(summary.slices, text.slice(at + slicesKey.length, -2))
+  return isOnly ? text.slice(at + slicesKey.length, -2) : undefined
 }
 
 const slicesKey = '"slices":['

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Baselines } from './baselines.ts'
 import { decodeBaselines, encodeBaselines } from './baselines-record.ts'
-import { encodeClaim, encodeDecision, readDecision } from './decision-record.ts'
+import { decisionText, encodeClaim, readDecision } from './decision-record.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { policyRecords } from './policy-record.ts'
@@ -42,6 +42,8 @@ const inputs = [
 
 test('a decision is written as its golden file has it, and read from it', () => {
   const revision = revise(undefined, inputs, {
+    claim: 40,
+    seq: 2,
     policy: compilePolicy(defaultPolicy),
     nowMs: 2_200,
     spansRetentionMs: 86_400_000,
@@ -50,9 +52,11 @@ test('a decision is written as its golden file has it, and read from it', () => 
     variantUsed: () => 0,
   })
   if (revision === undefined) throw new Error('nothing decided')
-  const decision = { ...revision.decision, claim: 40, seq: 2 }
-  expect(textOf(encodeDecision(decision))).toBe(golden('decision.v1'))
-  expect(readDecision(Buffer.from(golden('decision.v1')), 'golden')).toEqual(decision)
+  const { decision } = revision
+  expect(decisionText(decision)).toBe(golden('decision.v1'))
+  const read = readDecision(Buffer.from(golden('decision.v1')), 'golden')
+  expect(read?.record).toEqual(decision)
+  expect(`[${read?.sliceText}]`).toBe(JSON.stringify(decision.slices))
 })
 
 test('a claim is written as its golden file has it', () => {

@@ -1,12 +1,14 @@
 import type { Decision } from '@winnow/model'
+import { ByteSlabs } from './byte-slabs.ts'
 import { VariantSpend } from './variant-spend.ts'
 
 /**
- * What decisions that were made and not read back yet use up of a cap. Kept apart from the partition's
+ * What decisions that were made and not read back yet use up of a cap, and their bytes. Kept apart from the partition's
  * state, which is a fold of the log and of nothing else; cleared once they are read.
  */
 export class InFlight {
   readonly spend = new VariantSpend()
+  readonly bytes = new ByteSlabs()
   readonly #waiting = new Map<string, number>()
 
   /** `isWaiting`: with this decision a trace begins to wait for its spans. */
@@ -21,6 +23,7 @@ export class InFlight {
 
   clear(): void {
     this.spend.clear()
+    this.bytes.clear()
     this.#waiting.clear()
   }
 }

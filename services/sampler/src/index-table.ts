@@ -86,7 +86,10 @@ export class IndexTable {
     const number = this.#tenants.get(tenant) ?? this.#tenants.size + 1
     this.#tenants.set(tenant, number)
     const words = this.#key
-    if (id !== words) words.set(id)
+    if (id !== words) {
+      words.set(id)
+      this.#keyId = ''
+    }
     let slot = this.#find(words, number)
     if (this.#ids[slot * idWords + 4] === 0) {
       if ((this.#size + 1) * 4 > this.#slots * 3 || this.#size >= this.#tracesMax) {
@@ -198,8 +201,12 @@ export class IndexTable {
   }
 
   readonly #key = new Uint32Array(4)
+  #keyId = ''
 
+  /** A trace is looked up several times in a row before the next one is. */
   #words(traceId: string): Uint32Array {
+    if (traceId === this.#keyId) return this.#key
+    this.#keyId = traceId
     for (let i = 0; i < 4; i++) this.#key[i] = Number.parseInt(traceId.slice(8 * i, 8 * i + 8), 16)
     return this.#key
   }

@@ -24,6 +24,8 @@ export const requestsMax = 16
 /** A record of `evidence` on the trace in question. */
 export interface Input {
   readonly evidence: Evidence
+  /** JSON of a summary's slices, where it is known. */
+  readonly sliceText?: string | undefined
   readonly appendedAtMs: number
 }
 
@@ -55,21 +57,28 @@ export function merge(
   const last = series?.last
   const outcomes = new OutcomesOf(last, fails)
   let fresh: readonly Slice[] = nothing
+  let text: string | undefined
   let close = closeOf(last)
   let cause: Cause | undefined
   for (let i = 0; i < inputs.length; i++) {
-    const { evidence } = inputs[i] as Input
+    const { evidence, sliceText } = inputs[i] as Input
     if (evidence.kind !== 'summary') {
       if (outcomes.take(evidence)) cause ??= evidence.kind
       continue
     }
     const more = newTo(series, fresh, evidence)
     if (more.length === 0) continue
+    // The summary's own list is what its text says; any other one has none.
+    text = fresh.length === 0 && more === evidence.slices ? sliceText : undefined
     fresh = fresh.length === 0 ? more : [...fresh, ...more]
     cause ??= last !== undefined && last.sliceCount > 0 ? 'fragment' : 'completed'
     close = better(close, evidence)
   }
-  const placed = place(series, inOrder(fresh))
+  const ordered = inOrder(fresh)
+  const placed = place(series, {
+    slices: ordered,
+    text: ordered === fresh ? text : undefined,
+  })
   // Part of the trace is another series'.
   const isPart = placed.begins !== undefined || last?.seriesFrom !== undefined
   return {

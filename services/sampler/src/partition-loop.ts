@@ -1,5 +1,5 @@
 import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
-import type { Claim, Decision, DecisionHead } from '@winnow/model'
+import type { Claim, DecisionHead } from '@winnow/model'
 import { isRetryable, PipelineError } from '@winnow/runtime'
 import { loadBaselines, writeBaselines } from './baselines-record.ts'
 import { BatchDecider, type Group, type Pending } from './batch-decider.ts'
@@ -164,13 +164,14 @@ export class PartitionLoop {
     this.#logTimeMs = decider.logTimeMs
     for (let chunk = decider.nextChunk(); chunk.length > 0; chunk = decider.nextChunk()) {
       const entries = chunk.map(group => decider.needs(group))
-      const lasts = await this.#ask(() =>
-        Promise.all(entries.map(entry => entry && this.#fetch(entry.offset))),
-      )
+      const lasts = entries.every(entry => entry === undefined)
+        ? []
+        : await this.#ask(() =>
+            Promise.all(entries.map(entry => entry && this.#fetch(entry.offset))),
+          )
       for (const [at, group] of chunk.entries()) {
-        const last = lasts[at]
-        const offset = entries[at]?.offset ?? -1
-        const series = last && (await this.#seriesOf(offset, last))
+        const read = lasts[at]
+        const series = read && (await this.#seriesOf(read))
         if (!(await this.#decideGroup(decider, group, series))) return false
       }
     }
@@ -189,7 +190,7 @@ export class PartitionLoop {
     for (let series = known; ; ) {
       const pending = decider.decide(group, series, this.#claim, this.#seq + 1)
       if (pending === undefined) return true
-      const { decision, earlier, isPartial, value } = pending
+      const { decision, earlier, isPartial, sliceText, value } = pending
       this.#unread.set(++this.#seq, pending)
       this.#unreadBytes += value.length
       if (series !== undefined && decision.prev === series.offset) {
@@ -200,15 +201,16 @@ export class PartitionLoop {
       if ((isFull || isPartial) && !(await this.#flush())) return false
       if (!isPartial) return true
       const offset = this.#state.find(group.tenant, group.traceId)?.offset ?? -1
-      series = { offset, last: decision, earlier, isCut: false }
+      series = { offset, last: decision, sliceText, earlier, isCut: false }
     }
   }
 
   /** The last decision of a trace, with the slices that it leaves out. */
-  async #seriesOf(offset: number, last: Decision): Promise<Series> {
-    if (last.prev === null) return { offset, last, earlier: noSlices, isCut: false }
-    const chain = await readChain(last.prev, this.#chains, at => this.#ask(() => this.#fetch(at)))
-    return { offset, last, ...chain }
+  async #seriesOf(read: Fetched): Promise<Series> {
+    const { prev } = read.last
+    if (prev === null) return { ...read, earlier: noSlices, isCut: false }
+    const chain = await readChain(prev, this.#chains, at => this.#ask(() => this.#fetch(at)))
+    return { ...read, ...chain }
   }
 
   /** Appends what was decided and reads it back: only then it is known to count. */
@@ -275,13 +277,15 @@ export class PartitionLoop {
   }
 
   /** Undefined where retention has passed it. */
-  async #fetch(offset: number): Promise<Decision | undefined> {
+  async #fetch(offset: number): Promise<Fetched | undefined> {
     const { decisions } = this.#shared.topics
     try {
       const { value } = await this.#bus.fetch(decisions, this.#partition, offset)
       const where = `${decisions}/${this.#partition}@${offset}`
-      const record = readDecision(value, where)
-      if (record?.kind === 'decision') return record
+      const read = readDecision(value, where)
+      if (read?.record.kind === 'decision') {
+        return { offset, last: read.record, sliceText: read.sliceText }
+      }
       throw new PipelineError('DATA_CORRUPT', `${where}: no decision where the index has one`)
     } catch (error) {
       if (!(error instanceof PipelineError && error.code === 'OFFSET_GONE')) throw error
@@ -384,3 +388,6 @@ export class PartitionLoop {
 function spread(partition: number, everyMs: number): number {
   return (everyMs * ((partition * 7) % 16)) / 16
 }
+
+/** A decision as it lies in the log. */
+type Fetched = Pick<Series, 'offset' | 'last' | 'sliceText'>

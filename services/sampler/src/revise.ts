@@ -15,6 +15,9 @@ import { type EarlierVerdict, type Judged, judge, randomnessText } from './verdi
 
 /** What a revision needs beside the trace's own evidence. */
 export interface RevisionContext {
+  /** Under which it will be appended. */
+  readonly claim: number
+  readonly seq: number
   readonly policy: CompiledPolicy
   /** Log time: the running maximum of append times up to the last input. */
   readonly nowMs: number
@@ -26,8 +29,7 @@ export interface RevisionContext {
 }
 
 export interface Revision {
-  /** Claim and sequence number are given when it is appended. */
-  readonly decision: Omit<Decision, 'claim' | 'seq'>
+  readonly decision: Decision
   readonly facts: TraceFacts
   /** Evaluations that the last decision did not know, or that have met their trace now. */
   readonly evaluations: readonly DecidedEvaluation[]
@@ -54,47 +56,114 @@ export function revise(
   const { placed, cause } = merged
   if (cause === undefined) return undefined
   const { tenant, traceId } = (inputs[0] as Input).evidence
-  const { slices, earlier } = placed
-  const all = earlier.slices.length === 0 ? slices : [...earlier.slices, ...slices]
-  const facts = foldTrace(all, merged.evaluations)
-  const randomness = randomnessText(traceId, facts)
+  const { facts, rules, judged, isLost, evaluations } = judgementOf(series, merged, inputs, context)
+  const { slices } = placed
   // Of the series before this one, if there is one, only a keep is handed down.
   const last = placed.begins === undefined ? series?.last : undefined
-  const rules = answersOf(context, tenant, facts, randomness, last?.rules, merged.requests)
-  const judged = judge(rules, randomness, facts.upstream, earlierOf(placed, series?.last))
-  const isLost = judged.verdict === 'keep' && isTooLate(series?.last, facts, context)
-  const effectOf = effects(judged, isLost, all.length > 0, evaluation =>
-    rescues(context.policy, evaluation, randomness),
-  )
-  const evaluations = merged.evaluations.map(effectOf)
+  const stated = factFields(facts)
+  // One literal, whose keys every decision has: copied together from parts it cost as much as its rules.
+  const decision: Writable<Decision> = {
+    v: 1,
+    kind: 'decision',
+    tenant,
+    traceId,
+    revision: (last?.revision ?? 0) + 1,
+    claim: context.claim,
+    seq: context.seq,
+    verdict: judged.verdict,
+    primary: judged.primary,
+    rules,
+    probability: judged.probability,
+    th: judged.th,
+    adjustedCount: isLost ? 0 : judged.adjustedCount,
+    stratum: judged.stratum,
+    policyVersion: context.policy.policy.version,
+    cause,
+    firstSpanAtMs: facts.firstAppendedAtMs,
+    lastSpanAtMs: facts.lastAppendedAtMs,
+    closedAtMs: merged.close.closedAtMs,
+    decidedAtMs: context.nowMs,
+    seriesAtMs: last?.seriesAtMs ?? (inputs[0] as Input).appendedAtMs,
+    closeReason: merged.close.closeReason,
+    complete: merged.close.complete,
+    missingParents: merged.close.missingParents,
+    spanCount: stated.spanCount,
+    duplicateSpans: stated.duplicateSpans,
+    rootSpanId: stated.rootSpanId,
+    service: stated.service,
+    operation: stated.operation,
+    experiment: stated.experiment,
+    variant: stated.variant,
+    durationMs: stated.durationMs,
+    inputTokens: stated.inputTokens,
+    outputTokens: stated.outputTokens,
+    costUsd: stated.costUsd,
+    sliceCount: placed.earlier.slices.length + slices.length,
+    fingerprint: nextFingerprint(last, placed, merged),
+    write: isLost ? [] : toWrite(judged, series?.last, placed),
+    evaluations,
+    requests: merged.requests,
+    prev: placed.prev,
+    slices,
+  }
+  const seriesFrom = placed.begins ?? last?.seriesFrom
+  if (isLaterSeries(placed, last, context)) decision.series = true
+  if (seriesFrom !== undefined) decision.seriesFrom = seriesFrom
+  if (judged.isInherited) decision.inherited = true
+  if (isLost) decision.gone = true
+  const isTurned = decision.write.length > 0 && series?.last.verdict !== 'keep'
+  if (isTurned && placed.prev !== null) decision.writePrev = true
   return {
-    decision: {
-      v: 1,
-      kind: 'decision',
-      tenant,
-      traceId,
-      revision: (last?.revision ?? 0) + 1,
-      ...verdictFields(judged, rules, isLost),
-      policyVersion: context.policy.policy.version,
-      cause,
-      ...timesOf(placed, last, inputs, facts, context),
-      ...merged.close,
-      ...factFields(facts),
-      ...writeFields(judged, isLost, series?.last, placed),
-      evaluations,
-      requests: merged.requests,
-      ...seriesFields(placed, last, merged, all.length),
-      slices,
-    },
+    decision,
     facts,
-    evaluations: evaluations.filter(
-      ({ id, effect }) =>
-        series?.last.evaluations.find(known => known.id === id)?.effect !== effect,
-    ),
+    evaluations: changedOf(evaluations, series?.last),
     isRescue: judged.isRescue && !isLost,
     refusedNames: merged.refusedNames,
     placed,
   }
+}
+
+/** Facts and verdict of all slices of the series, wherever they are placed. */
+function judgementOf(
+  series: Series | undefined,
+  merged: Merged,
+  inputs: readonly Input[],
+  context: RevisionContext,
+) {
+  const { placed, requests } = merged
+  const { tenant, traceId } = (inputs[0] as Input).evidence
+  const { slices, earlier } = placed
+  const all = earlier.slices.length === 0 ? slices : [...earlier.slices, ...slices]
+  const facts = foldTrace(all, merged.evaluations)
+  const randomness = randomnessText(traceId, facts)
+  const before = placed.begins === undefined ? series?.last.rules : undefined
+  const rules = answersOf(context, tenant, facts, randomness, before, requests)
+  const judged = judge(rules, randomness, facts.upstream, earlierOf(placed, series?.last))
+  const isLost = judged.verdict === 'keep' && isTooLate(series?.last, facts, context)
+  const evaluations = effects(merged.evaluations, judged, isLost, all.length > 0, evaluation =>
+    rescues(context.policy, evaluation, randomness),
+  )
+  return { facts, rules, judged, isLost, evaluations }
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+function changedOf(
+  evaluations: readonly DecidedEvaluation[],
+  last: Decision | undefined,
+): readonly DecidedEvaluation[] {
+  if (evaluations.length === 0) return evaluations
+  const before = new Map(last?.evaluations.map(({ id, effect }) => [id, effect]))
+  return evaluations.filter(({ id, effect }) => before.get(id) !== effect)
+}
+
+function isLaterSeries(
+  { begins }: Placed,
+  last: Decision | undefined,
+  context: RevisionContext,
+): boolean {
+  if (begins !== undefined) return true
+  return last === undefined ? context.isLaterSeries : last.series === true
 }
 
 /** A keep of which nothing was written in time and nothing can be any more: a matter of log time alone. */
@@ -158,12 +227,13 @@ function rescues(policy: CompiledPolicy, evaluation: Evaluation, randomness: str
 }
 
 function effects(
+  evaluations: readonly (Evaluation | DecidedEvaluation)[],
   judged: Judged,
   isLost: boolean,
   hasSlices: boolean,
   isCause: (evaluation: Evaluation) => boolean,
-): (evaluation: Evaluation | DecidedEvaluation) => DecidedEvaluation {
-  return evaluation => {
+): readonly DecidedEvaluation[] {
+  return evaluations.map(evaluation => {
     if (!hasSlices) return { ...evaluation, effect: 'awaiting' }
     if ('effect' in evaluation) {
       const effect = evaluation.effect === 'awaiting' ? 'applied' : evaluation.effect
@@ -172,60 +242,22 @@ function effects(
     const matters = (judged.isRescue || isLost) && isCause(evaluation)
     if (!matters) return { ...evaluation, effect: 'applied' }
     return { ...evaluation, effect: isLost ? 'missed' : 'rescued' }
-  }
+  })
 }
 
-function verdictFields(judged: Judged, rules: readonly RuleAnswer[], isGone: boolean) {
-  return {
-    verdict: judged.verdict,
-    primary: judged.primary,
-    rules,
-    probability: judged.probability,
-    th: judged.th,
-    adjustedCount: isGone ? 0 : judged.adjustedCount,
-    stratum: judged.stratum,
-    ...(judged.isInherited && { inherited: true as const }),
-    ...(isGone && { gone: true as const }),
-  }
-}
-
-function timesOf(
-  { begins }: Placed,
+/** That of the series so far and what is new to it. */
+function nextFingerprint(
   last: Decision | undefined,
-  inputs: readonly Input[],
-  facts: TraceFacts,
-  context: RevisionContext,
-) {
-  const isLaterSeries =
-    begins !== undefined || (last === undefined ? context.isLaterSeries : last.series === true)
-  return {
-    firstSpanAtMs: facts.firstAppendedAtMs,
-    lastSpanAtMs: facts.lastAppendedAtMs,
-    decidedAtMs: context.nowMs,
-    seriesAtMs: last?.seriesAtMs ?? (inputs[0] as Input).appendedAtMs,
-    ...(isLaterSeries && { series: true as const }),
-  }
-}
-
-function seriesFields(
-  { prev, begins, taken, slices }: Placed,
-  last: Decision | undefined,
+  { taken, slices }: Placed,
   { evaluations, requests }: Merged,
-  sliceCount: number,
-) {
-  const seriesFrom = begins ?? last?.seriesFrom
+): string {
   const added = fingerprintOf(
     (last === undefined ? slices : taken).map(({ ref }) => ref),
     evaluations.slice(last?.evaluations.length).map(({ id }) => id),
     requests.slice(last?.requests.length).map(({ id }) => id),
   )
-  const known = last === undefined ? 0n : BigInt(`0x${last.fingerprint}`)
-  return {
-    ...(seriesFrom !== undefined && { seriesFrom }),
-    sliceCount,
-    fingerprint: fingerprintText(BigInt.asUintN(64, known + added)),
-    prev,
-  }
+  if (last === undefined) return fingerprintText(added)
+  return fingerprintText(BigInt.asUintN(64, BigInt(`0x${last.fingerprint}`) + added))
 }
 
 /** The facts that a decision states in fields of its own. */
@@ -245,19 +277,15 @@ export function factFields(facts: TraceFacts) {
   }
 }
 
-/** All slices when the trace becomes kept, those of its chain too; afterwards the new ones alone, as indices. */
-function writeFields(
+/** All slices when the trace becomes kept, afterwards the new ones alone; as indices. */
+function toWrite(
   { verdict }: Judged,
-  isLost: boolean,
   last: Decision | undefined,
-  { slices, taken, prev }: Placed,
-): Pick<Decision, 'write' | 'writePrev'> {
-  if (verdict !== 'keep' || isLost) return { write: [] }
+  { slices, taken }: Placed,
+): readonly number[] {
+  if (verdict !== 'keep') return []
   const indices = slices.map((_, index) => index)
-  if (last?.verdict !== 'keep') {
-    return { write: indices, ...(prev !== null && { writePrev: true as const }) }
-  }
-  if (taken.length === slices.length) return { write: indices }
+  if (last?.verdict !== 'keep' || taken.length === slices.length) return indices
   const fresh = new Set(taken)
-  return { write: indices.filter(index => fresh.has(slices[index] as Slice)) }
+  return indices.filter(index => fresh.has(slices[index] as Slice))
 }

@@ -1,11 +1,8 @@
 import type { Slice } from '@winnow/model'
 import { Baselines } from './baselines.ts'
-import { encodeDecision } from './decision-record.ts'
-import { parseEvidence } from './evidence-record.ts'
-import { root, slice, summary, traceIdOf } from './fixtures.ts'
+import { root, slice } from './fixtures.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import { defaultPolicy } from './policy-file.ts'
-import { revise } from './revise.ts'
 import { compilePolicy, type RuleEnvironment } from './rules.ts'
 import { judge } from './verdict.ts'
 
@@ -54,8 +51,6 @@ const environment: RuleEnvironment = {
   slowBar: (of, quantile) => baselines.bar({ ...key, variant: of.variant ?? '' }, quantile),
   variantUsed: () => 0,
 }
-const records = slices.map((each, id) => Buffer.from(JSON.stringify(summary(traceIdOf(id), each))))
-
 /** Traces a second of one core: a warm-up, then about a second. */
 function rate(one: (at: number) => unknown): number {
   let sink = 0
@@ -89,23 +84,5 @@ export const benches = [
     name: 'rules: fold of 4 slices, all rules, verdict',
     unit: 'traces/s',
     run: () => rate(at => decide(foldTrace(slices[at] as Slice[]))),
-  },
-  {
-    name: 'sampler: from a summary’s bytes to a decision’s',
-    unit: 'traces/s',
-    run: () =>
-      rate(at => {
-        const parsed = parseEvidence(records[at] as Buffer, 'bench')
-        if (!parsed.ok) return undefined
-        const revision = revise(undefined, [{ evidence: parsed.evidence, appendedAtMs: 1_000 }], {
-          policy,
-          nowMs: 1_000,
-          spansRetentionMs: 86_400_000,
-          isLaterSeries: false,
-          slowBar: (_tenant, of, quantile) => environment.slowBar(of, quantile),
-          variantUsed: () => 0,
-        })
-        return revision && encodeDecision({ ...revision.decision, claim: 0, seq: at })
-      }),
   },
 ]

@@ -44,6 +44,7 @@ const sized = (at: number, bytes: number): Slice => {
   const empty = sliceBytes(slice(at, [{ id: at + 1 }], { services: [''] }))
   return slice(at, [{ id: at + 1 }], { services: ['x'.repeat(bytes - empty)] })
 }
+const texts = (slices: readonly Slice[]) => ({ slices, text: undefined })
 const failing = evaluation(id, { name: 'csat', score: 1 })
 const offsets = (slices: readonly Slice[]) => slices.map(({ ref }) => ref.offset)
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => from + at)
@@ -186,12 +187,12 @@ const full = (sliceCount: number, bytes: number): Series => {
 }
 
 test('a series ends one past its slices, and the next new one begins another', () => {
-  const room = (count: number) => place(full(seriesRefsMax - 3, 0), small(200, count))
+  const room = (count: number) => place(full(seriesRefsMax - 3, 0), texts(small(200, count)))
   expect(room(3)).toMatchObject({ isPartial: false, prev: 3 })
   expect(room(3).begins).toBeUndefined()
   const over = room(4)
   expect([offsets(over.taken), over.isPartial]).toEqual([[200, 201, 202], true])
-  const next = place(full(seriesRefsMax, 0), small(203, 1))
+  const next = place(full(seriesRefsMax, 0), texts(small(203, 1)))
   expect(next).toMatchObject({
     prev: null,
     earlier: { slices: [] },
@@ -199,14 +200,14 @@ test('a series ends one past its slices, and the next new one begins another', (
   })
   expect(offsets(next.slices)).toEqual([203])
   // An evaluation alone begins none.
-  expect(place(full(seriesRefsMax, 0), []).begins).toBeUndefined()
+  expect(place(full(seriesRefsMax, 0), texts([])).begins).toBeUndefined()
 })
 
 test('a series ends one byte past its size', () => {
   const own = small(100, 2).reduce((sum, one) => sum + sliceBytes(one), 0)
   const left = (bytes: number) => full(2, seriesBytesMax - own - bytes)
-  expect(place(left(1_000), [sized(200, 1_000)]).begins).toBeUndefined()
-  expect(place(left(999), [sized(200, 1_000)]).begins).toEqual({ offset: 101, start: 0 })
+  expect(place(left(1_000), texts([sized(200, 1_000)])).begins).toBeUndefined()
+  expect(place(left(999), texts([sized(200, 1_000)])).begins).toEqual({ offset: 101, start: 0 })
 })
 
 /** A log whose series is as full as the limits allow, without the work of filling it. */

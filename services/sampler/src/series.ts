@@ -9,7 +9,7 @@ import {
   slicesBytesMax,
 } from '@winnow/model'
 import { inOrder } from './fold.ts'
-import { sliceBytes, slicesBytes } from './slice-text.ts'
+import { type SliceTexts, sliceBytes, slicesBytes } from './slice-text.ts'
 
 /** Slices by (offset, start) with what they take as JSON. */
 export interface SliceList {
@@ -23,6 +23,8 @@ export const noSlices: SliceList = { slices: [], bytes: 0 }
 export interface Series {
   readonly offset: number
   readonly last: Decision
+  /** JSON of its slices, where it is known. */
+  readonly sliceText?: string | undefined
   /** Of the record at `prev` and of its own chain. */
   readonly earlier: SliceList
   /** Retention has passed a record of the chain, so that `earlier` is not all. */
@@ -31,8 +33,9 @@ export interface Series {
 
 /** Where new slices go: into the next record of the series, or into the first of another one. */
 export interface Placed {
-  /** Of the next record. */
+  /** Of the next record, and their JSON where it is known. */
   readonly slices: readonly Slice[]
+  readonly text: string | undefined
   readonly prev: number | null
   /** Those of the series that `slices` leaves out. */
   readonly earlier: SliceList
@@ -54,32 +57,35 @@ export interface Place {
  * slices of the last one while all fit; once they do not it carries the new ones alone and chains. A
  * series takes slices up to its limits; the first that does not fit begins another one.
  */
-export function place(series: Series | undefined, fresh: readonly Slice[]): Placed {
+export function place(series: Series | undefined, fresh: SliceTexts): Placed {
   if (series === undefined || series.last.sliceCount === 0) return first(fresh)
   const { last, earlier } = series
   if (series.isCut) return cut(series, fresh)
-  const ownBytes = slicesBytes(last.slices)
+  const own = ownOf(series)
+  const ownBytes = slicesBytes(own)
   const fitting = atMost(fresh, {
     refs: seriesRefsMax - last.sliceCount,
     bytes: seriesBytesMax - earlier.bytes - ownBytes,
   })
-  if (fitting.length === 0 && fresh.length > 0) return { ...first(fresh), begins: endOf(series) }
-  const isPartial = fitting.length < fresh.length
+  const count = fitting.slices.length
+  if (count === 0 && fresh.slices.length > 0) return { ...first(fresh), begins: endOf(series) }
+  const isPartial = count < fresh.slices.length
   const repeats =
-    last.slices.length + fitting.length <= refsMax &&
-    (fitting.length === 0 || ownBytes + slicesBytes(fitting) <= slicesBytesMax)
+    last.slices.length + count <= refsMax &&
+    (count === 0 || ownBytes + slicesBytes(fitting) <= slicesBytesMax)
   if (repeats) {
-    const slices = joined(last.slices, fitting)
-    return { slices, prev: last.prev, earlier, taken: fitting, isPartial }
+    const taken = fitting.slices
+    return { ...joined(own, fitting), prev: last.prev, earlier, taken, isPartial }
   }
   return { ...first(fitting), ...chained(series), ...(isPartial && { isPartial }) }
 }
 
 /** What the record at `series.offset` and its chain know, as the next link needs it. */
 export function chained(series: Series): Pick<Placed, 'prev' | 'earlier'> {
-  const { last, earlier, offset } = series
-  const slices = joined(earlier.slices, last.slices)
-  return { prev: offset, earlier: { slices, bytes: earlier.bytes + slicesBytes(last.slices) } }
+  const { earlier, offset } = series
+  const own = ownOf(series)
+  const slices = merged(earlier.slices, own.slices)
+  return { prev: offset, earlier: { slices, bytes: earlier.bytes + slicesBytes(own) } }
 }
 
 /** Has the series this slice, or did the one before it? */
@@ -89,29 +95,34 @@ export function knows({ last, earlier }: Series, ref: SpanRef): boolean {
   return includes(last.slices, ref) || includes(earlier.slices, ref)
 }
 
-function first(fresh: readonly Slice[]): Placed {
-  const taken = atMost(fresh, { refs: refsMax, bytes: slicesBytesMax })
+function ownOf({ last, sliceText }: Pick<Series, 'last' | 'sliceText'>): SliceTexts {
+  return { slices: last.slices, text: sliceText }
+}
+
+function first(fresh: SliceTexts): Placed {
+  const fitting = atMost(fresh, { refs: refsMax, bytes: slicesBytesMax })
   // One slice alone has its place in every record, whatever its size: see `sliceBytesMax`.
-  const slices = taken.length === 0 ? fresh.slice(0, 1) : taken
-  const isPartial = slices.length < fresh.length
-  return { slices, prev: null, earlier: noSlices, taken: slices, isPartial }
+  const isNone = fitting.slices.length === 0
+  const { slices, text } = isNone ? { slices: fresh.slices.slice(0, 1), text: undefined } : fitting
+  const isPartial = slices.length < fresh.slices.length
+  return { slices, text, prev: null, earlier: noSlices, taken: slices, isPartial }
 }
 
 /**
  * What is no longer known cannot be judged again, so another series goes on with what the last record
  * has, as long as that and the new ones fit.
  */
-function cut({ last, earlier }: Series, fresh: readonly Slice[]): Placed {
+function cut(series: Series, fresh: SliceTexts): Placed {
+  const own = ownOf(series)
   const fits =
-    last.slices.length + fresh.length <= refsMax &&
-    slicesBytes(last.slices) + slicesBytes(fresh) <= slicesBytesMax
-  const own = last.slices[0]
-  if (!fits || own === undefined) {
-    return { ...first(fresh), begins: endOf({ last, earlier }) }
-  }
-  const begins = { offset: own.ref.offset, start: own.ref.start - 1 }
-  const slices = joined(last.slices, fresh)
-  return { slices, prev: null, earlier: noSlices, taken: fresh, isPartial: false, begins }
+    own.slices.length + fresh.slices.length <= refsMax &&
+    slicesBytes(own) + slicesBytes(fresh) <= slicesBytesMax
+  const [begin] = own.slices
+  if (!fits || begin === undefined) return { ...first(fresh), begins: endOf(series) }
+  const begins = { offset: begin.ref.offset, start: begin.ref.start - 1 }
+  const taken = fresh.slices
+  const all = joined(own, fresh)
+  return { ...all, prev: null, earlier: noSlices, taken, isPartial: false, begins }
 }
 
 /**
@@ -128,20 +139,32 @@ function endOf({ last, earlier }: Pick<Series, 'last' | 'earlier'>): Place {
 
 /** As many of them, in order, as lie within both limits. */
 function atMost(
-  slices: readonly Slice[],
+  list: SliceTexts,
   { refs, bytes }: { readonly refs: number; readonly bytes: number },
-): readonly Slice[] {
-  if (slices.length === 0 || (slices.length <= refs && slicesBytes(slices) <= bytes)) return slices
+): SliceTexts {
+  const { slices } = list
+  if (slices.length === 0 || (slices.length <= refs && slicesBytes(list) <= bytes)) return list
   let sum = 0
   for (let taken = 0; taken < slices.length; taken++) {
     sum += sliceBytes(slices[taken] as Slice)
-    if (taken >= refs || sum > bytes) return slices.slice(0, taken)
+    if (taken >= refs || sum > bytes) return { slices: slices.slice(0, taken), text: undefined }
   }
-  return slices
+  return list
 }
 
-/** Both in order; the list itself, whose text is known, where the other one adds nothing. */
-function joined(a: readonly Slice[], b: readonly Slice[]): readonly Slice[] {
+/** Both in order; the texts side by side where one list lies behind the other. */
+function joined(a: SliceTexts, b: SliceTexts): SliceTexts {
+  if (b.slices.length === 0) return a
+  if (a.slices.length === 0) return b
+  const isBehind = compareRefs((a.slices.at(-1) as Slice).ref, (b.slices[0] as Slice).ref) < 0
+  const text = isBehind && a.text !== undefined && b.text !== undefined
+  return {
+    slices: merged(a.slices, b.slices),
+    text: text ? `${a.text},${b.text}` : undefined,
+  }
+}
+
+function merged(a: readonly Slice[], b: readonly Slice[]): readonly Slice[] {
   if (b.length === 0) return a
   return a.length === 0 ? b : inOrder([...a, ...b])
 }

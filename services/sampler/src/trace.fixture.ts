@@ -11,8 +11,8 @@ export class TraceLog {
   firstRetained = 0
   readonly #context: RevisionContext
 
-  constructor(context: RevisionContext) {
-    this.#context = context
+  constructor(context: Omit<RevisionContext, 'claim' | 'seq'>) {
+    this.#context = { ...context, claim: 0, seq: 1 }
   }
 
   get last(): Decision | undefined {
@@ -34,9 +34,12 @@ export class TraceLog {
     const inputs: Input[] = evidence.map((one, at) => ({ evidence: one, appendedAtMs: 2_000 + at }))
     const before = this.decisions.length
     for (;;) {
-      const revision = revise(this.#series(), inputs, this.#context)
+      const revision = revise(this.#series(), inputs, {
+        ...this.#context,
+        seq: this.decisions.length + 1,
+      })
       if (revision === undefined) break
-      this.decisions.push({ ...revision.decision, claim: 0, seq: this.decisions.length + 1 })
+      this.decisions.push(revision.decision)
       if (!revision.placed.isPartial) break
     }
     return this.decisions.slice(before)
@@ -46,7 +49,8 @@ export class TraceLog {
     const { last } = this
     if (last === undefined) return undefined
     const slices = this.earlierOf(last)
-    const earlier = slices.length === 0 ? noSlices : { slices, bytes: slicesBytes(slices) }
+    const earlier =
+      slices.length === 0 ? noSlices : { slices, bytes: slicesBytes({ slices, text: undefined }) }
     return { offset: this.decisions.length - 1, last, earlier, isCut: this.#isCut(last) }
   }
 
