@@ -11,7 +11,7 @@ export const queryConfigSchema = z
     awaitingMax: durationKey('24h'),
     /** Pause between two looks of `verify` at the log; 0s: it is read when somebody asks. */
     verifyEvery: durationKey('1s'),
-    /** Slices that `verify` holds at 80 bytes each; its window is the youngest that many. */
+    /** Slices that `verify` holds at about 100 bytes each; its window is the youngest that many. */
     verifySlicesMax: z.int().min(1).max(1_000_000_000).default(4_000_000),
   })
   .prefault({})

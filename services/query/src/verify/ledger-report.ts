@@ -79,9 +79,11 @@ export class ReportBuilder {
     this.#missing += this.#of(undecided.missing)
     this.#isShort ||= verifier.isShort
     if (this.#tenant === undefined) this.#unread += ledger.unreadRecords
-    for (const { offset, start } of undecided.missingAt) {
-      if (this.#offending.length >= offendingMax) break
-      this.#blame(await missingSlice(bus, topic, ledger.partition, offset, start))
+    this.#problems += this.#of(undecided.missingSlices)
+    for (const { tenant, offset, start } of undecided.missingAt) {
+      const isOthers = this.#tenant !== undefined && tenant !== this.#tenants.find(this.#tenant)
+      if (isOthers || this.#offending.length >= offendingMax) continue
+      this.#offending.push(await missingSlice(bus, topic, ledger.partition, offset, start))
     }
     for (const problem of ledger.problems) this.#blame(problem)
     this.#problems += ledger.problemsBeyond

@@ -136,7 +136,7 @@ test('more undecided slices than the limit are refused with a remedy, until they
 })
 
 test('offered records are taken once, whether they come before or after those that are read', async () => {
-  const { pipe, watch, report, send } = await watched()
+  const { pipe, watch, report, send } = await watched({ everyMs: 1e9 })
   const offer = async (): Promise<void> => {
     const { records } = await pipe.bus.read(topics.decisions, 0, 0, 1 << 20, 0)
     for (const { offset, value } of records) watch.offer(0, decisionItem('d/0', offset, value))

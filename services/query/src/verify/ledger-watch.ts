@@ -84,7 +84,8 @@ export class LedgerWatch implements Component {
 
   /** A record of `decisions` that another reader has parsed; they come in order. */
   offer(partition: number, item: DecisionItem): void {
-    this.#verifiers[partition]?.decisions.offer(item)
+    // Who looks only when asked would hold them for nothing.
+    if (this.#options.everyMs > 0) this.#verifiers[partition]?.decisions.offer(item)
   }
 
   /** Of one tenant, as of now; how far it is where it takes longer than `waitMs`. */

@@ -28,8 +28,15 @@ export interface VerifierOptions {
 export interface Undecided {
   readonly pending: ReadonlyMap<number, number>
   readonly missing: ReadonlyMap<number, number>
-  /** Where the first missing slices lie. */
-  readonly missingAt: readonly { readonly offset: number; readonly start: number }[]
+  readonly missingSlices: ReadonlyMap<number, number>
+  /** Where the first missing slices of every tenant lie. */
+  readonly missingAt: readonly MissingAt[]
+}
+
+export interface MissingAt {
+  readonly tenant: number
+  readonly offset: number
+  readonly start: number
 }
 
 /** Keeps the ledger of one partition in step with the topics. One call at a time. */
@@ -107,19 +114,27 @@ export class PartitionVerifier {
     const from = this.ledger.nextUnaccounted(slices.head)
     for (let row = from; row < dueTo; row++) flags[row] = (flags[row] as number) & ~sliceEntitled
     if (from < dueTo) await this.#entitle(sampled?.offset ?? evidence.first, evidence.end)
+    return this.#undecided(from, dueTo)
+  }
+
+  #undecided(from: number, dueTo: number): Undecided {
+    const { slices } = this.ledger
     const pending = new Map<number, number>()
     const missing = new Map<number, number>()
-    const missingAt: { offset: number; start: number }[] = []
+    const missingSlices = new Map<number, number>()
+    const missingAt: MissingAt[] = []
     for (let row = from; row < slices.rows; row = this.ledger.nextUnaccounted(row + 1)) {
+      const tenant = slices.tenant[row] as number
       const isDue = row < dueTo && ((slices.flags[row] as number) & sliceEntitled) === 0
       const sums = isDue ? missing : pending
-      const tenant = slices.tenant[row] as number
       sums.set(tenant, (sums.get(tenant) ?? 0) + (slices.spanCount[row] as number))
-      if (isDue && missingAt.length < missingNamedMax) {
-        missingAt.push({ offset: slices.offsetOf(row), start: slices.start[row] as number })
-      }
+      if (!isDue) continue
+      const before = missingSlices.get(tenant) ?? 0
+      missingSlices.set(tenant, before + 1)
+      if (before >= missingNamedMax) continue
+      missingAt.push({ tenant, offset: slices.offsetOf(row), start: slices.start[row] as number })
     }
-    return { pending, missing, missingAt }
+    return { pending, missing, missingSlices, missingAt }
   }
 
   async #begin(first: number): Promise<void> {
@@ -206,7 +221,7 @@ export class PartitionVerifier {
       throw new PipelineError(
         'QUOTA_EXCEEDED',
         overMax === 'refuse'
-          ? `${what}; raise query.verifySlicesMax (80 bytes each)`
+          ? `${what}; raise query.verifySlicesMax (about 100 bytes each)`
           : `${what} of which the oldest wait for a decision; see why the sampler lags, or raise query.verifySlicesMax`,
       )
     }
@@ -238,5 +253,5 @@ export class PartitionVerifier {
 /** Bytes of one read of a topic. */
 const readBytesMax = 1024 * 1024
 
-/** Missing slices of a partition that are named. */
+/** Missing slices of a tenant and partition that are named. */
 export const missingNamedMax = 20

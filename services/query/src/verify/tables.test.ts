@@ -4,6 +4,7 @@ import { NamedSlices } from './named-slices.ts'
 import { SeriesTable } from './series-table.ts'
 import { SliceTable } from './slice-table.ts'
 import { SpanIdSet } from './span-id-set.ts'
+import { TenantSums, tenantsMax } from './tenant-sums.ts'
 
 test('a set of span ids is a set, however it grows and after it was cleared', () => {
   const random = new Random(1)
@@ -111,4 +112,12 @@ test('slices are read alike in the layout that stages write, and in any other', 
   for (const text of ['{', '{"ref":{}}', 'null', '{"ref":{"partition":0,"offset":}}']) {
     expect(new NamedSlices().read(text), text).toBe(false)
   }
+})
+
+test('as many tenants are told apart as two bytes can, and one more is refused by name', () => {
+  const tenants = new TenantSums()
+  for (let tenant = 0; tenant < tenantsMax; tenant++) tenants.numberOf(`${tenant}`)
+  expect(tenants.numberOf('0')).toBe(0)
+  expect(tenants.nameOf(tenantsMax - 1)).toBe(`${tenantsMax - 1}`)
+  expect(() => tenants.numberOf('one more')).toThrow(/QUOTA_EXCEEDED.*tenantsMax/)
 })

@@ -1,5 +1,7 @@
 import type { Decision } from '@winnow/model'
 import { expect, test } from 'vitest'
+import { offendingMax } from './ledger-report.ts'
+import { problemsMax } from './problem.ts'
 import { PipelineTopics, topics, traceIdOf } from './topics.fixture.ts'
 
 /** Three traces: kept with a repeated span, dropped, and another tenant's. All is decided and committed. */
@@ -208,4 +210,28 @@ test('what a former owner appended before the claim in force counts for nobody',
   const { pipe, a1, a2 } = await settled()
   await pipe.decide([a1, a2], { verdict: 'drop', revision: 3, claim: -5 })
   expect(await pipe.verify()).toMatchObject(balance)
+})
+
+test('of many missing slices the first are named and all are counted, each tenant its own', async () => {
+  const pipe = new PipelineTopics()
+  for (let trace = 1; trace <= offendingMax + 1; trace++)
+    await pipe.receive({ trace, spans: [1, 2] })
+  await pipe.receive({ tenant: 'other', trace: 1, spans: [1] })
+  await pipe.settle()
+  const all = await pipe.verify('default')
+  expect(all).toMatchObject({ missing: 2 * (offendingMax + 1), problems: offendingMax + 1 })
+  expect(all.offending).toHaveLength(offendingMax)
+  const other = await pipe.verify('other')
+  expect(other).toMatchObject({ missing: 1, problems: 1 })
+  expect(other.offending).toMatchObject([{ tenant: 'other', ref: { offset: offendingMax + 1 } }])
+})
+
+test('problems are remembered up to their limit, and counted beyond it', async () => {
+  const pipe = new PipelineTopics()
+  for (let trace = 1; trace <= problemsMax + 1; trace++) {
+    const [lying] = await pipe.receive({ trace, spans: [trace] })
+    if (lying !== undefined) await pipe.decide([lying], { spanCount: 2 })
+    if (trace < problemsMax) continue
+    expect(await pipe.verify(undefined, problemsMax + 1)).toMatchObject({ problems: trace })
+  }
 })
