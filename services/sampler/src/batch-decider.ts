@@ -1,9 +1,10 @@
 import type { BusRecord } from '@winnow/bus'
-import { type Decision, refKey } from '@winnow/model'
+import type { Decision } from '@winnow/model'
 import { type Outcome, outcomeOf } from './decision-metrics.ts'
 import { decisionText } from './decision-record.ts'
 import { type ParsedEvidence, parseEvidence } from './evidence-record.ts'
 import { fingerprintOf } from './fingerprint.ts'
+import { inOrder } from './fold.ts'
 import type { InFlight } from './in-flight.ts'
 import type { IndexEntry } from './index-table.ts'
 import type { Input } from './merge.ts'
@@ -213,6 +214,5 @@ function baselineKey(
 function isReplay(entry: IndexEntry, { inputs }: Group): boolean {
   const [only] = inputs
   if (inputs.length !== 1 || only?.evidence.kind !== 'summary') return false
-  const refs = new Map(only.evidence.slices.map(({ ref }) => [refKey(ref), ref]))
-  return fingerprintOf([...refs.values()], [], []) === entry.fingerprint
+  return fingerprintOf(inOrder(only.evidence.slices), [], []) === entry.fingerprint
 }

@@ -1,4 +1,9 @@
-import { refKey, type SpanRef } from '@winnow/model'
+// Hot: once a slice of every revision.
+import { refKey, type Slice } from '@winnow/model'
+
+interface Named {
+  readonly id: string
+}
 
 /**
  * A hash of the set of slices, evaluations and requests that a decision knows: the sum of its members'
@@ -7,15 +12,16 @@ import { refKey, type SpanRef } from '@winnow/model'
  * evidence of a trace whose every id is his own.
  */
 export function fingerprintOf(
-  refs: Iterable<SpanRef>,
-  evaluationIds: Iterable<string>,
-  requestIds: Iterable<string>,
+  slices: readonly Pick<Slice, 'ref'>[],
+  evaluations: readonly Named[],
+  requests: readonly Named[],
 ): bigint {
-  let sum = 0n
-  for (const ref of refs) sum += hash(`s${refKey(ref)}`)
-  for (const id of evaluationIds) sum += hash(`e${id}`)
-  for (const id of requestIds) sum += hash(`r${id}`)
-  return BigInt.asUintN(64, sum)
+  sumHigh = 0
+  sumLow = 0
+  for (let i = 0; i < slices.length; i++) add(`s${refKey((slices[i] as Slice).ref)}`)
+  for (let i = 0; i < evaluations.length; i++) add(`e${(evaluations[i] as Named).id}`)
+  for (let i = 0; i < requests.length; i++) add(`r${(requests[i] as Named).id}`)
+  return (BigInt(sumHigh) << 32n) | BigInt(sumLow)
 }
 
 /** As a decision states it. */
@@ -23,8 +29,12 @@ export function fingerprintText(fingerprint: bigint): string {
   return fingerprint.toString(16).padStart(16, '0')
 }
 
+/** The sum in two halves: a bigint for every member would cost more than its hash. */
+let sumHigh = 0
+let sumLow = 0
+
 /** Two 32 bit hashes of different seeds, each finished so that near texts lie far apart. */
-function hash(text: string): bigint {
+function add(text: string): void {
   let high = 0x811c9dc5
   let low = 0x9747b28c
   for (let at = 0; at < text.length; at++) {
@@ -32,7 +42,9 @@ function hash(text: string): bigint {
     high = Math.imul(high ^ code, 0x01000193)
     low = Math.imul(low ^ code, 0x5bd1e995)
   }
-  return (BigInt(finished(high)) << 32n) | BigInt(finished(low))
+  const sum = sumLow + finished(low)
+  sumLow = sum >>> 0
+  sumHigh = (sumHigh + finished(high) + (sum > 0xffffffff ? 1 : 0)) >>> 0
 }
 
 function finished(value: number): number {

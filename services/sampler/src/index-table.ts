@@ -207,7 +207,14 @@ export class IndexTable {
   #words(traceId: string): Uint32Array {
     if (traceId === this.#keyId) return this.#key
     this.#keyId = traceId
-    for (let i = 0; i < 4; i++) this.#key[i] = Number.parseInt(traceId.slice(8 * i, 8 * i + 8), 16)
+    for (let word = 0; word < 4; word++) {
+      let value = 0
+      for (let at = word * 8; at < word * 8 + 8; at++) {
+        const code = traceId.charCodeAt(at)
+        value = (value << 4) | (code < 0x3a ? code - 0x30 : code - 0x57)
+      }
+      this.#key[word] = value
+    }
     return this.#key
   }
 }

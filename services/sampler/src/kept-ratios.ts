@@ -3,21 +3,24 @@ const minutes = 60
 
 /** What became of a tenant's traces in the last hour, for the two gauges that say whether sampling works. */
 export class KeptRatios {
-  /** Tenant → minute → counts. */
-  readonly #tenants = new Map<string, Map<number, Counts>>()
+  readonly #tenants = new Map<string, Hour>()
 
-  add(tenant: string, nowMs: number, counts: Partial<Counts>): void {
+  /** `nowMs` does not go back by more than the hour that is looked at. */
+  add(tenant: string, nowMs: number, counts: Counts): void {
+    let hour = this.#tenants.get(tenant)
+    if (hour === undefined) {
+      hour = { minutes: new Map(), sum: { ...zero } }
+      this.#tenants.set(tenant, hour)
+    }
     const minute = Math.floor(nowMs / minuteMs)
-    const byMinute = this.#tenants.get(tenant) ?? new Map<number, Counts>()
-    this.#tenants.set(tenant, byMinute)
-    const held = byMinute.get(minute) ?? { decided: 0, kept: 0, failing: 0, failingKept: 0 }
-    byMinute.set(minute, {
-      decided: held.decided + (counts.decided ?? 0),
-      kept: held.kept + (counts.kept ?? 0),
-      failing: held.failing + (counts.failing ?? 0),
-      failingKept: held.failingKept + (counts.failingKept ?? 0),
-    })
-    for (const old of byMinute.keys()) if (old <= minute - minutes) byMinute.delete(old)
+    let held = hour.minutes.get(minute)
+    if (held === undefined) {
+      held = { ...zero }
+      hour.minutes.set(minute, held)
+    }
+    addTo(held, counts, 1)
+    addTo(hour.sum, counts, 1)
+    forget(hour, minute)
   }
 
   /**
@@ -25,25 +28,44 @@ export class KeptRatios {
    * rescue counts in the minute of the rescue, and its trace may have been decided before the hour.
    */
   read(tenant: string, nowMs: number): { readonly kept?: number; readonly failingKept?: number } {
-    const oldest = Math.floor(nowMs / minuteMs) - minutes
-    const sum = { decided: 0, kept: 0, failing: 0, failingKept: 0 }
-    for (const [minute, counts] of this.#tenants.get(tenant) ?? []) {
-      if (minute <= oldest) continue
-      sum.decided += counts.decided
-      sum.kept += counts.kept
-      sum.failing += counts.failing
-      sum.failingKept += counts.failingKept
-    }
+    const hour = this.#tenants.get(tenant)
+    if (hour === undefined) return {}
+    forget(hour, Math.floor(nowMs / minuteMs))
+    const { decided, kept, failing, failingKept } = hour.sum
     return {
-      ...(sum.decided > 0 && { kept: Math.min(1, sum.kept / sum.decided) }),
-      ...(sum.failing > 0 && { failingKept: Math.min(1, sum.failingKept / sum.failing) }),
+      ...(decided > 0 && { kept: Math.min(1, kept / decided) }),
+      ...(failing > 0 && { failingKept: Math.min(1, failingKept / failing) }),
     }
   }
 }
 
+/** The minutes with their sum, which is asked for with every decision. */
+interface Hour {
+  readonly minutes: Map<number, Counts>
+  readonly sum: Counts
+}
+
 interface Counts {
-  readonly decided: number
-  readonly kept: number
-  readonly failing: number
-  readonly failingKept: number
+  decided: number
+  kept: number
+  failing: number
+  failingKept: number
+}
+
+const zero: Counts = { decided: 0, kept: 0, failing: 0, failingKept: 0 }
+
+/** Minutes come in order, but for a clock that is set back: then an old one stays a little longer. */
+function forget(hour: Hour, minute: number): void {
+  for (const [old, counts] of hour.minutes) {
+    if (old > minute - minutes) break
+    addTo(hour.sum, counts, -1)
+    hour.minutes.delete(old)
+  }
+}
+
+function addTo(sum: Counts, counts: Counts, sign: 1 | -1): void {
+  sum.decided += sign * counts.decided
+  sum.kept += sign * counts.kept
+  sum.failing += sign * counts.failing
+  sum.failingKept += sign * counts.failingKept
 }

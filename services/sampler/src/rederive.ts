@@ -59,13 +59,11 @@ function seriesFields(
   slices: readonly Slice[],
   { firstAppendedAtMs, lastAppendedAtMs }: TraceFacts,
 ) {
-  const ids = (named: readonly { readonly id: string }[]) => named.map(({ id }) => id)
-  const refs = slices.map(({ ref }) => ref)
   return {
     sliceCount: slices.length,
     firstSpanAtMs: firstAppendedAtMs,
     lastSpanAtMs: lastAppendedAtMs,
-    fingerprint: fingerprintText(fingerprintOf(refs, ids(evaluations), ids(requests))),
+    fingerprint: fingerprintText(fingerprintOf(slices, evaluations, requests)),
   }
 }
 

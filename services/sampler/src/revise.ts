@@ -252,9 +252,9 @@ function nextFingerprint(
   { evaluations, requests }: Merged,
 ): string {
   const added = fingerprintOf(
-    (last === undefined ? slices : taken).map(({ ref }) => ref),
-    evaluations.slice(last?.evaluations.length).map(({ id }) => id),
-    requests.slice(last?.requests.length).map(({ id }) => id),
+    last === undefined ? slices : taken,
+    evaluations.slice(last?.evaluations.length),
+    requests.slice(last?.requests.length),
   )
   if (last === undefined) return fingerprintText(added)
   return fingerprintText(BigInt.asUintN(64, BigInt(`0x${last.fingerprint}`) + added))
