@@ -37,6 +37,10 @@ test.runIf(broker !== '')('traffic through Kafka balances, for whoever asks', as
     const { code, stdout, stderr } = await winnow(['verify', '--json', '--data', '/none'], env)
     expect(code, stderr).toBe(0)
     expect(JSON.parse(stdout)).toEqual(all)
+    const wrong = { ...env, WINNOW_TOPICS_PREFIX: `${prefix}-not` }
+    const refused = await winnow(['verify', '--data', '/none'], wrong)
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain(`the broker has no topic ${prefix}-not.spans.1`)
   } finally {
     await run.stop()
   }

@@ -90,6 +90,8 @@ export interface KafkaBusOptions {
   readonly instanceId?: string
   /** Copies of every partition of a topic that is made here. Absent: three, or one a broker if fewer. */
   readonly replication?: number
+  /** False: a topic that is missing is CONFIG_INVALID, for who only looks. */
+  readonly mayCreate?: boolean
   readonly tls?: boolean | ConnectionOptions
   readonly sasl?: KafkaSasl
   readonly clock?: Clock

@@ -30,6 +30,11 @@ export async function openTopics(
     await cluster.refreshMetadata()
     const before = await describe(cluster, options.specs)
     const missing = options.specs.filter(spec => found(before, spec)?.errorCode === unknownTopic)
+    if (missing.length > 0 && options.mayCreate === false) {
+      const names = missing.map(spec => spec.name).join(', ')
+      const remedy = 'correct topics.prefix and topics.generation, or start what makes them'
+      throw new PipelineError('CONFIG_INVALID', `the broker has no topic ${names}; ${remedy}`)
+    }
     await admin.connect()
     if (missing.length > 0) {
       await create(admin, missing, options.replication ?? Math.min(3, before.brokers), limits)

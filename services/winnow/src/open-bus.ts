@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { type Bus, FileBus, KafkaBus, type KafkaBusOptions, type TopicSpec } from '@winnow/bus'
+import {
+  type Bus,
+  FileBus,
+  KafkaBus,
+  type KafkaBusOptions,
+  ReadOnlyFileBus,
+  type TopicSpec,
+} from '@winnow/bus'
 import { type Log, PipelineError, systemClock } from '@winnow/runtime'
 import { makeFolder } from './make-folder.ts'
 import type { Config } from './program-config.ts'
@@ -13,11 +20,6 @@ export async function openBus(
   specs: Readonly<Record<'spans', TopicSpec>> & Readonly<Record<string, TopicSpec>>,
   log: Log,
 ): Promise<Bus> {
-  const onEvent = (event: object & { readonly kind: string }): void => {
-    if (event.kind === 'joined' || event.kind === 'expired')
-      log.info(`bus.${event.kind}`, fields(event))
-    else log.warn(`bus.${event.kind}`, fields(event))
-  }
   if (config.bus === 'file') {
     makeFolder(config.data)
     return FileBus.open({
@@ -26,17 +28,41 @@ export async function openBus(
       clock: systemClock,
       limits: { freeBytesMin: config.file.freeMin },
       topicLimits: { [specs.spans.name]: { ringBytes: config.file.ring } },
-      onEvent,
+      onEvent: logging(log),
     })
   }
-  return KafkaBus.open({
+  return KafkaBus.open(kafkaOptions(config, Object.values(specs), log))
+}
+
+/** The same for who only looks: it makes, repairs and deletes nothing. `specs`: in flow order. */
+export async function openBusForReading(
+  config: Config,
+  specs: readonly TopicSpec[],
+  log: Log,
+): Promise<Bus> {
+  if (config.bus === 'file') {
+    return ReadOnlyFileBus.open({ folder: join(config.data, 'bus'), specs })
+  }
+  return KafkaBus.open({ ...kafkaOptions(config, specs, log), mayCreate: false })
+}
+
+function kafkaOptions(config: Config, specs: readonly TopicSpec[], log: Log): KafkaBusOptions {
+  return {
     brokers: config.bus.slice('kafka://'.length).split(','),
     clientId: `winnow-${hostname()}-${process.pid}`,
-    specs: Object.values(specs),
+    specs,
     ...(config.topics.replication !== undefined && { replication: config.topics.replication }),
     ...security(config.kafka),
-    onEvent,
-  })
+    onEvent: logging(log),
+  }
+}
+
+function logging(log: Log): (event: object & { readonly kind: string }) => void {
+  return event => {
+    if (event.kind === 'joined' || event.kind === 'expired')
+      log.info(`bus.${event.kind}`, fields(event))
+    else log.warn(`bus.${event.kind}`, fields(event))
+  }
 }
 
 function security(kafka: Config['kafka']): Pick<KafkaBusOptions, 'tls' | 'sasl'> {

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { type Bus, ReadOnlyFileBus, topicSpecs } from '@winnow/bus'
+import { topicSpecs } from '@winnow/bus'
 import { type LedgerReport, verifyTopics } from '@winnow/query'
 import { createLog, systemClock } from '@winnow/runtime'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
-import { openBus } from '../open-bus.ts'
+import { openBusForReading } from '../open-bus.ts'
 import { type Config, loadConfig } from '../program-config.ts'
 import { type ClientOptions, callApi, errorText } from './api-client.ts'
 
@@ -31,7 +31,9 @@ export async function verifyReport(
     const isUnreachable = error instanceof CommandEnd && error.status === exitCode.unreachable
     if (!isUnreachable || isUrlNamed) throw error
     const config = configOf(options)
-    if (config.bus === 'file' && !existsSync(join(config.data, 'bus'))) throw error
+    if (config.bus === 'file' && !existsSync(join(config.data, 'bus'))) {
+      throw new CommandEnd(error.status, `${error.message}, or a folder to read with --data`)
+    }
     const where = config.bus === 'file' ? config.data : config.bus
     process.stderr.write(`winnow: nobody answers at ${options.url}; reading ${where}\n`)
     return ofTopics(config)
@@ -56,13 +58,8 @@ async function ofQuery(options: VerifyOptions): Promise<LedgerReport> {
 async function ofTopics(config: Config): Promise<LedgerReport> {
   const specs = topicSpecs({ ...config.topics, retentionMs: config.retention })
   const { spans, evidence, decisions } = specs
-  const bus: Bus =
-    config.bus === 'file'
-      ? await ReadOnlyFileBus.open({
-          folder: join(config.data, 'bus'),
-          specs: [spans, evidence, decisions],
-        })
-      : await openBus(config, specs, createLog(systemClock))
+  const inFlowOrder = [spans, evidence, decisions]
+  const bus = await openBusForReading(config, inFlowOrder, createLog(systemClock))
   const progress = new ProgressLine()
   try {
     return await verifyTopics({
