@@ -105,7 +105,6 @@ function writerConfig({ world }: Instance): WriterConfig {
     segmentAge: random.pick([5_000, 60_000]),
     segmentDecisions: random.int(1, 12),
     hotBatch: random.pick([1, 3, 500]),
-    recordCache: random.pick([1, 1 << 20]),
     expireEvery: 3_600_000,
   }
 }

@@ -16,8 +16,6 @@ export const writerConfigSchema = z
     segmentDecisions: z.int().min(1).max(1_000_000).default(100_000),
     /** Memory of what all partitions of a writer have gathered; over it the largest is written first. */
     gatheredBytes: bytesKey('256MiB'),
-    /** Records of `spans` that stay in memory for the next slice that lies in them. */
-    recordCache: bytesKey('64MiB'),
     /** Kept spans that one group has read and the other has not asked for yet. */
     keptCache: bytesKey('64MiB'),
     /** Traces in one transaction of the hot store, */
@@ -73,6 +71,9 @@ export const parsedBytesMax = 8 * 1024 * 1024
 
 /** Fetches of `spans` in flight at once, over all partitions and both groups of one writer. */
 export const fetchesMax = 8
+
+/** Bytes of slices in one of them, unless one slice alone has more. */
+export const rangesBytesMax = 8 * 1024 * 1024
 
 /** Segments that are encoded and put at once: each holds its rows a second time meanwhile. */
 export const flushesMax = 2

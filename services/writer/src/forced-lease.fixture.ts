@@ -78,7 +78,7 @@ export function segmentsProcess(
   changes: { readonly blobs?: BlobStore; readonly gathered?: Gathered } = {},
 ): Promise<void> {
   const options = fixture.options(config)
-  const slices = new SliceReader(options.bus, spansTopic, options.config.recordCache)
+  const slices = new SliceReader(options.bus, spansTopic)
   return runSegmentGroup(lease, {
     ...options,
     decisions: decisionsTopic,

@@ -141,7 +141,7 @@ async function hotTraces(
   window: readonly Piece[],
   kept: KeptReader,
 ): Promise<HotTrace[]> {
-  const read = await Promise.all(window.map(piece => kept.read(partition, piece)))
+  const read = await kept.read(partition, window)
   return window.flatMap(({ record }, at) => {
     const { logged, offset } = record
     const { spans = emptyPack, bodies = [] } = read[at] ?? {}

@@ -2,7 +2,7 @@ import type { Slice } from '@winnow/model'
 import { afterEach, expect, test } from 'vitest'
 import { type Chain, noChain } from './chain.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
-import { KeptReader, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
+import { KeptReader, type KeptSpans, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
 import { SliceReader } from './slice-reader.ts'
 import {
   Fixture,
@@ -34,19 +34,21 @@ const pieceOf = (slices: readonly Slice[], offset = 7): Piece => ({
   spansAside: 0,
 })
 
-function reading(cacheBytes = 1 << 20): { kept: KeptReader; fetches: () => number } {
+function reading(cacheBytes = 1 << 20) {
   fixture = new Fixture()
   let fetches = 0
   const counting = new Proxy(fixture.bus, {
     get: (bus, name) => {
-      if (name === 'fetch') fetches++
+      if (name === 'fetchRanges') fetches++
       const value = Reflect.get(bus, name)
       return typeof value === 'function' ? value.bind(bus) : value
     },
   })
-  // Records are not held, so that every reading of a slice is seen.
-  const slices = new SliceReader(counting, spansTopic, 0)
-  return { kept: new KeptReader(slices, cacheBytes, fixture.log), fetches: () => fetches }
+  const slices = new SliceReader(counting, spansTopic)
+  const kept = new KeptReader(slices, cacheBytes, fixture.log)
+  const one = async (partition: number, piece: Piece): Promise<KeptSpans> =>
+    (await kept.read(partition, [piece]))[0] as KeptSpans
+  return { kept: { read: one, window: kept.read.bind(kept) }, fetches: () => fetches }
 }
 
 test('what one group reads the other is given, once', async () => {
@@ -58,6 +60,24 @@ test('what one group reads the other is given, once', async () => {
   expect(hot.spans.rows().map(row => row.span_id)).toEqual([spanIdOf(0), spanIdOf(1)])
   expect(hot.bodies.map(({ ref }) => ref)).toEqual(['0:0:0'])
   await kept.read(0, piece)
+  expect(fetches()).toBe(2)
+})
+
+test('a window is one look at the bus, and what of it is known is not read again', async () => {
+  const { kept, fetches } = reading()
+  const slices = await fixture.slices([0, 1, 2].map(n => [spanOf(id, n)]))
+  const pieces = slices.map((slice, at) => pieceOf([slice], at))
+  const none = pieceOf([], 9)
+  await kept.window(0, pieces.slice(0, 2))
+  const all = await kept.window(0, [...pieces, none])
+  expect(fetches()).toBe(2)
+  expect(all.map(({ spans }) => spans.rows().map(row => row.span_id))).toEqual([
+    [spanIdOf(0)],
+    [spanIdOf(1)],
+    [spanIdOf(2)],
+    [],
+  ])
+  await kept.window(0, [none])
   expect(fetches()).toBe(2)
 })
 

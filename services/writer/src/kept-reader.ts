@@ -58,34 +58,59 @@ export class KeptReader {
     this.#waiting = new Lru(cacheBytesMax)
   }
 
-  /** Rejects with what may pass. A slice that is none of the trace is logged and set aside. */
-  read(partition: number, piece: Piece): Promise<KeptSpans> {
-    const { record, refs } = piece
-    const [first] = refs
-    const { spansGone, spansAside } = piece
-    if (record.logged === undefined || first === undefined) {
-      return Promise.resolve({ ...nothing, spansGone, spansAside })
+  /**
+   * A window of pieces, in their order. Rejects with what may pass. A slice that is none of the trace
+   * is logged and set aside.
+   */
+  read(partition: number, window: readonly Piece[]): Promise<KeptSpans[]> {
+    const reads: Promise<KeptSpans>[] = []
+    const unknown: { readonly at: number; readonly key: string; readonly piece: Piece }[] = []
+    for (const [at, piece] of window.entries()) {
+      const [first] = piece.refs
+      if (piece.record.logged === undefined || first === undefined) {
+        const { spansGone, spansAside } = piece
+        reads[at] = Promise.resolve({ ...nothing, spansGone, spansAside })
+        continue
+      }
+      const key = `${partition}:${piece.record.offset}:${refKey(first)}`
+      const known = this.#waiting.take(key)
+      if (known === undefined) unknown.push({ at, key, piece })
+      else reads[at] = known
     }
-    const key = `${partition}:${record.offset}:${refKey(first)}`
-    const known = this.#waiting.take(key)
-    if (known !== undefined) return known
-    const reading = this.#read(partition, record.logged.decision, piece)
-    this.#waiting.set(key, reading, bytesOf(refs))
-    reading.then(
-      kept => this.#waiting.reweigh(key, reading, weightOf(kept)),
-      () => this.#waiting.reweigh(key, reading, undefined),
+    const all = this.#readAll(
+      partition,
+      unknown.map(({ piece }) => piece),
     )
-    return reading
+    for (const [n, { at, key, piece }] of unknown.entries()) {
+      const reading = all.then(kept => kept[n] as KeptSpans)
+      this.#waiting.set(key, reading, bytesOf(piece.refs))
+      reading.then(
+        kept => this.#waiting.reweigh(key, reading, weightOf(kept)),
+        () => this.#waiting.reweigh(key, reading, undefined),
+      )
+      reads[at] = reading
+    }
+    return Promise.all(reads)
   }
 
-  async #read(
-    partition: number,
-    decision: DecisionHead,
-    { record, refs, ...unknown }: Piece,
-  ): Promise<KeptSpans> {
+  /** One look at the bus for all of them. */
+  async #readAll(partition: number, pieces: readonly Piece[]): Promise<KeptSpans[]> {
+    if (pieces.length === 0) return []
+    const slices = await this.#slices.read(pieces.flatMap(({ refs }) => refs))
+    let next = 0
+    return pieces.map(piece => {
+      next += piece.refs.length
+      return this.#keptOf(partition, piece, slices.slice(next - piece.refs.length, next))
+    })
+  }
+
+  #keptOf(partition: number, piece: Piece, slices: readonly SliceRead[]): KeptSpans {
+    const { offset, logged } = piece.record
+    let { spansGone, spansAside } = piece
+    if (logged === undefined) return { ...nothing, spansGone, spansAside }
+    const { decision } = logged
     const own: (SliceRead & { kind: 'read' })[] = []
-    let { spansGone, spansAside } = unknown
-    for (const slice of await this.#slices.read(refs)) {
+    for (const slice of slices) {
       if (slice.kind === 'read') own.push(slice)
       else if (slice.kind === 'gone') spansGone += slice.ref.spanCount
       else {
@@ -93,7 +118,7 @@ export class KeptReader {
         this.#setAside(slice.ref, decision, slice.error)
       }
     }
-    const { spans, foreign } = spansOf(decision, partition, record.offset, own)
+    const { spans, foreign } = spansOf(decision, partition, offset, own)
     for (const slice of foreign) {
       spansAside += slice.ref.spanCount
       this.#setAside(

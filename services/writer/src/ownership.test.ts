@@ -60,16 +60,16 @@ test('who wakes up as a former owner puts nothing', async () => {
   const positions: Positions = { committed: { offset: 0, note: noteOf({ claim: -1, next: 1 }) } }
   const lease = new ForcedLease(fixture, positions)
   const { bus } = fixture
-  const fetch = bus.fetch.bind(bus)
-  bus.fetch = (topic, partition, offset) => {
+  const fetchRanges = bus.fetchRanges.bind(bus)
+  bus.fetchRanges = (topic, partition, ranges) => {
     // It sleeps over what it reads; meanwhile another one is the owner.
     fixture.clock.advanceMs(600_001)
     lease.isStale = true
-    return fetch(topic, partition, offset)
+    return fetchRanges(topic, partition, ranges)
   }
   await segmentsProcess(fixture, lease, { segmentAge: 0 })
   expect((await tiersOf(fixture.blobs)).ledger).toEqual([])
-  bus.fetch = fetch
+  bus.fetchRanges = fetchRanges
   const next = new ForcedLease(fixture, positions)
   const done = segmentsProcess(fixture, next, { segmentAge: 0 })
   const { end } = await fixture.bus.bounds(decisionsTopic, 0)

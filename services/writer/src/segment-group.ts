@@ -15,7 +15,7 @@ import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-r
 import type { Gate } from './gate.ts'
 import type { Gathered } from './gathered.ts'
 import type { IdIndexer } from './id-index.ts'
-import { type KeptReader, type KeptSpans, type Piece, windowsOf } from './kept-reader.ts'
+import { type KeptReader, type KeptSpans, windowsOf } from './kept-reader.ts'
 import { OpenSegment } from './open-segment.ts'
 import { Ownership } from './ownership.ts'
 import { putSegment, type SegmentPut } from './put-segment.ts'
@@ -151,18 +151,14 @@ class SegmentGroup {
     const limits = { piecesMax: readAheadRecordsMax, bytesMax: readAheadBytesMax }
     for await (const window of windowsOf(records, chainOf, limits)) {
       await gathered.room(this.#open, this.#ended)
-      const read = await this.#ask('read', () => this.#readAll(window))
+      // As soon as the decision is there, so that no body expires while a segment fills.
+      const read = await this.#ask('read', () => this.#options.kept.read(partition, window))
       if (read === undefined) return
       for (const [at, piece] of window.entries()) {
         this.#pieces.push(read[at] as KeptSpans)
         if (piece.isLast) await this.#add(piece.record)
       }
     }
-  }
-
-  /** As soon as the decision is there, so that no body expires while a segment fills. */
-  #readAll(window: readonly Piece[]): Promise<KeptSpans[]> {
-    return Promise.all(window.map(piece => this.#options.kept.read(this.#lease.partition, piece)))
   }
 
   async #add(record: FoldedRecord): Promise<void> {

@@ -1,71 +1,81 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Bus, BusRecord } from '@winnow/bus'
+import { type Bus, type RangeRead, rangesMax, type ValueRange } from '@winnow/bus'
+import type { SpanRef } from '@winnow/model'
 import { encodeTraces } from '@winnow/otlp'
 import { PipelineError, type PipelineErrorCode } from '@winnow/runtime'
 import { expect, test } from 'vitest'
-import { fetchesMax } from './config.ts'
+import { fetchesMax, rangesBytesMax } from './config.ts'
 import { SliceReader } from './slice-reader.ts'
 import { sliceAt, spanOf, traceIdOf, tracesOf } from './writer.fixture.ts'
 
 const slice = encodeTraces(tracesOf([spanOf(traceIdOf(1), 0)]))
 
-/** Records of two equal slices each; `fetch` may be held back, or fail. */
-class FetchBus {
+/** Records of two equal slices each; an answer may be held back, or fail. */
+class RangesBus {
   readonly asked: string[] = []
   failure: PipelineErrorCode | undefined
+  isRefused = false
   held: PromiseWithResolvers<void> | undefined
 
   readonly bus = {
-    fetch: async (topic: string, partition: number, offset: number): Promise<BusRecord> => {
-      this.asked.push(`${topic}/${partition}/${offset}`)
+    fetchRanges: async (
+      topic: string,
+      partition: number,
+      ranges: readonly ValueRange[],
+    ): Promise<RangeRead[]> => {
+      const places = ranges.map(({ offset, start }) => `${offset}:${start / slice.length}`)
+      this.asked.push(`${topic}/${partition} ${places.join(' ')}`)
       await this.held?.promise
-      if (this.failure !== undefined) throw new PipelineError(this.failure, 'no')
-      return { offset, appendedAtMs: 0, value: Buffer.concat([slice, slice]) }
+      const error = this.failure && new PipelineError(this.failure, 'no')
+      if (error !== undefined && this.isRefused) throw error
+      const value = Buffer.concat([slice, slice])
+      return ranges.map(({ start, length }) => error ?? value.subarray(start, start + length))
     },
   } as unknown as Bus
 
-  reader(cacheBytes = 1 << 20): SliceReader {
-    return new SliceReader(this.bus, 'spans', cacheBytes)
+  reader(): SliceReader {
+    return new SliceReader(this.bus, 'spans')
   }
 }
 
 const refAt = (offset: number, at = 0, partition = 0) =>
   sliceAt({ partition, offset, start: at * slice.length, length: slice.length }).ref
 
-test('a record is fetched once for all slices that lie in it, at once or later', async () => {
-  const { bus, asked } = new FetchBus()
-  const reader = new SliceReader(bus, 'spans', 1 << 20)
-  const read = await reader.read([refAt(3), refAt(3, 1), refAt(4)])
-  await reader.read([refAt(4, 1)])
-  expect(asked).toEqual(['spans/0/3', 'spans/0/4'])
-  expect(read.map(({ kind, ref }) => `${kind} ${ref.offset} ${ref.start}`)).toEqual([
-    'read 3 0',
-    `read 3 ${slice.length}`,
-    'read 4 0',
-  ])
+test('one question a partition, neighbours of a record side by side, answers in the order asked', async () => {
+  const source = new RangesBus()
+  const refs = [refAt(4, 1), refAt(3), refAt(7, 0, 2), refAt(4), refAt(3, 1)]
+  const read = await source.reader().read(refs)
+  expect(source.asked).toEqual(['spans/0 3:0 3:1 4:0 4:1', 'spans/2 7:0'])
+  expect(read.map(({ kind }) => kind)).toEqual(refs.map(() => 'read'))
+  expect(read.map(({ ref }) => ref)).toEqual(refs)
   const [first] = read
   if (first?.kind !== 'read') return expect.fail('it is there')
   expect(first.data).toEqual(tracesOf([spanOf(traceIdOf(1), 0)]))
-  // A view would keep the whole record in memory for as long as the slice is used.
-  expect(first.bytes.buffer.byteLength).toBe(3 * slice.length)
+  expect(await source.reader().read([])).toEqual([])
+  expect(source.asked.length).toBe(2)
 })
 
-test('records stay in memory up to the limit and not beyond', async () => {
-  const source = new FetchBus()
-  const reader = source.reader(2 * 2 * slice.length)
-  for (const offset of [1, 2, 1, 3, 1, 2]) {
-    await reader.read([refAt(offset)])
-    await setImmediate()
+test('a question has as many ranges and bytes as are allowed, never one more', async () => {
+  const source = new RangesBus()
+  const ranges = async (refs: readonly SpanRef[]): Promise<number[]> => {
+    source.asked.length = 0
+    await source.reader().read(refs)
+    return source.asked.map(asked => asked.split(' ').length - 1)
   }
-  expect(source.asked.map(name => name.at(-1))).toEqual(['1', '2', '3', '2'])
+  const many = (count: number): SpanRef[] => Array.from({ length: count }, (_, n) => refAt(n))
+  expect(await ranges(many(rangesMax))).toEqual([rangesMax])
+  expect(await ranges(many(rangesMax + 1))).toEqual([rangesMax, 1])
+  const large = (length: number): SpanRef => ({ ...refAt(1), length })
+  expect(await ranges([large(rangesBytesMax - 5), large(5), large(1)])).toEqual([2, 1])
+  // One alone may be larger.
+  expect(await ranges([large(rangesBytesMax + 1), large(1)])).toEqual([1, 1])
 })
 
-test('as many fetches as are allowed are in flight, never one more', async () => {
-  const source = new FetchBus()
+test('as many questions as are allowed are in flight, never one more', async () => {
+  const source = new RangesBus()
   source.held = Promise.withResolvers()
-  const reading = source
-    .reader()
-    .read(Array.from({ length: fetchesMax + 1 }, (_, offset) => refAt(offset)))
+  const refs = Array.from({ length: fetchesMax + 1 }, (_, partition) => refAt(1, 0, partition))
+  const reading = source.reader().read(refs)
   await setImmediate()
   expect(source.asked.length).toBe(fetchesMax)
   source.held.resolve()
@@ -73,50 +83,49 @@ test('as many fetches as are allowed are in flight, never one more', async () =>
   expect(source.asked.length).toBe(fetchesMax + 1)
 })
 
-test('a fetch that failed is asked again, for what may pass is the caller’s to repeat', async () => {
-  const source = new FetchBus()
+test('what may pass is the caller’s to repeat', async () => {
+  const source = new RangesBus()
   const reader = source.reader()
   source.failure = 'BUS_UNAVAILABLE'
+  source.isRefused = true
   await expect(reader.read([refAt(1), refAt(1, 1)])).rejects.toThrow(/BUS_UNAVAILABLE/)
-  await setImmediate()
   source.failure = undefined
   expect((await reader.read([refAt(1)]))[0]?.kind).toBe('read')
-  expect(source.asked.length).toBe(2)
 })
 
-test('a record that retention has passed is gone, and asked for once', async () => {
-  const source = new FetchBus()
-  const reader = source.reader()
+test('a record that retention has passed is gone', async () => {
+  const source = new RangesBus()
   source.failure = 'OFFSET_GONE'
-  expect(await reader.read([refAt(1), refAt(1, 1)])).toEqual([
+  expect(await source.reader().read([refAt(1), refAt(1, 1)])).toEqual([
     { kind: 'gone', ref: refAt(1) },
     { kind: 'gone', ref: refAt(1, 1) },
   ])
-  await reader.read([refAt(1)])
-  expect(source.asked.length).toBe(1)
 })
 
 test('what can never be read is an answer with its reason: another log’s, damaged, no OTLP', async () => {
-  const source = new FetchBus()
+  const source = new RangesBus()
   for (const code of ['OFFSET_AHEAD', 'DATA_CORRUPT', 'CONFIG_INVALID'] as const) {
     source.failure = code
-    expect((await source.reader().read([refAt(1)]))[0]).toMatchObject({
-      kind: 'unreadable',
-      error: { code },
-    })
+    for (source.isRefused of [false, true]) {
+      expect((await source.reader().read([refAt(1)]))[0]).toMatchObject({
+        kind: 'unreadable',
+        error: { code },
+      })
+    }
   }
   source.failure = undefined
-  const outside = [
-    { start: slice.length + 1, length: slice.length },
+  source.asked.length = 0
+  const nowhere = [
     { start: -1, length: 2 },
     { start: 0, length: -1 },
     { start: Number.NaN, length: 1 },
     { start: 0.5, length: 1 },
   ]
-  const read = await source.reader().read(outside.map(ref => sliceAt(ref).ref))
+  const read = await source.reader().read(nowhere.map(ref => sliceAt(ref).ref))
   for (const one of read) {
     expect(one).toMatchObject({ kind: 'unreadable', error: { code: 'DATA_CORRUPT' } })
   }
+  expect(source.asked).toEqual([])
   const cut = { ...refAt(1), length: slice.length - 3 }
   expect((await source.reader().read([cut]))[0]).toMatchObject({
     kind: 'unreadable',
@@ -125,7 +134,6 @@ test('what can never be read is an answer with its reason: another log’s, dama
 })
 
 test('a bug is no answer', async () => {
-  const bus = { fetch: () => Promise.reject(new TypeError('a bug')) } as unknown as Bus
-  const reader = new SliceReader(bus, 'spans', 1 << 20)
-  await expect(reader.read([refAt(1)])).rejects.toThrow('a bug')
+  const bus = { fetchRanges: () => Promise.reject(new TypeError('a bug')) } as unknown as Bus
+  await expect(new SliceReader(bus, 'spans').read([refAt(1)])).rejects.toThrow('a bug')
 })

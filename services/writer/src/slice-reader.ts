@@ -1,17 +1,15 @@
-import type { Bus } from '@winnow/bus'
-import { refKey, type SpanRef } from '@winnow/model'
+import { type Bus, type RangeRead, rangesMax } from '@winnow/bus'
+import { compareRefs, refKey, type SpanRef } from '@winnow/model'
 import { decodeTraces, type TracesData } from '@winnow/otlp'
 import { isRetryable, PipelineError } from '@winnow/runtime'
-import { fetchesMax } from './config.ts'
+import { fetchesMax, rangesBytesMax } from './config.ts'
 import { Gate } from './gate.ts'
-import { Lru } from './lru.ts'
 
 /** A slice read back from `spans`: its bytes and what they say, or why there are none. */
 export type SliceRead =
   | {
       readonly kind: 'read'
       readonly ref: SpanRef
-      /** Not a view of its record: memory of the slices that were read with it, and of nothing else. */
       readonly bytes: Uint8Array
       readonly data: TracesData
     }
@@ -20,83 +18,83 @@ export type SliceRead =
   /** There are no bytes that the decision could mean. Nothing can be done, so it is said. */
   | { readonly kind: 'unreadable'; readonly ref: SpanRef; readonly error: PipelineError }
 
-type Found =
-  | { readonly kind: 'found'; readonly ref: SpanRef; readonly record: Uint8Array }
-  | (SliceRead & { readonly kind: 'gone' | 'unreadable' })
-
-/** Reads the bodies of kept traces where they lie. A record that holds several is fetched once. */
+/** Reads the bodies of kept traces where they lie: stretches of records, as many at once as the bus takes. */
 export class SliceReader {
   readonly #bus: Bus
   readonly #topic: string
-  readonly #records: Lru<Promise<Uint8Array | undefined>>
   readonly #gate = new Gate(fetchesMax)
 
-  constructor(bus: Bus, topic: string, cacheBytesMax: number) {
+  constructor(bus: Bus, topic: string) {
     this.#bus = bus
     this.#topic = topic
-    this.#records = new Lru(cacheBytesMax)
   }
 
   /**
    * In the order of `refs`. Rejects with what may pass, such as BUS_UNAVAILABLE; a slice that is gone,
-   * or can never be read, is an answer.
+   * or can never be read, is an answer. Those of one call may share memory: to keep one keeps all.
    */
   async read(refs: readonly SpanRef[]): Promise<SliceRead[]> {
-    const found = await Promise.all(refs.map(ref => this.#find(ref)))
-    // Memory of their own, one for all: a view would keep a record of 128 KiB for a slice of 2 KiB.
-    const bytes = found.reduce((sum, one) => sum + (one.kind === 'found' ? one.ref.length : 0), 0)
-    const memory = Buffer.allocUnsafeSlow(bytes)
-    let at = 0
-    return found.map(one => {
-      if (one.kind !== 'found') return one
-      const { start, length } = one.ref
-      memory.set(one.record.subarray(start, start + length), at)
-      at += length
-      return decoded(one.ref, memory.subarray(at - length, at))
-    })
-  }
-
-  async #find(ref: SpanRef): Promise<Found> {
-    try {
-      const record = await this.#record(ref)
-      if (record === undefined) return { kind: 'gone', ref }
-      const { start, length } = ref
-      const isWhole = Number.isSafeInteger(start) && Number.isSafeInteger(length)
-      if (isWhole && start >= 0 && length >= 0 && start + length <= record.length) {
-        return { kind: 'found', ref, record }
-      }
-      const error = `slice ${refKey(ref)} of ${length} bytes lies outside its record of ${record.length}`
-      return { kind: 'unreadable', ref, error: new PipelineError('DATA_CORRUPT', error) }
-    } catch (error) {
-      return unreadable(ref, error)
+    const reads: SliceRead[] = []
+    const wanted: number[] = []
+    for (const [at, ref] of refs.entries()) {
+      if (isRange(ref)) wanted.push(at)
+      else reads[at] = { kind: 'unreadable', ref, error: noRange(ref) }
     }
-  }
-
-  /** Undefined: gone. A fetch that failed is forgotten, so that the next one asks again. */
-  #record(ref: SpanRef): Promise<Uint8Array | undefined> {
-    const key = `${ref.partition}:${ref.offset}`
-    const known = this.#records.get(key)
-    if (known !== undefined) return known
-    const fetching = this.#gate.run(() => this.#fetch(ref.partition, ref.offset))
-    // Its size is not known before it is here; the slice's own length is the least it can be.
-    this.#records.set(key, fetching, ref.length)
-    fetching.then(
-      value => this.#records.reweigh(key, fetching, value?.length ?? 1),
-      () => this.#records.reweigh(key, fetching, undefined),
+    // Neighbours of one record come together, whatever decisions they belong to.
+    const at = (n: number): SpanRef => refs[n] as SpanRef
+    wanted.sort((a, b) => at(a).partition - at(b).partition || compareRefs(at(a), at(b)))
+    await Promise.all(
+      callsOf(wanted, at).map(async call => {
+        const { partition } = at(call[0] as number)
+        const found = await this.#gate.run(() => this.#fetch(partition, call.map(at)))
+        for (const [n, own] of call.entries()) reads[own] = sliceOf(at(own), found[n])
+      }),
     )
-    return fetching
+    return reads
   }
 
-  async #fetch(partition: number, offset: number): Promise<Uint8Array | undefined> {
+  async #fetch(partition: number, refs: readonly SpanRef[]): Promise<readonly RangeRead[]> {
     try {
-      const { value } = await this.#bus.fetch(this.#topic, partition, offset)
-      // A view of a whole batch would keep that alive. Not `slice()`: of a Buffer that is a view too.
-      return value.byteLength < value.buffer.byteLength / 2 ? new Uint8Array(value) : value
+      return await this.#bus.fetchRanges(this.#topic, partition, refs)
     } catch (error) {
-      if (error instanceof PipelineError && error.code === 'OFFSET_GONE') return undefined
-      throw error
+      // A partition that does not exist: nothing that it names will ever be read.
+      if (!(error instanceof PipelineError) || isRetryable(error)) throw error
+      return refs.map(() => error)
     }
   }
+}
+
+/** Runs of one partition, each at most what one call may ask for. */
+function callsOf(wanted: readonly number[], at: (n: number) => SpanRef): number[][] {
+  const calls: number[][] = []
+  let bytes = 0
+  for (const n of wanted) {
+    const { partition, length } = at(n)
+    const call = calls.at(-1)
+    const isSame = call !== undefined && at(call[0] as number).partition === partition
+    if (isSame && call.length < rangesMax && bytes + length <= rangesBytesMax) {
+      call.push(n)
+      bytes += length
+    } else {
+      calls.push([n])
+      bytes = length
+    }
+  }
+  return calls
+}
+
+function isRange({ offset, start, length }: SpanRef): boolean {
+  return [offset, start, length].every(value => Number.isSafeInteger(value) && value >= 0)
+}
+
+function noRange(ref: SpanRef): PipelineError {
+  return new PipelineError('DATA_CORRUPT', `slice ${refKey(ref)} of ${ref.length} bytes is nowhere`)
+}
+
+function sliceOf(ref: SpanRef, found: RangeRead | undefined): SliceRead {
+  if (found === undefined) throw new TypeError(`no answer for slice ${refKey(ref)}`)
+  if (!(found instanceof PipelineError)) return decoded(ref, found)
+  return found.code === 'OFFSET_GONE' ? { kind: 'gone', ref } : unreadable(ref, found)
 }
 
 function decoded(ref: SpanRef, bytes: Uint8Array): SliceRead {

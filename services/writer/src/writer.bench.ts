@@ -109,11 +109,7 @@ export async function pass(fixture: Fixture, groups: Groups): Promise<void> {
   const shared = {
     ...options,
     decisions: decisionsTopic,
-    kept: new KeptReader(
-      new SliceReader(options.bus, spansTopic, config.recordCache),
-      config.keptCache,
-      log,
-    ),
+    kept: new KeptReader(new SliceReader(options.bus, spansTopic), config.keptCache, log),
     chains: new ChainReader(options.bus, decisionsTopic, options.log),
     parser: new RecordParser(parsedBytesMax),
     gathered: new Gathered(config.gatheredBytes),

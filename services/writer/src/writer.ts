@@ -58,7 +58,7 @@ export class Writer implements Component {
 
   async start(): Promise<void> {
     const { bus, topics, config, log } = this.#options
-    const slices = new SliceReader(bus, topics.spans, config.recordCache)
+    const slices = new SliceReader(bus, topics.spans)
     const shared = {
       ...this.#options,
       decisions: topics.decisions,
