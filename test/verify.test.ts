@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileBus, MemoryBus } from '@winnow/bus'
+import type { TracesData } from '@winnow/otlp'
 import { type LedgerReport, verifyTopics } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
 import { agentTraffic, OtlpClient } from '@winnow/testing'
@@ -60,6 +61,65 @@ test('winnow verify: of the running process, beside it, and of its folder after 
     running.clean()
   }
 })
+
+test('a trace of more slices than one decision carries balances through its chain', async () => {
+  const running = await startWinnow()
+  try {
+    const client = new OtlpClient({ transport: 'http-protobuf', address: running.otlpHttp })
+    // Each repeats the last span of the one before.
+    for (let slice = 0; slice < slices; slice++) {
+      const { acknowledged } = await client.sendTraces(giantPart([slice, slice + 1]))
+      expect(acknowledged).toBe(true)
+    }
+    const asked = ['verify', '--url', `http://${running.api}`, '--json']
+    await expect
+      .poll(async () => reportOf(await winnow(asked)), { timeout: 60_000, interval: 500 })
+      .toMatchObject({ received: 2 * slices, duplicate: slices - 1, pending: 0, balanced: true })
+    const { stdout } = await winnow([...asked, '--full'])
+    expect(JSON.parse(stdout)).toMatchObject({ balanced: true, duplicate: slices - 1 })
+  } finally {
+    await running.kill9()
+    running.clean()
+  }
+})
+
+/** Over twice what one record of decisions carries (`refsMax`). */
+const slices = 600
+
+function giantPart(spans: readonly number[]): TracesData {
+  const none = { attributes: [], droppedAttributesCount: 0 }
+  return {
+    resourceSpans: [
+      {
+        resource: none,
+        schemaUrl: '',
+        scopeSpans: [
+          {
+            scope: { name: 's', version: '', ...none },
+            schemaUrl: '',
+            spans: spans.map(span => ({
+              traceId: '0123456789abcdef0123456789abcdef',
+              spanId: (span + 1).toString(16).padStart(16, '0'),
+              traceState: '',
+              parentSpanId: span === 0 ? '' : '0000000000000001',
+              flags: 0,
+              name: 'step',
+              kind: 1,
+              startTimeUnixNano: 1_800_000_000_000_000_000n,
+              endTimeUnixNano: 1_800_000_000_001_000_000n,
+              events: [],
+              droppedEventsCount: 0,
+              links: [],
+              droppedLinksCount: 0,
+              status: { code: 0, message: '' },
+              ...none,
+            })),
+          },
+        ],
+      },
+    ],
+  }
+}
 
 function reportOf({ stdout, stderr }: RunResult): LedgerReport {
   expect(stdout, stderr).not.toBe('')
