@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/{,crash/,fuzz/,simulation/}*.test.ts'],
+          include: ['test/{,crash/,fuzz/,giant/,overload/,simulation/}*.test.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
