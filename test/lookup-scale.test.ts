@@ -2,7 +2,7 @@
 // and the sampler's index snapshot are written by the code that the writer and the sampler use, for one
 // partition over three days. The number of decisions must not matter:
 //
-//   DECISIONS=10000000 nice -n 10 vitest run --project e2e test/lookup-scale.test.ts    (some 8 minutes, 3 GB)
+//   DECISIONS=10000000 nice -n 10 vitest run --project e2e test/lookup-scale.test.ts    (minutes, 2 GB of disk)
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

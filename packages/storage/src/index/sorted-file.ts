@@ -27,7 +27,7 @@ export const fenceBytes = 24
 /** Rows of a block: what a look-up reads, 112 or 192 KiB. */
 export const blockRows = 4_096
 
-/** First read from a file's end: the footer of 4 million rows, unless tenants come by the thousand. */
+/** First read from a file's end: the footer of ten million rows, unless tenants come by the hundred. */
 const tailBytes = 64 * 1024
 
 /** A footer that says it is larger is none. */
