@@ -45,7 +45,10 @@ export class StageThread implements RunningStage {
   async start(): Promise<void> {
     const { bus, pending, ...rest } = this.#options
     const data: StageData = { ...rest, name: this.name, knowsPending: pending !== undefined }
-    const worker = new Worker(new URL('./stage-worker.ts', import.meta.url), { workerData: data })
+    const worker = new Worker(new URL('./stage-worker.ts', import.meta.url), {
+      name: this.name,
+      workerData: data,
+    })
     this.#worker = worker
     worker.on('message', (message: FromStage) => this.#receive(message))
     worker.once('error', error => this.#fail(error))
