@@ -113,13 +113,13 @@ class ProcessSystem implements System {
     this.names = names
     this.entrances = entrances
     this.data = options.data ?? mkdtempSync(join(tmpdir(), 'winnow-crash-'))
-    this.specs = topicSpecs({ prefix, generation: 1, partitions: 6 })
+    this.specs = specsOf(prefix)
     this.#bus = bus
     this.#options = {
       ...options,
       env: { ...waits, WINNOW_BUS: bus, WINNOW_TOPICS_PREFIX: prefix, ...options.env },
     }
-    writeFileSync(join(this.data, 'winnow.yaml'), `keys:\n${tenants.map(keyLine).join('\n')}\n`)
+    writeFileSync(join(this.data, 'winnow.yaml'), configText())
   }
 
   running(name: string): RunningTarget {
@@ -176,8 +176,19 @@ class ProcessSystem implements System {
   }
 }
 
-function keyLine(tenant: string): string {
-  return `  ${createHash('sha256').update(keyOf(tenant)).digest('hex')}: ${tenant}`
+export function specsOf(prefix: string): ReturnType<typeof topicSpecs> {
+  return topicSpecs({ prefix, generation: 1, partitions: 6 })
+}
+
+/** SHA-256 of a key to its tenant. */
+export function keysOfTenants(): Map<string, string> {
+  const hash = (tenant: string): string => createHash('sha256').update(keyOf(tenant)).digest('hex')
+  return new Map(tenants.map(tenant => [hash(tenant), tenant]))
+}
+
+function configText(): string {
+  const lines = Array.from(keysOfTenants(), ([key, tenant]) => `  ${key}: ${tenant}\n`)
+  return `keys:\n${lines.join('')}`
 }
 
 /** Below the ports that outgoing connections take, so that it is still free after a restart. */

@@ -81,6 +81,13 @@ export class SeededTraffic {
     return this.#requests.reduce((sum, request) => sum + spansOf(request), 0)
   }
 
+  /** A request that was acknowledged: to send it again changes nothing. */
+  sample(): TrafficRequest {
+    const [first] = this.#requests
+    if (first === undefined) throw new Error('nothing is acknowledged yet')
+    return first
+  }
+
   /** Takes nothing new, and resolves once all that was begun is acknowledged. */
   async finish(): Promise<Acknowledged> {
     this.#isFinishing = true
