@@ -1,10 +1,11 @@
 import type { Batch, Bus, Lease } from '@winnow/bus'
 import { type CountingState, countingStart, type DecisionHead } from '@winnow/model'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
-import { emptyPack, type HotStore, type HotTrace } from '@winnow/storage'
+import { emptyPack, type HotTrace } from '@winnow/storage'
 import type { Chain, ChainReader } from './chain.ts'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
+import type { HotPuts } from './hot-puts.ts'
 import { type KeptReader, type Piece, windowsOf } from './kept-reader.ts'
 import { Ownership } from './ownership.ts'
 import { stateOf } from './position.ts'
@@ -14,7 +15,7 @@ export interface HotGroupOptions {
   readonly bus: Bus
   /** Full name of the `decisions` topic. */
   readonly decisions: string
-  readonly hot: HotStore
+  readonly hotPuts: HotPuts
   readonly kept: KeptReader
   readonly chains: ChainReader
   readonly parser: RecordParser
@@ -96,7 +97,7 @@ async function putAll(
   isOurs: () => Promise<boolean>,
   options: HotGroupOptions,
 ): Promise<boolean> {
-  const { bus, decisions, hot, config, clock, log, metrics } = options
+  const { bus, decisions, hotPuts, config, clock, log, metrics } = options
   const kept = folded.filter(({ logged }) => logged !== undefined && isStored(logged.decision))
   let isWhole = true
   const chainOf = async (record: FoldedRecord): Promise<Chain | undefined> => {
@@ -125,7 +126,7 @@ async function putAll(
       ended,
       partition,
       clock,
-      async () => (await isOurs()) && hot.put(traces).then(() => true),
+      async () => (await isOurs()) && hotPuts.put(traces).then(() => true),
       error => log.error('writer.hot_put_failed', error, { partition }),
     )
     if (isPut !== true) return false

@@ -12,6 +12,7 @@ import { ForcedLease, type Positions } from './forced-lease.fixture.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
+import { HotPuts } from './hot-puts.ts'
 import { IdIndexer } from './id-index.ts'
 import { KeptReader } from './kept-reader.ts'
 import { noteOf } from './position.ts'
@@ -110,6 +111,7 @@ export async function pass(fixture: Fixture, groups: Groups): Promise<void> {
     ...options,
     decisions: decisionsTopic,
     kept: new KeptReader(new SliceReader(options.bus, spansTopic), config.keptCache, log),
+    hotPuts: new HotPuts(hot, options.clock, config.hotBatchBytes),
     chains: new ChainReader(options.bus, decisionsTopic, options.log),
     parser: new RecordParser(parsedBytesMax),
     gathered: new Gathered(config.gatheredBytes),

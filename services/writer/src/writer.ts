@@ -8,6 +8,7 @@ import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
+import { HotPuts } from './hot-puts.ts'
 import { IdIndexer } from './id-index.ts'
 import { KeptReader } from './kept-reader.ts'
 import { runSegmentGroup } from './segment-group.ts'
@@ -63,6 +64,7 @@ export class Writer implements Component {
       ...this.#options,
       decisions: topics.decisions,
       kept: new KeptReader(slices, config.keptCache, log),
+      hotPuts: new HotPuts(this.#options.hot, this.#options.clock, config.hotBatchBytes),
       chains: new ChainReader(bus, topics.decisions, log),
       parser: new RecordParser(parsedBytesMax),
       gathered: new Gathered(config.gatheredBytes),
