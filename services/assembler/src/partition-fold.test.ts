@@ -191,3 +191,64 @@ test('a jump of the clock that stamps the log closes no trace before its time by
   )
   expect(reasons(fold)).toEqual([])
 })
+
+test('a trace of 100,000 spans is summarised in parts, each within the limits, and nothing is lost', () => {
+  const perSlice = 500
+  const slices = Array.from({ length: 200 }, (_, at) =>
+    slice(
+      Array.from({ length: perSlice }, (_span, i): SpanIds => [at * perSlice + i + 1, 1]),
+      { start: at * 100 },
+    ),
+  )
+  const fold = run(slices.map((one, at): [number, ReadSlice] => [at * 10, one]))
+  fold.closeAtWall(1_000_000, 0)
+  expect(fold.openCount).toBe(0)
+  expect(fold.closed.map(({ trace }) => trace.spanCount)).toEqual(Array(25).fill(4000))
+  expect(new Set(reasons(fold))).toEqual(new Set(['spans']))
+  // Each part but the first names a parent that lies in the first.
+  expect(fold.closed.map(({ missingParents }) => missingParents)).toEqual(
+    Array.from({ length: 25 }, (_, at) => (at === 0 ? 0 : 1)),
+  )
+  expect(fold.closed.reduce((sum, { trace }) => sum + trace.sliceCount, 0)).toBe(200)
+})
+
+test('a trace of 200 MB is summarised in parts of 16', () => {
+  const records = Array.from({ length: 50 }, (_, at): [number, ReadSlice] => [
+    at,
+    slice([[at + 1, at]], { length: 4 * 1024 * 1024 }),
+  ])
+  const fold = run(records)
+  expect(reasons(fold)).toEqual(Array(12).fill('bytes'))
+  expect(fold.closed.map(({ trace }) => trace.sliceCount)).toEqual(Array(12).fill(4))
+  expect(fold.openCount).toBe(1)
+})
+
+test('a span that comes 4 s, 20 s, 45 s, 1 h or 23 h late is a fragment', () => {
+  for (const lateMs of [4_000, 20_000, 45_000, 3_600_000, 82_800_000]) {
+    const fold = run([
+      [0, slice([[1, 0]])],
+      [lateMs, slice([[2, 1]])],
+    ])
+    fold.closeAtWall(lateMs + 1_000_000, 0)
+    const slices = fold.closed.map(({ trace }) => trace.sliceCount)
+    expect(slices, `${lateMs} ms`).toEqual(lateMs < 5000 ? [2] : [1, 1])
+    expect(fold.openCount).toBe(0)
+  }
+})
+
+test('thousands due at once close in turns, and none of them twice', () => {
+  const records = Array.from({ length: 3000 }, (_, at): [number, ReadSlice] => [
+    0,
+    slice([[1, 0]], { traceId: at.toString(16).padStart(32, '0') }),
+  ])
+  const fold = run(records)
+  const turns: number[] = []
+  let isDone = false
+  while (!isDone) {
+    isDone = fold.closeBefore(5001, 256)
+    turns.push(fold.closed.length)
+    fold.acknowledge(fold.closed.length)
+  }
+  expect(turns).toEqual([...Array(11).fill(256), 3000 - 11 * 256])
+  expect(fold.openCount).toBe(0)
+})

@@ -14,6 +14,19 @@ import { VariantFacts } from './variant-facts.ts'
 /** What an SDK calls a process that was given no name. */
 const unknownService = '"unknown_service"'
 
+/** Shared texts that are found again by comparing, before a table is asked. */
+const recentMax = 8
+
+/** What a slice has in common with many: of one service, or '' where it is of none or several. */
+interface SharedText {
+  readonly service: string
+  readonly experiment: string
+  readonly variant: string
+  readonly text: string
+  /** 0: it has none. */
+  readonly number: number
+}
+
 /** Above this many spans parents are not looked for: it would take their square. */
 const parentSearchSpansMax = 2000
 
@@ -30,6 +43,10 @@ export class SliceFactsExtractor {
   readonly #packer = new FactsPacker()
   readonly #outcomes = new OutcomeFacts()
   readonly #variants = new VariantFacts()
+  /** The shared texts of the slices before, and that of this one. */
+  readonly #recent: SharedText[] = []
+  #nextRecent = 0
+  #shared: SharedText = { service: '', experiment: '', variant: '', text: '', number: 0 }
   readonly #services: string[] = []
   /** By resource, from the slice's first one on: its service as JSON. */
   readonly #serviceOf: string[] = []
@@ -64,11 +81,11 @@ export class SliceFactsExtractor {
       }
     }
     this.#variants.finish()
-    const shared = this.#sharedText()
-    const number = sharedTexts.numberOf(shared)
+    this.#findShared()
     const own = this.#ownText()
-    this.jsonLength = jsonHeadLength + 48 * (to - from) + shared.length + expandedLength(own)
-    return this.#packer.finish(endHi, endLo, number, number === 0 ? own + shared : own)
+    const { text, number } = this.#shared
+    this.jsonLength = jsonHeadLength + 48 * (to - from) + text.length + expandedLength(own)
+    return this.#packer.finish(endHi, endLo, number, number === 0 ? own + text : own)
   }
 
   #clear(): void {
@@ -268,13 +285,31 @@ export class SliceFactsExtractor {
     this.#isRoot[at] = isRoot
   }
 
-  /** What many slices have in common. */
-  #sharedText(): string {
+  /** What many slices have in common: the slices of a record are mostly of one service. */
+  #findShared(): void {
     const { experiment, variant } = this.#variants
+    const service = this.#services.length === 1 ? (this.#services[0] as string) : ''
+    const recent = this.#recent
+    if (service !== '') {
+      for (let at = 0; at < recent.length; at++) {
+        const shared = recent[at] as SharedText
+        if (
+          shared.service === service &&
+          shared.variant === variant &&
+          shared.experiment === experiment
+        ) {
+          this.#shared = shared
+          return
+        }
+      }
+    }
     let text = this.#services.length > 0 ? `,"services":[${this.#services.join(',')}]` : ''
     if (experiment !== '') text += `,"experiment":${experiment}`
     if (variant !== '') text += `,"variant":${variant}`
-    return text
+    this.#shared = { service, experiment, variant, text, number: sharedTexts.numberOf(text) }
+    if (service === '') return
+    recent[this.#nextRecent] = this.#shared
+    this.#nextRecent = (this.#nextRecent + 1) % recentMax
   }
 
   /** What is this slice's own, in tokens. */
