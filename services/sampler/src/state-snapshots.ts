@@ -79,10 +79,16 @@ export class StateSnapshots {
     }
   }
 
-  /** What a store cannot give or take costs a longer fold. What is no failure of a store is a bug. */
+  /**
+   * What a store cannot give or take, and what another release has written, costs a longer fold. What
+   * is no failure of a store is a bug.
+   */
   #told(event: string, error: unknown, partition: number): void {
-    const isStore = error instanceof PipelineError && error.code === 'DATA_CORRUPT'
-    if (!isStore && !isRetryable(error)) throw error
+    const isFile = error instanceof PipelineError && fileCodes.has(error.code)
+    if (!isFile && !isRetryable(error)) throw error
     this.#log.error(event, error, { partition })
   }
 }
+
+/** A file that is torn, and one in the format of a newer release. */
+const fileCodes: ReadonlySet<string> = new Set(['DATA_CORRUPT', 'CONFIG_INVALID'])
