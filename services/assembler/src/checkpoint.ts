@@ -5,7 +5,7 @@ import { OpenTrace } from './open-trace.ts'
 import type { ClosedTrace, FoldState } from './partition-fold.ts'
 import { SliceHeadReader } from './slice-bytes.ts'
 import { sharedTexts } from './text-table.ts'
-import { TracePool } from './trace-pool.ts'
+import { ChainMemory, TracePool } from './trace-pool.ts'
 
 /** Whose fold a checkpoint is of. Another's is of no use here. */
 export interface CheckpointOwner {
@@ -128,6 +128,8 @@ export function decodeCheckpoint(
   }
 }
 
+const memory = new ChainMemory()
+
 function writeTrace(
   out: ByteWriter,
   pool: TracePool,
@@ -149,7 +151,9 @@ function writeTrace(
     out.u32(closed.missingParents)
   }
   out.u32(trace.byteCount)
-  pool.copy(trace, out.room(trace.byteCount))
+  const { words, bytes } = memory.reserve(trace.byteCount)
+  pool.copy(trace, words)
+  bytes.copy(out.room(trace.byteCount), 0, 0, trace.byteCount)
 }
 
 function readClosed(from: ByteReader, bytesOf: Map<OpenTrace, Buffer>): ClosedTrace {

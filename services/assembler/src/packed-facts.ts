@@ -85,9 +85,23 @@ export class FactsPacker {
     // No character of a string takes more than three bytes.
     if (text !== '') {
       this.#reserve(this.#at + 3 * text.length)
-      this.#at += this.#bytes.write(text, this.#at, 'utf8')
+      this.#write(text)
     }
     return this.#bytes.subarray(0, this.#at)
+  }
+
+  /** Most texts are short and ASCII: a call out of JavaScript costs more than they do. */
+  #write(text: string): void {
+    const bytes = this.#bytes
+    const from = this.#at
+    let at = 0
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at)
+      if (code > 0x7f) break
+      bytes[from + at] = code
+    }
+    this.#at = from + at
+    if (at < text.length) this.#at += bytes.write(text.slice(at), this.#at, 'utf8')
   }
 
   /** Of 32 bits. */

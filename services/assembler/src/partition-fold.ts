@@ -4,7 +4,7 @@ import { LogTime, type LogTimeState } from './log-time.ts'
 import { type AddedSlice, type CloseRules, OpenTrace } from './open-trace.ts'
 import { Schedule } from './schedule.ts'
 import { SliceHeadReader, SliceHeadWriter } from './slice-bytes.ts'
-import { TracePool } from './trace-pool.ts'
+import { ChainMemory, TracePool } from './trace-pool.ts'
 import { TraceSpans } from './trace-spans.ts'
 
 /** One slice as it was read from a record of `spans`. */
@@ -63,7 +63,7 @@ export class PartitionFold {
   readonly #headWriter = new SliceHeadWriter()
   readonly #heads = new SliceHeadReader()
   /** Memory for the bytes of the trace that is looked at. */
-  #bytes = Buffer.allocUnsafeSlow(16 * 1024)
+  readonly #memory = new ChainMemory()
   readonly time: LogTime
   /** The next offset to read. */
   position: number
@@ -129,9 +129,9 @@ export class PartitionFold {
   /** A trace's slices one after another, and the bytes where they lie: both valid until the next call. */
   slicesOf(trace: OpenTrace): { readonly bytes: Buffer; readonly heads: SliceHeadReader } {
     const { byteCount } = trace
-    if (byteCount > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(2 * byteCount)
-    this.#pool.copy(trace, this.#bytes)
-    return { bytes: this.#bytes, heads: this.#heads.begin(this.#bytes, byteCount) }
+    const { words, bytes } = this.#memory.reserve(byteCount)
+    this.#pool.copy(trace, words)
+    return { bytes, heads: this.#heads.begin(bytes, byteCount) }
   }
 
   /** Applies one record: first everything due before its time closes, then its slices are added. */

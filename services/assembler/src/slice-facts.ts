@@ -303,7 +303,7 @@ export class SliceFactsExtractor {
         }
       }
     }
-    let text = this.#services.length > 0 ? `,"services":[${this.#services.join(',')}]` : ''
+    let text = this.#services.length > 0 ? `,"services":[${listed(this.#services)}]` : ''
     if (experiment !== '') text += `,"experiment":${experiment}`
     if (variant !== '') text += `,"variant":${variant}`
     this.#shared = { service, experiment, variant, text, number: sharedTexts.numberOf(text) }
@@ -316,9 +316,9 @@ export class SliceFactsExtractor {
   #ownText(): string {
     const outcomes = this.#outcomes
     let text = ''
-    if (this.#roots.length > 0) text += `${factToken.roots}${this.#roots.join(',')}]`
-    if (this.#errors.length > 0) text += `${factToken.errors}${this.#errors.join(',')}]`
-    if (outcomes.texts.length > 0) text += `${factToken.outcomes}${outcomes.texts.join(',')}]`
+    if (this.#roots.length > 0) text += `${factToken.roots}${listed(this.#roots)}]`
+    if (this.#errors.length > 0) text += `${factToken.errors}${listed(this.#errors)}]`
+    if (outcomes.texts.length > 0) text += `${factToken.outcomes}${listed(outcomes.texts)}]`
     if (this.#rv !== '') text += `,"rv":"${this.#rv}"`
     if (this.#th !== '') text += `,"th":"${this.#th}"`
     if (this.#isTruncated || outcomes.isTruncated) text += ',"truncated":true'
@@ -353,6 +353,11 @@ function durationMs(table: SpanTable, row: number): number {
 
 function spanIdOf(table: SpanTable, row: number, from: number): string {
   return spanIdToken(row - from, table.span0[row] as number, table.span1[row] as number)
+}
+
+/** One entry is the rule. */
+function listed(texts: readonly string[]): string {
+  return texts.length === 1 ? (texts[0] as string) : texts.join(',')
 }
 
 /** Characters of the JSON of facts beside spans, texts and lists. */

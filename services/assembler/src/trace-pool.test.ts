@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SliceHeadReader, SliceHeadWriter } from './slice-bytes.ts'
 import { sharedTextLengthMax, sharedTextsMax, TextTable } from './text-table.ts'
-import { type Chain, chunkBytes, TracePool } from './trace-pool.ts'
+import { type Chain, ChainMemory, chunkBytes, TracePool } from './trace-pool.ts'
 
 const emptyChain = (): Chain => ({ head: -1, tail: -1, byteCount: 0 })
 
@@ -28,9 +28,9 @@ test('chains hold what was appended to each, whoever let go of what in between',
         }
       }
       for (const [at, chain] of chains.entries()) {
-        const copy = new Uint8Array(chain.byteCount)
-        pool.copy(chain, copy)
-        expect([...copy]).toEqual(expected[at])
+        const { words, bytes } = new ChainMemory().reserve(chain.byteCount)
+        pool.copy(chain, words)
+        expect([...bytes.subarray(0, chain.byteCount)]).toEqual(expected[at])
       }
     }),
     { numRuns: 200 },

@@ -4,6 +4,8 @@
 export const chunkBytes = 64
 const linkBytes = 4
 const chunkRoom = chunkBytes - linkBytes
+const chunkWords = chunkBytes / 4
+const chunkRoomWords = chunkRoom / 4
 const chunkBits = 12
 const chunksPerBlock = 1 << chunkBits
 
@@ -25,7 +27,8 @@ export interface Chain {
  */
 export class TracePool {
   readonly #blocks: Buffer[] = []
-  readonly #links: DataView[] = []
+  /** The same memory as words. */
+  readonly #words: Int32Array[] = []
   #free = -1
   #used = 0
 
@@ -48,16 +51,17 @@ export class TracePool {
     chain.byteCount += length
   }
 
-  /** Copies a chain's bytes into memory that has room for all of them. */
-  copy(chain: Chain, to: Uint8Array): void {
+  /** Copies a chain's bytes into memory that has room for them, and for as many more as fill a chunk. */
+  copy(chain: Chain, to: Int32Array): void {
     let chunk = chain.head
-    for (let done = 0; done < chain.byteCount; ) {
-      const block = this.#blocks[chunk >> chunkBits] as Buffer
-      const at = (chunk & (chunksPerBlock - 1)) * chunkBytes + linkBytes
-      const count = Math.min(chunkRoom, chain.byteCount - done)
-      for (let byte = 0; byte < count; byte++) to[done + byte] = block[at + byte] as number
-      done += count
-      chunk = this.#nextOf(chunk)
+    const end = Math.ceil(chain.byteCount / chunkRoom) * chunkRoomWords
+    for (let done = 0; done < end; done += chunkRoomWords) {
+      const words = this.#words[chunk >> chunkBits] as Int32Array
+      const at = (chunk & (chunksPerBlock - 1)) * chunkWords
+      for (let word = 0; word < chunkRoomWords; word++) {
+        to[done + word] = words[at + 1 + word] as number
+      }
+      chunk = words[at] as number
     }
   }
 
@@ -75,7 +79,7 @@ export class TracePool {
   /** Memory that a burst took goes back once nothing is open; a quiet night is enough. */
   #clear(): void {
     this.#blocks.length = 0
-    this.#links.length = 0
+    this.#words.length = 0
     this.#free = -1
   }
 
@@ -93,7 +97,7 @@ export class TracePool {
     const first = this.#blocks.length * chunksPerBlock
     const block = Buffer.allocUnsafeSlow(chunksPerBlock * chunkBytes)
     this.#blocks.push(block)
-    this.#links.push(new DataView(block.buffer))
+    this.#words.push(new Int32Array(block.buffer))
     for (let chunk = first + chunksPerBlock - 1; chunk >= first; chunk--) {
       this.#link(chunk, this.#free)
       this.#free = chunk
@@ -101,12 +105,25 @@ export class TracePool {
   }
 
   #nextOf(chunk: number): number {
-    const links = this.#links[chunk >> chunkBits] as DataView
-    return links.getInt32((chunk & (chunksPerBlock - 1)) * chunkBytes, true)
+    const words = this.#words[chunk >> chunkBits] as Int32Array
+    return words[(chunk & (chunksPerBlock - 1)) * chunkWords] as number
   }
 
   #link(chunk: number, next: number): void {
-    const links = this.#links[chunk >> chunkBits] as DataView
-    links.setInt32((chunk & (chunksPerBlock - 1)) * chunkBytes, next, true)
+    const words = this.#words[chunk >> chunkBits] as Int32Array
+    words[(chunk & (chunksPerBlock - 1)) * chunkWords] = next
+  }
+}
+
+/** Memory to copy chains of up to so many bytes into, as words and as bytes. */
+export class ChainMemory {
+  words = new Int32Array(0)
+  bytes = Buffer.alloc(0)
+
+  reserve(bytes: number): this {
+    if (bytes + chunkRoom <= this.bytes.length) return this
+    this.words = new Int32Array(Math.ceil((2 * bytes + chunkRoom) / 4))
+    this.bytes = Buffer.from(this.words.buffer)
+    return this
   }
 }
