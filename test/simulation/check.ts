@@ -19,8 +19,9 @@ export async function checkRun(world: World, groups: SimulatedGroups): Promise<v
     logs.flatMap(({ counted }) => counted),
     ({ decision }) => traceKeyOf(decision.tenant, decision.traceId),
   )
-  checkConservation(world, byTrace)
-  checkEvidence(world, byTrace)
+  const lost = lostBySaying(world)
+  checkConservation(world, byTrace, lost)
+  checkEvidence(world, byTrace, lost)
   checkDecisions(world, byTrace)
   for (const [partition, log] of logs.entries()) await checkSegments(world, partition, log)
   await checkSnapshots(world, logs)
@@ -37,7 +38,11 @@ async function checkLiveness(world: World, { slots }: SimulatedGroups): Promise<
 }
 
 /** [2] Every slice is in the refs of exactly one trace's decisions, or retention passed it and it was said. */
-function checkConservation(world: World, byTrace: ReadonlyMap<string, readonly Counted[]>): void {
+function checkConservation(
+  world: World,
+  byTrace: ReadonlyMap<string, readonly Counted[]>,
+  lost: ReadonlySet<string>,
+): void {
   const holders = new Map<string, Set<string>>()
   for (const [key, revisions] of byTrace) {
     for (const { slices } of revisions) {
@@ -47,7 +52,6 @@ function checkConservation(world: World, byTrace: ReadonlyMap<string, readonly C
       }
     }
   }
-  const lost = lostBySaying(world)
   const sent = new Set<string>()
   for (let partition = 0; partition < world.partitions; partition++) {
     for (const { offset, slices = [] } of world.log(world.specs.spans.name, partition)) {
@@ -108,8 +112,11 @@ function lostBySaying(world: World): Set<string> {
 }
 
 /** [6] Every evaluation and request was applied to its trace, once, whatever else became of it. */
-function checkEvidence(world: World, byTrace: ReadonlyMap<string, readonly Counted[]>): void {
-  const lost = lostBySaying(world)
+function checkEvidence(
+  world: World,
+  byTrace: ReadonlyMap<string, readonly Counted[]>,
+  lost: ReadonlySet<string>,
+): void {
   for (let partition = 0; partition < world.partitions; partition++) {
     for (const { value } of world.log(world.specs.evidence.name, partition)) {
       const record = JSON.parse(Buffer.from(value).toString()) as Evidence

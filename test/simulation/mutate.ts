@@ -1,37 +1,47 @@
-// `npm run mutate [-- --seeds N] [--only TEXT]`: each rule undone in a copy of the tree; the simulation must notice.
+// `npm run mutate [-- --seeds N] [--harmless N] [--only TEXT]`: each rule undone in a copy of the tree; the simulation must notice.
 import { execFileSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { mutations } from './mutations.ts'
+import { harmless, type Mutation, mutations } from './mutations.ts'
 import { TreeCopy } from './tree-copy.ts'
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
+    /** Of each change that must not be noticed. */
+    harmless: { type: 'string', default: '100' },
     only: { type: 'string', default: '' },
   },
 })
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const copy = new TreeCopy(root)
-let missed = 0
+let wrong = 0
+let tried = 0
 try {
-  for (const { rule, changes } of mutations) {
-    if (!rule.includes(values.only)) continue
-    const undo = copy.apply(changes)
-    const found = firstFailure(values.seeds)
-    undo()
-    if (found === undefined) missed++
-    console.log(`${found === undefined ? 'NOT SEEN' : 'seen    '}  ${rule}`)
-    console.log(`          ${[...new Set(changes.map(({ file }) => file))].join(', ')}`)
-    console.log(`          ${found ?? `nothing fails in ${values.seeds} seeds`}`)
-  }
+  for (const mutation of mutations) tryOut(mutation, values.seeds, true)
+  for (const mutation of harmless) tryOut(mutation, values.harmless, false)
 } finally {
   copy.remove()
 }
-console.log(`${mutations.length} rules, ${missed} not seen`)
-process.exitCode = missed === 0 ? 0 : 1
+console.log(`${tried} changes, ${wrong} not as expected`)
+process.exitCode = wrong === 0 ? 0 : 1
+
+function tryOut({ rule, changes }: Mutation, seeds: string, isSeenExpected: boolean): void {
+  if (!rule.includes(values.only)) return
+  const undo = copy.apply(changes)
+  const found = firstFailure(seeds)
+  undo()
+  tried++
+  const isSeen = found !== undefined
+  if (isSeen !== isSeenExpected) wrong++
+  const word =
+    isSeen === isSeenExpected ? (isSeen ? 'seen' : 'holds') : isSeen ? 'BROKEN' : 'MISSED'
+  console.log(`${word.padEnd(8)}${rule}`)
+  console.log(`        ${[...new Set(changes.map(({ file }) => file))].join(', ')}`)
+  console.log(`        ${found ?? `no violation in ${seeds} seeds`}`)
+}
 
 /** The first violation there is, as one line. */
 function firstFailure(seeds: string): string | undefined {

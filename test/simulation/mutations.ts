@@ -112,4 +112,47 @@ export const mutations: readonly Mutation[] = [
     'state: stateOf(committed.note)',
     'state: countingStart',
   ),
+  one(
+    'the hot group goes on with the counting state of its commit',
+    'services/writer/src/hot-group.ts',
+    'let state = stateOf(lease.committed?.note)',
+    'let state = stateOf(undefined)',
+  ),
+  one(
+    'a snapshot says what counts behind it',
+    state,
+    'this.#counting = head.counting',
+    'this.#counting = countingStart',
+  ),
+  one(
+    'a checkpoint holds every open trace',
+    fold,
+    'open: this.#open.values(), closed: this.#closed',
+    'open: [], closed: this.#closed',
+  ),
+  one(
+    'a trace is tenant and trace id',
+    'services/sampler/src/batch-decider.ts',
+    'const key = traceId + tenant',
+    'const key = traceId',
+  ),
+]
+
+/** What is no rule: with it everything must still hold. */
+export const harmless: readonly Mutation[] = [
+  {
+    rule: 'records of decisions and series are small: many chains, many series',
+    changes: [
+      {
+        file: 'packages/model/src/decision.ts',
+        from: 'export const refsMax = 256',
+        to: 'export const refsMax = 4',
+      },
+      {
+        file: 'packages/model/src/decision.ts',
+        from: 'export const seriesRefsMax = 20_000',
+        to: 'export const seriesRefsMax = 10',
+      },
+    ],
+  },
 ]

@@ -1,16 +1,28 @@
 // The real assembler, sampler and writer under a seeded adversary; README.md says how.
 import { expect, test } from 'vitest'
+import { expectedEvents } from './coverage.ts'
 import { runSeed } from './run-seed.ts'
 
 /** `.ci/run` asks for more. */
 const seeds = Number(process.env.TEST_SEEDS ?? 200)
 
-test(`in ${seeds} seeds every invariant holds at rest`, { timeout: 1_200_000 }, async () => {
+/** Fewer may miss what happens in one of fifty. */
+const coveredFrom = 200
+
+const timeout = 120_000 + seeds * 2_000
+
+test(`in ${seeds} seeds every invariant holds at rest, and everything happens`, {
+  timeout,
+}, async () => {
+  const happened = new Set<string>()
   for (let seed = 1; seed <= seeds; seed++) {
-    const { violations } = await runSeed(seed)
+    const { violations, coverage } = await runSeed(seed)
     const replay = `npm run simulate -- --seed ${seed} --story`
     expect(violations.slice(0, 5), replay).toEqual([])
+    for (const what of coverage.keys()) happened.add(what)
   }
+  const missing = expectedEvents.filter(what => !happened.has(what))
+  expect(seeds < coveredFrom ? [] : missing).toEqual([])
 })
 
 test('one seed is one run, always the same', async () => {

@@ -253,7 +253,7 @@ export class Simulation {
     switch (random.int(0, 5)) {
       case 0: {
         if (instance === undefined) return
-        const seconds = random.pick([10, 60, 900, 4_000])
+        const seconds = random.pick([10, 60, 900, world.isLong ? 300_000 : 4_000])
         instance.asleepUntilMs = world.nowMs + seconds * 1000
         world.count(`asleep: ${instance.stage}`)
         world.say?.(() => `${instance.id} sleeps for ${seconds} s`)
