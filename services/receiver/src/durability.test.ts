@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { partitionOfHex } from '@winnow/bus'
@@ -223,6 +224,25 @@ test('stop() waits stopWaitMax for a bus that does not answer, and no longer', a
   await until(() => bus.appends === 1)
   await receiver.stop()
   expect(await answer).toBe('gone')
+})
+
+test('stop() waits for no client that has nothing under way, however long stopWaitMax is', async () => {
+  started = await startReceiver({ stopWaitMax: '10min' })
+  const { receiver } = started
+  const http2 = `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'\0\0\0\u0004\0\0\0\0\0'}`
+  const sockets = [receiver.grpcAddress, receiver.httpAddress].flatMap(address =>
+    ['', http2].map(said => {
+      const [host, port] = address.split(':')
+      const socket = connect(Number(port), host).resume()
+      socket.write(said)
+      return socket
+    }),
+  )
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  const closed = sockets.map(socket => once(socket, 'close'))
+  await post(started, '/v1/traces', one)
+  await receiver.stop()
+  await Promise.all(closed)
 })
 
 test('stop() hangs up on clients that do not go away by themselves', async () => {

@@ -66,7 +66,8 @@ export class GrpcServer {
     const closed = once(this.#server, 'close')
     this.#server.close()
     this.#sessions.goAway()
-    await closed
+    const timer = setInterval(() => this.#sessions.hangUp(), hangUpEveryMs)
+    await closed.finally(() => clearInterval(timer))
   }
 
   /** Ends what is left. */
@@ -130,6 +131,8 @@ export class GrpcServer {
     return refused
   }
 }
+
+const hangUpEveryMs = 20
 
 interface Checked {
   readonly signal: Signal

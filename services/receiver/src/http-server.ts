@@ -70,7 +70,10 @@ export class HttpServer {
     this.#sessions.goAway()
     for (const socket of this.#undecided) socket.destroy()
     // A connection whose answer was on its way just now is idle only later, and stays open then.
-    const timer = setInterval(() => this.#http1.closeIdleConnections(), closeIdleEveryMs)
+    const timer = setInterval(() => {
+      this.#http1.closeIdleConnections()
+      this.#sessions.hangUp()
+    }, closeIdleEveryMs)
     await closed.finally(() => clearInterval(timer))
   }
 

@@ -1,4 +1,5 @@
 import type { Http2Server, ServerHttp2Session, ServerOptions } from 'node:http2'
+import type { Socket } from 'node:net'
 import { streamsPerConnectionMax } from './config.ts'
 
 /**
@@ -19,11 +20,16 @@ const connectionWindowBytes = 16 * 1024 * 1024
 
 /** The open connections of one HTTP/2 server. */
 export class Http2Sessions {
-  readonly #open = new Set<ServerHttp2Session>()
+  readonly #open = new Map<ServerHttp2Session, Socket | undefined>()
 
   constructor(server: Http2Server) {
+    let connecting: Socket | undefined
+    // Before the server's own listener, which makes the session of it: a session does not give it away.
+    server.prependListener('connection', (socket: Socket) => {
+      connecting = socket
+    })
     server.on('session', session => {
-      this.#open.add(session)
+      this.#open.set(session, connecting)
       session.setLocalWindowSize(connectionWindowBytes)
       session.once('close', () => this.#open.delete(session))
     })
@@ -33,6 +39,11 @@ export class Http2Sessions {
 
   /** GOAWAY: no new streams, and the connection closes with its last one. */
   goAway(): void {
-    for (const session of this.#open) session.close()
+    for (const session of this.#open.keys()) session.close()
+  }
+
+  /** Hangs up where all streams have ended after {@link goAway}: a client need not do it, and many do not. */
+  hangUp(): void {
+    for (const [session, socket] of this.#open) if (session.destroyed) socket?.destroySoon()
   }
 }
