@@ -1,7 +1,7 @@
 import type { BusRecord } from '@winnow/bus'
 import type { Decision } from '@winnow/model'
 import { type Outcome, outcomeOf } from './decision-metrics.ts'
-import { decisionText } from './decision-record.ts'
+import { decisionBytes } from './decision-record.ts'
 import { type ParsedEvidence, parseEvidence } from './evidence-record.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { inOrder } from './fold.ts'
@@ -123,7 +123,7 @@ export class BatchDecider {
     this.#learn(last, revision, !isPartial)
     this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
     const outcome = outcomeOf(last, revision, this.#policy.policy)
-    const value = this.#inFlight.bytes.write(decisionText(decision, text))
+    const value = this.#inFlight.bytes.copy(decisionBytes(decision, text))
     return { decision, sliceText: text, value, outcome, earlier, isPartial }
   }
 

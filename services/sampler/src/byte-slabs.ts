@@ -1,4 +1,4 @@
-/** Bytes of one slab; a larger text has bytes of its own. */
+/** Bytes of one slab; a larger record has bytes of its own. */
 const slabBytes = 256 * 1024
 
 /**
@@ -10,11 +10,11 @@ export class ByteSlabs {
   #slab = 0
   #end = 0
 
-  /** Borrowed: valid until `clear`. */
-  write(text: string): Uint8Array {
-    const bytes = Buffer.byteLength(text)
-    if (bytes > slabBytes) return Buffer.from(text)
-    if (this.#end + bytes > slabBytes) {
+  /** A copy. Borrowed: valid until `clear`. */
+  copy(value: Uint8Array): Uint8Array {
+    const { length } = value
+    if (length > slabBytes) return Buffer.from(value)
+    if (this.#end + length > slabBytes) {
       this.#slab++
       this.#end = 0
     }
@@ -23,9 +23,9 @@ export class ByteSlabs {
       slab = Buffer.allocUnsafeSlow(slabBytes)
       this.#slabs.push(slab)
     }
-    const start = this.#end
-    this.#end += slab.write(text, start)
-    return slab.subarray(start, this.#end)
+    slab.set(value, this.#end)
+    this.#end += length
+    return slab.subarray(this.#end - length, this.#end)
   }
 
   clear(): void {

@@ -1,83 +1,154 @@
 // Hot: once a decision.
 import type { Decision, RuleAnswer } from '@winnow/model'
+import type { JsonBytes } from './json-bytes.ts'
 
 /**
  * A decision as the JSON of the `decisions` topic, `slices` being the text between their brackets. Small
- * fields first, so that whoever looks into a record sees the verdict first; the slices last. Concatenated,
- * which is half the price of JSON.stringify: a value that JSON cannot say becomes null, as there.
+ * fields first, so that whoever looks into a record sees the verdict first; the slices last.
  */
-export function decisionJson(decision: Decision, slices: string): string {
-  const { evaluations, requests, seriesFrom } = decision
-  return (
-    `{"v":1,"kind":"decision","tenant":${quoted(decision.tenant)},"traceId":${quoted(decision.traceId)},` +
-    `"revision":${decision.revision},"verdict":"${decision.verdict}","primary":${quoted(decision.primary)},` +
-    `"rules":[${rulesJson(decision.rules)}],"probability":${decision.probability},"th":"${decision.th}",` +
-    `"adjustedCount":${number(decision.adjustedCount)},"stratum":${quoted(decision.stratum)}` +
-    `${decision.inherited === true ? ',"inherited":true' : ''}${decision.gone === true ? ',"gone":true' : ''},` +
-    `"policyVersion":${quoted(decision.policyVersion)},"cause":"${decision.cause}",` +
-    `"firstSpanAtMs":${decision.firstSpanAtMs},"lastSpanAtMs":${decision.lastSpanAtMs},` +
-    `"decidedAtMs":${decision.decidedAtMs},"seriesAtMs":${decision.seriesAtMs}` +
-    `${decision.series === true ? ',"series":true' : ''},` +
-    `"closeReason":${orNull(decision.closeReason)},"closedAtMs":${decision.closedAtMs},` +
-    `"missingParents":${decision.missingParents},"complete":${decision.complete},` +
-    `"spanCount":${decision.spanCount},"duplicateSpans":${decision.duplicateSpans},` +
-    `"rootSpanId":${orNull(decision.rootSpanId)},"service":${orNull(decision.service)},` +
-    `"operation":${orNull(decision.operation)},"experiment":${orNull(decision.experiment)},` +
-    `"variant":${orNull(decision.variant)},"durationMs":${number(decision.durationMs)},` +
-    `"inputTokens":${number(decision.inputTokens)},"outputTokens":${number(decision.outputTokens)},` +
-    `"costUsd":${number(decision.costUsd)},"write":[${decision.write.join()}]` +
-    `${decision.writePrev === true ? ',"writePrev":true' : ''},` +
-    `"evaluations":${evaluations.length === 0 ? '[]' : JSON.stringify(evaluations)},` +
-    `"requests":${requests.length === 0 ? '[]' : JSON.stringify(requests)}` +
-    `${seriesFrom === undefined ? '' : `,"seriesFrom":${JSON.stringify(seriesFrom)}`},` +
-    `"sliceCount":${decision.sliceCount},"fingerprint":"${decision.fingerprint}","prev":${decision.prev},` +
-    `"claim":${decision.claim},"seq":${decision.seq},"slices":[${slices}]}`
+export function writeDecision(out: JsonBytes, decision: Decision, slices: string): void {
+  out.raw('{"v":1,"kind":"decision","tenant":')
+  out.text(decision.tenant)
+  out.raw(',"traceId":')
+  out.text(decision.traceId)
+  out.raw(',"revision":')
+  out.number(decision.revision)
+  writeVerdict(out, decision)
+  writeTimes(out, decision)
+  writeFacts(out, decision)
+  writeSeries(out, decision)
+  out.raw(',"claim":')
+  out.number(decision.claim)
+  out.raw(',"seq":')
+  out.number(decision.seq)
+  out.raw(',"slices":[')
+  out.json(slices)
+  out.raw(']}')
+}
+
+function writeVerdict(out: JsonBytes, decision: Decision): void {
+  out.raw(
+    decision.verdict === 'keep' ? ',"verdict":"keep","primary":' : ',"verdict":"drop","primary":',
   )
-}
-
-function rulesJson(rules: readonly RuleAnswer[]): string {
-  let json = ''
-  for (let i = 0; i < rules.length; i++) {
-    const { name, matched, probability, value, threshold, spanId, detail } = rules[i] as RuleAnswer
-    json += `${i === 0 ? '' : ','}{"name":${quoted(name)},"matched":${matched},"probability":${number(probability)}`
-    if (value !== undefined) json += `,"value":${scalar(value)}`
-    if (threshold !== undefined) json += `,"threshold":${scalar(threshold)}`
-    if (spanId !== undefined) json += `,"spanId":${quoted(spanId)}`
-    if (detail !== undefined) json += `,"detail":${detailJson(detail)}`
-    json += '}'
+  out.text(decision.primary)
+  out.raw(',"rules":[')
+  for (let i = 0; i < decision.rules.length; i++) {
+    if (i > 0) out.raw(',')
+    writeAnswer(out, decision.rules[i] as RuleAnswer)
   }
-  return json
+  out.raw('],"probability":')
+  out.number(decision.probability)
+  out.raw(',"th":')
+  out.text(decision.th)
+  out.raw(',"adjustedCount":')
+  out.number(decision.adjustedCount)
+  out.raw(',"stratum":')
+  out.text(decision.stratum)
+  if (decision.inherited === true) out.raw(',"inherited":true')
+  if (decision.gone === true) out.raw(',"gone":true')
+  out.raw(',"policyVersion":')
+  out.text(decision.policyVersion)
+  out.raw(',"cause":')
+  out.text(decision.cause)
 }
 
-function detailJson(detail: Readonly<Record<string, number | string | boolean>>): string {
-  let json = ''
-  for (const key in detail) {
-    json += `${json === '' ? '' : ','}${quoted(key)}:${scalar(detail[key] as string)}`
+function writeAnswer(out: JsonBytes, answer: RuleAnswer): void {
+  const { name, matched, probability, value, threshold, spanId, detail } = answer
+  out.raw('{"name":')
+  out.text(name)
+  out.raw(matched ? ',"matched":true,"probability":' : ',"matched":false,"probability":')
+  out.number(probability)
+  if (value !== undefined) {
+    out.raw(',"value":')
+    out.scalar(value)
   }
-  return `{${json}}`
-}
-
-function scalar(value: number | string | boolean): string {
-  if (typeof value === 'string') return quoted(value)
-  return typeof value === 'number' ? number(value) : `${value}`
-}
-
-function number(value: number | null): string {
-  return value === null || !Number.isFinite(value) ? 'null' : `${value}`
-}
-
-function orNull(text: string | null): string {
-  return text === null ? 'null' : quoted(text)
-}
-
-/** Nearly every text here is short and has nothing to escape. */
-function quoted(text: string): string {
-  if (text.length > plainCharsMax) return JSON.stringify(text)
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return JSON.stringify(text)
+  if (threshold !== undefined) {
+    out.raw(',"threshold":')
+    out.scalar(threshold)
   }
-  return `"${text}"`
+  if (spanId !== undefined) {
+    out.raw(',"spanId":')
+    out.text(spanId)
+  }
+  if (detail !== undefined) {
+    out.raw(',"detail":{')
+    let isFirst = true
+    for (const key in detail) {
+      if (!isFirst) out.raw(',')
+      isFirst = false
+      out.text(key)
+      out.raw(':')
+      out.scalar(detail[key] as string)
+    }
+    out.raw('}')
+  }
+  out.raw('}')
 }
 
-const plainCharsMax = 80
+function writeTimes(out: JsonBytes, decision: Decision): void {
+  out.raw(',"firstSpanAtMs":')
+  out.number(decision.firstSpanAtMs)
+  out.raw(',"lastSpanAtMs":')
+  out.number(decision.lastSpanAtMs)
+  out.raw(',"decidedAtMs":')
+  out.number(decision.decidedAtMs)
+  out.raw(',"seriesAtMs":')
+  out.number(decision.seriesAtMs)
+  if (decision.series === true) out.raw(',"series":true')
+  out.raw(',"closeReason":')
+  out.textOrNull(decision.closeReason)
+  out.raw(',"closedAtMs":')
+  out.number(decision.closedAtMs)
+  out.raw(',"missingParents":')
+  out.number(decision.missingParents)
+  out.raw(',"complete":')
+  out.raw(`${decision.complete}`)
+}
+
+function writeFacts(out: JsonBytes, decision: Decision): void {
+  out.raw(',"spanCount":')
+  out.number(decision.spanCount)
+  out.raw(',"duplicateSpans":')
+  out.number(decision.duplicateSpans)
+  out.raw(',"rootSpanId":')
+  out.textOrNull(decision.rootSpanId)
+  out.raw(',"service":')
+  out.textOrNull(decision.service)
+  out.raw(',"operation":')
+  out.textOrNull(decision.operation)
+  out.raw(',"experiment":')
+  out.textOrNull(decision.experiment)
+  out.raw(',"variant":')
+  out.textOrNull(decision.variant)
+  out.raw(',"durationMs":')
+  out.number(decision.durationMs)
+  out.raw(',"inputTokens":')
+  out.number(decision.inputTokens)
+  out.raw(',"outputTokens":')
+  out.number(decision.outputTokens)
+  out.raw(',"costUsd":')
+  out.number(decision.costUsd)
+}
+
+function writeSeries(out: JsonBytes, decision: Decision): void {
+  const { write, evaluations, requests, seriesFrom } = decision
+  out.raw(',"write":[')
+  for (let i = 0; i < write.length; i++) {
+    if (i > 0) out.raw(',')
+    out.number(write[i] as number)
+  }
+  out.raw(decision.writePrev === true ? '],"writePrev":true,"evaluations":' : '],"evaluations":')
+  out.json(evaluations.length === 0 ? '[]' : JSON.stringify(evaluations))
+  out.raw(',"requests":')
+  out.json(requests.length === 0 ? '[]' : JSON.stringify(requests))
+  if (seriesFrom !== undefined) {
+    out.raw(',"seriesFrom":')
+    out.json(JSON.stringify(seriesFrom))
+  }
+  out.raw(',"sliceCount":')
+  out.number(decision.sliceCount)
+  out.raw(',"fingerprint":')
+  out.text(decision.fingerprint)
+  out.raw(',"prev":')
+  out.number(decision.prev)
+}

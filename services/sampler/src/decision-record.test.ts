@@ -1,7 +1,7 @@
 import { type Decision, decisionBytesMax, type RuleAnswer } from '@winnow/model'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decisionText, readDecision, readDecisionHead } from './decision-record.ts'
+import { decisionBytes, readDecision, readDecisionHead } from './decision-record.ts'
 import { parseEvidence } from './evidence-record.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy } from './policy-file.ts'
@@ -20,6 +20,8 @@ const context: RevisionContext = {
   slowBar: () => ({ count: 0, key: 's o' }),
   variantUsed: () => 0,
 }
+const decisionText = (...of: Parameters<typeof decisionBytes>): string =>
+  Buffer.from(decisionBytes(...of)).toString()
 const read = (text: string) => readDecision(Buffer.from(text), 'decisions/0@5')
 
 /** Decides on a record of evidence as it was read; the decision with the text of its slices. */

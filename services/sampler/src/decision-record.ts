@@ -11,27 +11,31 @@ import {
   slicesText,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import { decisionJson } from './decision-json.ts'
+import { writeDecision } from './decision-json.ts'
 import { checkFormat } from './format.ts'
-import { type SliceTexts, textOf } from './slice-text.ts'
+import { JsonBytes } from './json-bytes.ts'
+import { textOf } from './slice-text.ts'
 
 export function encodeClaim(by: string): Uint8Array {
   return Buffer.from(JSON.stringify({ v: decisionFormat, kind: 'claim', by } satisfies Claim))
 }
 
-/** The text of a record; `sliceText` is that of the slices, where it is known. */
-export function decisionText(decision: Decision, sliceText?: string): string {
-  const list: SliceTexts = { slices: decision.slices, text: sliceText }
-  const text = decisionJson(decision, textOf(list))
+/**
+ * The bytes of a record; `sliceText` is that of the slices, where it is known. Borrowed: valid until the
+ * next decision is written.
+ */
+export function decisionBytes(decision: Decision, sliceText?: string): Uint8Array {
+  out.clear()
+  writeDecision(out, decision, textOf({ slices: decision.slices, text: sliceText }))
   // Slices, evaluations, requests and rules are all bounded, so that size never refuses a record.
-  if (text.length * 3 <= decisionBytesMax) return text
-  const bytes = Buffer.byteLength(text)
-  if (bytes <= decisionBytesMax) return text
+  if (out.length <= decisionBytesMax) return out.bytes
   throw new PipelineError(
     'PAYLOAD_TOO_LARGE',
-    `decision on ${decision.traceId} has ${bytes} bytes, more than ${decisionBytesMax}`,
+    `decision on ${decision.traceId} has ${out.length} bytes, more than ${decisionBytesMax}`,
   )
 }
+
+const out = new JsonBytes(decisionBytesMax)
 
 /** A record of `decisions`, with the text of its slices where they are its last key. */
 export interface ReadDecision {

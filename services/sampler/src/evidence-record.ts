@@ -97,31 +97,48 @@ function mistakeInSummary(record: Loose<Summary>): string | undefined {
   if (!reasons.has(record.reason)) return 'reason'
   if (!isCount(record.missingParents)) return 'missingParents'
   if (!isNumber(record.closedAtMs)) return 'closedAtMs'
-  for (const slice of record.slices as readonly (Loose<Slice> | null)[]) {
-    const { ref, facts } = (slice ?? {}) as Loose<Slice>
-    if (!isObject(ref) || ![ref.partition, ref.offset, ref.start, ref.length].every(isCount)) {
-      return 'slices.ref'
-    }
-    if (!isNumber(slice?.appendedAtMs)) return 'slices.appendedAtMs'
-    if (!isObject(facts) || typeof facts.spans !== 'string') return 'slices.facts.spans'
-    if (!isDecimal(facts.startNs) || !isDecimal(facts.endNs)) return 'slices.facts.startNs'
-    if (!areFacts(facts)) return 'slices.facts'
+  const slices = record.slices as readonly (Loose<Slice> | null)[]
+  for (let i = 0; i < slices.length; i++) {
+    const mistake = mistakeInSlice(slices[i] ?? nothing)
+    if (mistake !== undefined) return mistake
   }
   return undefined
 }
 
+const nothing: Loose<Slice> = {}
+
+function mistakeInSlice({ ref, facts, appendedAtMs }: Loose<Slice>): string | undefined {
+  if (!isObject(ref) || !isCount(ref.partition) || !isCount(ref.offset)) return 'slices.ref'
+  if (!isCount(ref.start) || !isCount(ref.length)) return 'slices.ref'
+  if (!isNumber(appendedAtMs)) return 'slices.appendedAtMs'
+  if (!isObject(facts) || typeof facts.spans !== 'string') return 'slices.facts.spans'
+  if (!isDecimal(facts.startNs) || !isDecimal(facts.endNs)) return 'slices.facts.startNs'
+  return areFacts(facts) ? undefined : 'slices.facts'
+}
+
 function areFacts(facts: Loose<SliceFacts>): boolean {
-  const { roots = [], outcomes = [], services = [] } = facts
-  if (!Array.isArray(roots) || !Array.isArray(outcomes) || !Array.isArray(services)) return false
-  const texts = [facts.experiment, facts.variant, facts.rv, facts.th, ...services]
+  const { roots, outcomes, services, experiment, variant, rv, th } = facts
   return (
-    texts.every(text => text === undefined || typeof text === 'string') &&
-    roots.every(
-      root =>
-        isObject(root) && isId(root.spanId) && isNumber(root.durationMs) && isDecimal(root.startNs),
-    ) &&
-    outcomes.every(outcome => isObject(outcome) && isId(outcome.name))
+    isTextOrNone(experiment) &&
+    isTextOrNone(variant) &&
+    isTextOrNone(rv) &&
+    isTextOrNone(th) &&
+    isListOrNone(services, isTextOrNone) &&
+    isListOrNone(roots, isRoot) &&
+    isListOrNone(outcomes, isOutcome)
   )
+}
+
+const isTextOrNone = (value: unknown): boolean => value === undefined || typeof value === 'string'
+const isRoot = (value: unknown): boolean =>
+  isObject(value) && isId(value.spanId) && isNumber(value.durationMs) && isDecimal(value.startNs)
+const isOutcome = (value: unknown): boolean => isObject(value) && isId(value.name)
+
+function isListOrNone(value: unknown, isOne: (value: unknown) => boolean): boolean {
+  if (value === undefined) return true
+  if (!Array.isArray(value)) return false
+  for (let i = 0; i < value.length; i++) if (!isOne(value[i])) return false
+  return true
 }
 
 function mistakeInEvaluation(record: Loose<EvaluationRecord>): string | undefined {
@@ -152,7 +169,9 @@ const isNumber = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value)
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 const isText = (value: unknown, bytesMax: number): value is string =>
-  typeof value === 'string' && Buffer.byteLength(value) <= bytesMax
+  typeof value === 'string' &&
+  // No character has more than three bytes.
+  (value.length * 3 <= bytesMax || Buffer.byteLength(value) <= bytesMax)
 const isId = (value: unknown): boolean => isText(value, idBytesMax) && value.length > 0
 
 /** 32 lower-case hex digits; a loop, because a regular expression cost more than the rest of the checks. */

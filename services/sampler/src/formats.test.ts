@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Baselines } from './baselines.ts'
 import { decodeBaselines, encodeBaselines } from './baselines-record.ts'
-import { decisionText, encodeClaim, readDecision } from './decision-record.ts'
+import { decisionBytes, encodeClaim, readDecision } from './decision-record.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { policyRecords } from './policy-record.ts'
@@ -53,7 +53,7 @@ test('a decision is written as its golden file has it, and read from it', () => 
   })
   if (revision === undefined) throw new Error('nothing decided')
   const { decision } = revision
-  expect(decisionText(decision)).toBe(golden('decision.v1'))
+  expect(textOf(decisionBytes(decision))).toBe(golden('decision.v1'))
   const read = readDecision(Buffer.from(golden('decision.v1')), 'golden')
   expect(read?.record).toEqual(decision)
   expect(`[${read?.sliceText}]`).toBe(JSON.stringify(decision.slices))

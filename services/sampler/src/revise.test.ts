@@ -10,7 +10,7 @@ import {
 } from '@winnow/model'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decisionText } from './decision-record.ts'
+import { decisionBytes } from './decision-record.ts'
 import { evaluationBytesMax, parseEvidence } from './evidence-record.ts'
 import {
   evaluation,
@@ -176,7 +176,7 @@ test('the largest decision there can be fits its record', () => {
     })
     expect(revision?.decision.evaluations).toHaveLength(evaluations.length)
     expect(revision?.decision.slices).toHaveLength(own.length)
-    return Buffer.byteLength(decisionText({ ...must(revision?.decision), claim: 1e12, seq: 1e9 }))
+    return decisionBytes({ ...must(revision?.decision), claim: 1e12, seq: 1e9 }).length
   }
   const several = Array.from({ length: refsMax }, (_, at) =>
     slice(
