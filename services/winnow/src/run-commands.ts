@@ -43,8 +43,8 @@ const targets: Readonly<Record<StageName, Target>> = {
   sampler: {
     description: 'only the sampler: evidence to decisions',
     listens: [],
-    example: '--metrics 127.0.0.1:9466',
-    more: 'Those that run share the partitions; all of them need the same policy.',
+    example: '--data /srv/winnow --metrics 127.0.0.1:9466',
+    more: 'Those that run share the partitions and the data folder; all of them need the same policy.',
   },
   writer: {
     description: 'only the writer: what is kept to the stores',
