@@ -75,7 +75,8 @@ export function readKeyValue(reader: WireReader, depth: number): KeyValue {
         key = reader.cachedString()
         break
       case 18:
-        value = readAnyValue(reader, depth + 1)
+        if (depth === 0 && reader.skips?.(key)) reader.skip()
+        else value = readAnyValue(reader, depth + 1)
         break
       default:
         reader.skip()

@@ -20,9 +20,13 @@ import { WireReader } from './wire.ts'
  * OTLP names: unknown fields are passed over, invalid UTF-8 becomes U+FFFD, ids are kept as sent.
  * The result shares no memory with `bytes`. Throws PAYLOAD_INVALID for malformed bytes and
  * PAYLOAD_TOO_LARGE above `messagesMax`, never anything else.
+ *
+ * Attributes whose key `skips` names have the empty value: what nobody looks at is not made a string,
+ * and is not checked.
  */
-export function decodeTraces(bytes: Uint8Array): TracesData {
+export function decodeTraces(bytes: Uint8Array, skips?: (key: string) => boolean): TracesData {
   const reader = new WireReader(bytes, 'TracesData')
+  reader.skips = skips
   const resourceSpans: ResourceSpans[] = []
   while (reader.more()) {
     if (reader.tag() === 10) resourceSpans.push(readResourceSpans(reader))

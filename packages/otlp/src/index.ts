@@ -11,7 +11,15 @@ export {
   genAiNames,
   redactedPlaceholder,
 } from './genai/names.ts'
-export { type Facets, facetsOf, type GenAiView, genAiView } from './genai/view.ts'
+export {
+  type Facets,
+  facetsOf,
+  type GenAiBrief,
+  type GenAiView,
+  genAiBrief,
+  genAiView,
+  isBriefKey,
+} from './genai/view.ts'
 export { HeadTable, PieceList } from './head-table.ts'
 export {
   type AttributeLevel,

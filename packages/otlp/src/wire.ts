@@ -32,6 +32,8 @@ const nestingMax = 256
  *     reader.leave(message)
  */
 export class WireReader {
+  /** Keys of attributes whose values are passed over; none where absent. */
+  skips: ((key: string) => boolean) | undefined
   readonly #bytes: Uint8Array
   readonly #buffer: Buffer
   readonly #view: DataView

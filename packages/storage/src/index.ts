@@ -77,6 +77,6 @@ export { type SegmentMetadata, segmentFormat } from './segments/segment-metadata
 export { SegmentSpans } from './segments/segment-spans.ts'
 export { emptyPack, SpanPack } from './span-pack.ts'
 export type { SpanRow } from './span-row.ts'
-export { type DecodedSlice, spanRows } from './span-rows.ts'
+export { type DecodedSlice, isUnread, spanRows } from './span-rows.ts'
 export { SqliteHotStore } from './sqlite-hot-store.ts'
 export type { BufferedRange, BufferedRecord, Checkpoint, TraceBuffer } from './trace-buffer.ts'

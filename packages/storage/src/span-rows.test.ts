@@ -1,11 +1,18 @@
 import { type AnyValue, decodeTraces, encodeTraces, genAiNames, type Span } from '@winnow/otlp'
 import { ColdHasher, levelOf, levelTable } from '@winnow/privacy'
+import { Random, trafficEvents } from '@winnow/testing'
 import { expect, test } from 'vitest'
-import { coldRow, coldRows } from './cold-rows.ts'
-import { clearBytesMax, clearListMax, hiddenName, traceStateLengthMax } from './level-json.ts'
+import { coldAttributes, coldEvents, coldRow, coldRows } from './cold-rows.ts'
+import {
+  attributesObject,
+  clearBytesMax,
+  clearListMax,
+  hiddenName,
+  traceStateLengthMax,
+} from './level-json.ts'
 import { pairs, sampleDecision, sampleSpan, sampleSpanId, sampleTraces, text } from './samples.ts'
 import type { SpanRow } from './span-row.ts'
-import { spanRows } from './span-rows.ts'
+import { isUnread, spanRows } from './span-rows.ts'
 
 const decision = sampleDecision(1, { spanCount: 2 })
 const ref = { partition: 3, offset: 9, start: 0, length: 99, spanCount: 1 }
@@ -297,5 +304,58 @@ test('every name that the GenAI view knows stands in the table of levels', () =>
       const pattern = key.replace(/(?<=\.)\d+(?=\.|$)/g, 'N')
       expect(listed, key).toContain(pattern)
     }
+  }
+})
+
+test('rows are the same where the values that no row holds are passed over', () => {
+  let rows = 0
+  for (const event of trafficEvents({ seed: 5, traces: 40, startMs: 0 })) {
+    if (event.kind !== 'request') continue
+    const bytes = encodeTraces(event.data)
+    const whole = decodeTraces(bytes).resourceSpans
+    const brief = decodeTraces(bytes, isUnread).resourceSpans
+    for (const [n, { scopeSpans, ...group }] of whole.entries()) {
+      for (const [m, { spans, ...scope }] of scopeSpans.entries()) {
+        for (const [k, span] of spans.entries()) {
+          const same = brief[n]?.scopeSpans[m]?.spans[k] as Span
+          const made = (one: Span): SpanRow[] => {
+            const data = { resourceSpans: [{ ...group, scopeSpans: [{ ...scope, spans: [one] }] }] }
+            return spanRows({ ...decision, traceId: one.traceId }, 0, 1, [{ ref, data }])
+          }
+          expect(made(same)).toEqual(made(span))
+          rows++
+        }
+      }
+    }
+  }
+  expect(rows).toBeGreaterThan(100)
+})
+
+test('attributes are hashed by their pieces as they are by a parser', () => {
+  const values: AnyValue[] = [
+    text('plain'),
+    text(''),
+    text('with "quotes" and \\ and }'),
+    text('{"stringValue":"x"},"a":'),
+    text('Ümläut 😀 \n'),
+    { intValue: -5n },
+    { doubleValue: 1.5 },
+    { doubleValue: Number.NaN },
+    { boolValue: true },
+    { bytesValue: new Uint8Array([1, 2, 3]) },
+    { arrayValue: { values: [text('a'), { intValue: 2n }] } },
+    {},
+  ]
+  const keys = ['session.id', 'gen_ai.request.model', 'prompt.system_tokens', 'gen_ai.response.id']
+  const random = new Random(3)
+  for (let round = 0; round < 3_000; round++) {
+    const own = keys.slice(0, random.int(0, keys.length))
+    const attributes = own.map(key => ({ key, value: random.pick(values) }))
+    const json = attributesObject(attributes)
+    const cold = JSON.parse(coldAttributes(json, hasher))
+    const list = Object.entries(JSON.parse(json)).map(([key, value]) => ({ key, value }))
+    const [event] = JSON.parse(coldEvents(JSON.stringify([{ attributes: list }]), hasher))
+    const parsed = event.attributes as readonly { key: string; value: unknown }[]
+    expect(cold, json).toEqual(Object.fromEntries(parsed.map(({ key, value }) => [key, value])))
   }
 })

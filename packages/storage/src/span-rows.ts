@@ -1,7 +1,7 @@
 // Hot: the writer goes through here for every kept span.
 import { compareRefs, type DecisionHead, refKey, type SpanRef } from '@winnow/model'
-import { genAiView, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
-import { isClearText } from '@winnow/privacy'
+import { genAiBrief, isBriefKey, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
+import { isClearText, levelOf } from '@winnow/privacy'
 import { PipelineError } from '@winnow/runtime'
 import {
   attributesObject,
@@ -16,6 +16,11 @@ import type { SpanRow } from './span-row.ts'
 export interface DecodedSlice {
   readonly ref: SpanRef
   readonly data: TracesData
+}
+
+/** Whether no row depends on the value under an attribute key: `decodeTraces` may pass it over. */
+export function isUnread(key: string): boolean {
+  return levelOf(key) === 'content' && !isBriefKey(key)
 }
 
 const int64Max = 2n ** 63n - 1n
@@ -116,7 +121,7 @@ const noGenAi: GenAiColumns = {
 }
 
 function genAiColumns(span: Span, resource: readonly KeyValue[]): GenAiColumns {
-  const view = genAiView(span, resource)
+  const view = genAiBrief(span, resource)
   if (view === undefined) return noGenAi
   return {
     gen_ai_operation: clearOrNull(view.operation),

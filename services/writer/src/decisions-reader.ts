@@ -103,7 +103,7 @@ export function parseRecord(value: Uint8Array, offset: number): ParsedRecord | u
   const needsSlices = isWanted || bytes.indexOf(outcomesKey, slicesAt) >= 0
   const slices = needsSlices ? slicesOf(bytes, slicesAt) : []
   if (slices === undefined) return undefined
-  rememberText(record, `${head}}`)
+  if (record.verdict === 'keep') rememberText(record, `${head}}`)
   return decided(record, slices, factsJson(record, bytes, slicesAt))
 }
 

@@ -50,7 +50,11 @@ test('one question a partition, neighbours of a record side by side, answers in 
   expect(read.map(({ ref }) => ref)).toEqual(refs)
   const [first] = read
   if (first?.kind !== 'read') return expect.fail('it is there')
-  expect(first.data).toEqual(tracesOf([spanOf(traceIdOf(1), 0)]))
+  const [span] = first.data.resourceSpans[0]?.scopeSpans[0]?.spans ?? []
+  const values = Object.fromEntries(span?.attributes.map(({ key, value }) => [key, value]) ?? [])
+  expect(values['session.id']).toEqual({ stringValue: 'sess_91ab' })
+  // What no row holds is not made a string.
+  expect(values['user.message']).toEqual({})
   expect(await source.reader().read([])).toEqual([])
   expect(source.asked.length).toBe(2)
 })

@@ -2,10 +2,11 @@ import { type Bus, type RangeRead, rangesMax } from '@winnow/bus'
 import { compareRefs, refKey, type SpanRef } from '@winnow/model'
 import { decodeTraces, type TracesData } from '@winnow/otlp'
 import { isRetryable, PipelineError } from '@winnow/runtime'
+import { isUnread } from '@winnow/storage'
 import { fetchesMax, rangesBytesMax } from './config.ts'
 import { Gate } from './gate.ts'
 
-/** A slice read back from `spans`: its bytes and what they say, or why there are none. */
+/** A slice read back from `spans`: its bytes and what rows want of them, or why there are none. */
 export type SliceRead =
   | {
       readonly kind: 'read'
@@ -99,7 +100,7 @@ function sliceOf(ref: SpanRef, found: RangeRead | undefined): SliceRead {
 
 function decoded(ref: SpanRef, bytes: Uint8Array): SliceRead {
   try {
-    return { kind: 'read', ref, bytes, data: decodeTraces(bytes) }
+    return { kind: 'read', ref, bytes, data: decodeTraces(bytes, isUnread) }
   } catch (error) {
     return unreadable(ref, error)
   }

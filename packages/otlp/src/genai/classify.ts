@@ -34,10 +34,12 @@ export function classify(name: string, attributes: readonly KeyValue[]): Classif
   let hinted: GenAiKind | undefined
   let anyGenAi = false
   for (const { key, value } of attributes) {
-    if (key === 'gen_ai.operation.name') operation = textOf(value) ?? operation
-    if (key === 'gen_ai.tool.name') toolNamed = true
-    if (key.startsWith('gen_ai.') && key !== 'gen_ai.tool.call.id') anyGenAi = true
-    const rank = kindRanks.get(key)
+    const known = knowledgeOf(key)
+    if (known === undefined) continue
+    if (known.isOperation) operation = textOf(value) ?? operation
+    if (known.isToolName) toolNamed = true
+    if (known.isGenAi) anyGenAi = true
+    const { rank } = known
     if (rank !== undefined && rank < declaredRank) {
       const kind = kindKeys[rank]?.kindOf(textOf(value) ?? '')
       if (kind !== undefined) {
@@ -45,7 +47,7 @@ export function classify(name: string, attributes: readonly KeyValue[]): Classif
         declaredRank = rank
       }
     }
-    hinted ??= hintOf(key)
+    hinted ??= known.hint
   }
   const known = operation === null ? undefined : kindOfOperation(operation)
   const kind =
@@ -56,6 +58,48 @@ export function classify(name: string, attributes: readonly KeyValue[]): Classif
     hinted ??
     (anyGenAi ? 'UNKNOWN' : null)
   return { kind, operation: operation ?? (kind === null ? null : (operationOf[kind] ?? null)) }
+}
+
+/** Whether a key declares a kind by its value. */
+export function isKindKey(key: string): boolean {
+  return kindRanks.has(key)
+}
+
+/** What a key says by itself. */
+interface Knowledge {
+  readonly isOperation: boolean
+  readonly isToolName: boolean
+  readonly isGenAi: boolean
+  readonly rank: number | undefined
+  readonly hint: GenAiKind | undefined
+}
+
+/** Keys are a client's to choose, so what is remembered about them is bounded. */
+const knowledgeMax = 4_096
+const knowledgeKeyLengthMax = 128
+let knowledge = new Map<string, Knowledge | undefined>()
+
+/** Undefined for a key that says nothing; remembered, since the same few come on every span. */
+function knowledgeOf(key: string): Knowledge | undefined {
+  const known = knowledge.get(key)
+  if (known !== undefined || knowledge.has(key)) return known
+  const isGenAi = key.startsWith('gen_ai.') && key !== 'gen_ai.tool.call.id'
+  const rank = kindRanks.get(key)
+  const hint = hintOf(key)
+  const isSaying = isGenAi || rank !== undefined || hint !== undefined
+  const made = isSaying
+    ? {
+        isOperation: key === 'gen_ai.operation.name',
+        isToolName: key === 'gen_ai.tool.name',
+        isGenAi,
+        rank,
+        hint,
+      }
+    : undefined
+  if (key.length > knowledgeKeyLengthMax) return made
+  if (knowledge.size >= knowledgeMax) knowledge = new Map()
+  knowledge.set(key, made)
+  return made
 }
 
 const operationOf: Partial<Record<GenAiKind, string>> = {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AnyValue, KeyValue } from '../otlp.ts'
 import { genAiNames } from './names.ts'
-import { facetsOf, genAiView } from './view.ts'
+import { facetsOf, genAiBrief, genAiView, isBriefKey } from './view.ts'
 
 type Plain = string | number | bigint | boolean | string[]
 
@@ -18,8 +18,20 @@ function anyValueOf(plain: Plain): AnyValue {
 const list = (plain: Record<string, Plain>): KeyValue[] =>
   Object.entries(plain).map(([key, value]) => ({ key, value: anyValueOf(value) }))
 
-const view = (plain: Record<string, Plain>, name = 'span', resource: Record<string, Plain> = {}) =>
-  genAiView({ name, attributes: list(plain) }, list(resource))
+/** Whatever is asked of the view, the brief one says the same as far as it goes. */
+const view = (
+  plain: Record<string, Plain>,
+  name = 'span',
+  resource: Record<string, Plain> = {},
+) => {
+  const [attributes, shared] = [list(plain), list(resource)]
+  const whole = genAiView({ name, attributes }, shared)
+  const read = attributes.map(it => (isBriefKey(it.key) ? it : { key: it.key, value: {} }))
+  const brief = genAiBrief({ name, attributes: read }, shared)
+  if (whole === undefined) expect(brief).toBeUndefined()
+  else expect(whole).toMatchObject(brief ?? { operation: 'none' })
+  return whole
+}
 
 /** Trace 48f's resource (seed 002). */
 const seedResource = {

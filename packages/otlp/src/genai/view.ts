@@ -1,5 +1,5 @@
 import type { AnyValue, KeyValue } from '../otlp.ts'
-import { classify, type GenAiKind } from './classify.ts'
+import { classify, type GenAiKind, isKindKey } from './classify.ts'
 import {
   costOf,
   costOfDetails,
@@ -85,9 +85,7 @@ export function genAiView(
     responseModel,
     model: responseModel ?? requestModel,
     ...usage,
-    costUsd: pick(found, 'costUsd', (value, key) =>
-      key === 'langfuse.observation.cost_details' ? costOfDetails(value) : costOf(value),
-    ),
+    costUsd: costFrom(found),
     ...facets,
     agentName: text(found, 'agentName') ?? entityName(span.attributes, 'agent'),
     toolName: text(found, 'toolName') ?? entityName(span.attributes, 'tool'),
@@ -102,6 +100,53 @@ export function genAiView(
       kind === 'RETRIEVAL' || kind === 'RERANKER' ? pick(found, 'retrievalTopK', countOf) : null,
     hidden: hiddenIn(found),
   }
+}
+
+/** What a row of a span holds of it. */
+export type GenAiBrief = Pick<
+  GenAiView,
+  | 'operation'
+  | 'provider'
+  | 'model'
+  | 'toolName'
+  | 'inputTokens'
+  | 'outputTokens'
+  | 'costUsd'
+  | 'experimentId'
+  | 'experimentVariant'
+>
+
+/** `genAiView` of these alone, for whom makes rows of every span: at a third of the cost. */
+export function genAiBrief(
+  span: { readonly name: string; readonly attributes: readonly KeyValue[] },
+  resourceAttributes: readonly KeyValue[] = noAttributes,
+): GenAiBrief | undefined {
+  const { kind, operation } = classify(span.name, span.attributes)
+  const found = gather(span.attributes)
+  const resource = gatherResource(resourceAttributes)
+  if (kind === null) {
+    const facets = facetsFrom(found, resource)
+    if (!facetNames.some(name => facets[name] !== null)) return undefined
+  }
+  const provider = text(found, 'provider')
+  const count = countsOf(found)
+  return {
+    operation,
+    provider: provider === null ? null : providerOf(provider),
+    model: text(found, 'responseModel') ?? text(found, 'requestModel'),
+    inputTokens: count('inputTokens', inputDetails),
+    outputTokens: count('outputTokens', outputDetails),
+    costUsd: costFrom(found),
+    ...experimentFrom(found, resource),
+    toolName: text(found, 'toolName') ?? entityName(span.attributes, 'tool'),
+  }
+}
+
+/** Whether `genAiBrief` may look at the value under a key, and not at the key alone. */
+export function isBriefKey(key: string): boolean {
+  const known = meanings.get(key)
+  if (known !== undefined) return briefMeanings.has(known.meaning)
+  return isKindKey(key) || key === 'traceloop.entity.name'
 }
 
 const noAttributes: readonly KeyValue[] = []
@@ -133,20 +178,37 @@ const facetNames = [
 function facetsFrom(span: Found, resource: Found): Facets {
   const either = (meaning: GenAiMeaning): string | null =>
     text(span, meaning) ?? text(resource, meaning)
-  const experimentId = text(resource, 'experimentId') ?? text(span, 'experimentId')
-  const experimentVariant = text(resource, 'experimentVariant') ?? text(span, 'experimentVariant')
-  const flagged = experimentId === null && experimentVariant === null && either('flagVariant')
   return {
     sessionId: either('sessionId'),
     userId: either('userId'),
-    experimentId: flagged ? either('flagKey') : experimentId,
-    experimentVariant: flagged || experimentVariant,
+    ...experimentFrom(span, resource),
     promptName: either('promptName'),
     promptVersion: either('promptVersion'),
     tenantTier: either('tenantTier'),
     locale: either('locale'),
     environment: either('environment'),
   }
+}
+
+function experimentFrom(
+  span: Found,
+  resource: Found,
+): Pick<Facets, 'experimentId' | 'experimentVariant'> {
+  const either = (meaning: GenAiMeaning): string | null =>
+    text(span, meaning) ?? text(resource, meaning)
+  const experimentId = text(resource, 'experimentId') ?? text(span, 'experimentId')
+  const experimentVariant = text(resource, 'experimentVariant') ?? text(span, 'experimentVariant')
+  const flagged = experimentId === null && experimentVariant === null && either('flagVariant')
+  return {
+    experimentId: flagged ? either('flagKey') : experimentId,
+    experimentVariant: flagged || experimentVariant,
+  }
+}
+
+function costFrom(found: Found): number | null {
+  return pick(found, 'costUsd', (value, key) =>
+    key === 'langfuse.observation.cost_details' ? costOfDetails(value) : costOf(value),
+  )
 }
 
 /** Which meaning a key has, and how far behind the newest name it stands. */
@@ -156,6 +218,21 @@ for (const [meaning, names] of Object.entries(genAiNames)) {
     meanings.set(name, { meaning: meaning as GenAiMeaning, rank })
   })
 }
+
+const briefMeanings: ReadonlySet<GenAiMeaning> = new Set([
+  'operation',
+  'provider',
+  'requestModel',
+  'responseModel',
+  'toolName',
+  'inputTokens',
+  'outputTokens',
+  'usageDetails',
+  'costUsd',
+  'flagKey',
+  'flagVariant',
+  ...facetNames,
+])
 
 /** By meaning: the values found, at the index of their name's rank. */
 type Found = ReadonlyMap<GenAiMeaning, readonly (AnyValue | undefined)[]>
@@ -219,25 +296,35 @@ type Usage = Pick<
   | 'reasoningTokens'
 >
 
+const inputDetails = ['input', 'input_tokens', 'prompt_tokens']
+const outputDetails = ['output', 'output_tokens', 'completion_tokens']
+
 function usageFrom(found: Found): Usage {
+  const count = countsOf(found)
+  return {
+    inputTokens: count('inputTokens', inputDetails),
+    outputTokens: count('outputTokens', outputDetails),
+    totalTokens: count('totalTokens', ['total', 'total_tokens']),
+    cacheReadTokens: count('cacheReadTokens', ['cache_read_input_tokens', 'input_cached_tokens']),
+    cacheWriteTokens: count('cacheWriteTokens', ['cache_creation_input_tokens']),
+    reasoningTokens: count('reasoningTokens', ['output_reasoning_tokens', 'reasoning_tokens']),
+  }
+}
+
+/** A count under a meaning of its own, else within the details. */
+function countsOf(
+  found: Found,
+): (meaning: GenAiMeaning, detailKeys: readonly string[]) => number | null {
   const value = found.get('usageDetails')?.[0]
   const details = value === undefined ? undefined : detailsOf(value)
-  const count = (meaning: GenAiMeaning, ...keys: readonly string[]): number | null => {
+  return (meaning, detailKeys) => {
     const own = pick(found, meaning, countOf)
     if (own !== null || details === undefined) return own
-    for (const key of keys) {
+    for (const key of detailKeys) {
       const detail = details.get(key)
       if (detail !== undefined && Number.isSafeInteger(detail)) return detail
     }
     return null
-  }
-  return {
-    inputTokens: count('inputTokens', 'input', 'input_tokens', 'prompt_tokens'),
-    outputTokens: count('outputTokens', 'output', 'output_tokens', 'completion_tokens'),
-    totalTokens: count('totalTokens', 'total', 'total_tokens'),
-    cacheReadTokens: count('cacheReadTokens', 'cache_read_input_tokens', 'input_cached_tokens'),
-    cacheWriteTokens: count('cacheWriteTokens', 'cache_creation_input_tokens'),
-    reasoningTokens: count('reasoningTokens', 'output_reasoning_tokens', 'reasoning_tokens'),
   }
 }
 
