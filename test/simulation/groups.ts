@@ -171,6 +171,7 @@ export class SimulatedGroups {
             throw new PipelineError('STALE_OWNER', 'another generation')
           }
           slot.position = { ...position }
+          world.changes++
           world.say?.(
             () => `${instance.id}: commits ${group}/${partition} ${JSON.stringify(position)}`,
           )

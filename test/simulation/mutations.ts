@@ -124,12 +124,7 @@ export const mutations: readonly Mutation[] = [
     'this.#counting = head.counting',
     'this.#counting = countingStart',
   ),
-  one(
-    'a checkpoint holds every open trace',
-    fold,
-    'open: this.#open.values(), closed: this.#closed',
-    'open: [], closed: this.#closed',
-  ),
+  one('a checkpoint holds every open trace', fold, 'open: this.#open.values(),', 'open: [],'),
   one(
     'a trace is tenant and trace id',
     'services/sampler/src/batch-decider.ts',

@@ -28,6 +28,7 @@ export class SimulatedBlobStore implements BlobStore {
     const tier = key.split('/')[0] ?? key
     return this.#instance.hold('create', `create ${tier}`, async () => {
       const created = await world.blobs.create(key, own)
+      world.changes++
       world.count(`${created ? 'created' : 'found'}: ${tier}`)
       world.say?.(() => `${id}: ${created ? 'creates' : 'finds'} ${key}`)
       return created
@@ -78,6 +79,7 @@ export class SimulatedHotStore implements HotStore {
         if (held !== undefined && held.offset > offset) world.count('hot: older refused')
       }
       await world.hot.put(traces)
+      world.changes++
       world.say?.(() => {
         const told = traces.map(
           ({ decision, offset }) => `${decision.tenant}/${shortId(decision.traceId)}@${offset}`,

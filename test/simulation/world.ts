@@ -43,6 +43,8 @@ export class World {
   isHotDown = false
   nowMs = startMs
   steps = 0
+  /** Appends, commits and puts so far: at rest there are no more. */
+  changes = 0
   readonly #firsts = new Map<string, number>()
   readonly #logs: Record<string, Logged[][]> = {}
 
@@ -97,6 +99,7 @@ export class World {
     slices?: readonly SentSlice[],
   ): Promise<number> {
     const first = await this.bus.append(topic, partition, records)
+    this.changes++
     const log = this.#logs[topic]?.[partition]
     for (const [at, { value }] of records.entries()) {
       const offset = first + at
