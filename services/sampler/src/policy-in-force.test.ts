@@ -3,6 +3,7 @@ import { evaluation, root, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy, parsePolicy } from './policy-file.ts'
 import { hour, topics, until, World } from './world.fixture.ts'
 
+const dropped = traceIdOf(1)
 let world: World
 function newWorld(): World {
   world = new World()
@@ -96,4 +97,16 @@ test('the rules behind a version are on the control topic', async () => {
     { kind: 'policy', version: policy.version, rules: policy.rules },
     { kind: 'policy-in-force', version: policy.version },
   ])
+})
+
+test('a rule that throws keeps the trace', async () => {
+  newWorld()
+  await world.start()
+  const broken = root(9, {
+    outcomes: [{ name: 'judge', spanId: '1', label: 5 as unknown as string }],
+  })
+  await world.write(summary(dropped, [world.slice(1, [1], broken)]))
+  await world.settled()
+  expect(await world.of(dropped)).toMatchObject([{ verdict: 'keep', primary: 'judge-failed' }])
+  expect(await world.metric('winnow_rule_errors_total{rule="judge-failed"}')).toBe('1')
 })

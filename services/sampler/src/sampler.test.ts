@@ -342,18 +342,6 @@ test('evidence that retention passed unread is counted and the rest is decided',
   expect(await world.of(traceIdOf(5))).toHaveLength(1)
 })
 
-test('a rule that throws keeps the trace', async () => {
-  newWorld()
-  await world.start()
-  const broken = root(9, {
-    outcomes: [{ name: 'judge', spanId: '1', label: 5 as unknown as string }],
-  })
-  await world.write(summary(dropped, [world.slice(1, [1], broken)]))
-  await world.settled()
-  expect(await world.of(dropped)).toMatchObject([{ verdict: 'keep', primary: 'judge-failed' }])
-  expect(await world.metric('winnow_rule_errors_total{rule="judge-failed"}')).toBe('1')
-})
-
 test('readiness follows the partitions', async () => {
   newWorld()
   const health = new Health()
