@@ -16,7 +16,9 @@ const seed = 81
 const minutes = 30
 const traces = 900
 
-test('half an hour of backlog is decided as if nobody had been late, and closes nothing early', async () => {
+test('half an hour of backlog is decided as if nobody had been late, and closes nothing early', {
+  timeout: 300_000,
+}, async () => {
   const data = mkdtempSync(join(tmpdir(), 'winnow-backlog-'))
   const requests = await writeLog(join(data, 'bus'))
   const system = await upSystem({ data })

@@ -18,9 +18,9 @@ const seed = 91
 const mib = 1 << 20
 const freeMinBytes = 48 * mib
 
-test('a disk that fills up: spans are refused before it is full, what is there is read, room lets it go on', async ({
-  skip,
-}) => {
+test('a disk that fills up: spans are refused before it is full, what is there is read, room lets it go on', {
+  timeout: 300_000,
+}, async ({ skip }) => {
   const folder = mountDisk(160)
   if (folder === undefined) return skip('only root may mount a file system')
   const data = join(folder, 'data')

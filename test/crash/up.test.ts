@@ -12,7 +12,9 @@ async function started(): Promise<System> {
   return system
 }
 
-test('after three kills with -9 and a SIGTERM nothing acknowledged is lost or there twice, and no trace was closed early', async () => {
+test('after three kills with -9 and a SIGTERM nothing acknowledged is lost or there twice, and no trace was closed early', {
+  timeout: 300_000,
+}, async () => {
   const run = new CrashRun({ seed, system: await started() })
   for (let n = 0; n < 3; n++) console.log(`seed ${seed}: ${JSON.stringify(await run.kill('up'))}`)
   console.log(`seed ${seed}: by SIGTERM ${JSON.stringify(await run.stopAndStart('up'))}`)

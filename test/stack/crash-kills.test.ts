@@ -12,6 +12,7 @@ const seed = 42
 
 fact(
   'after a kill of every stage nothing acknowledged is lost, nothing is there twice',
+  { timeout: 400_000 },
   async () => {
     const system = await targetsSystem(`kafka://${broker}`, `crash-${randomUUID().slice(0, 8)}`)
     onTestFinished(() => system.remove())

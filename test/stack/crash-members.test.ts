@@ -46,19 +46,24 @@ fact(
   },
 )
 
-fact('a backlog of twenty seconds closes no trace whose spans are still in it', async () => {
-  const seed = 52
-  const run = await started(seed)
-  const { system } = run
-  await run.manyOpen(500)
-  await Promise.all([system.running('assembler').stop(), system.running('assembler-2').stop()])
-  await sleep(20_000)
-  await Promise.all([system.start('assembler'), system.start('assembler-2')])
-  await expectWhole(run, seed)
-})
+fact(
+  'a backlog of twenty seconds closes no trace whose spans are still in it',
+  { timeout: 400_000 },
+  async () => {
+    const seed = 52
+    const run = await started(seed)
+    const { system } = run
+    await run.manyOpen(500)
+    await Promise.all([system.running('assembler').stop(), system.running('assembler-2').stop()])
+    await sleep(20_000)
+    await Promise.all([system.start('assembler'), system.start('assembler-2')])
+    await expectWhole(run, seed)
+  },
+)
 
 fact(
   'a member that sleeps beyond its session is a zombie when it wakes: it does no harm',
+  { timeout: 400_000 },
   async () => {
     const seed = 53
     const run = await started(seed)
