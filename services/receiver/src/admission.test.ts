@@ -2,11 +2,12 @@ import { expect, test } from 'vitest'
 import { Admission } from './admission.ts'
 
 const limits = { inflightBytesMax: 100, inflightBytesPerTenantMax: 60 }
+const nowMs = (): number => 0
 const overTenant = /inflightBytesPerTenantMax/
 const overAll = /inflightBytesMax\)/
 
 test('a tenant gets its bytes up to the limit and not one more, until it gives them back', () => {
-  const admission = new Admission(limits)
+  const admission = new Admission(limits, nowMs)
   const ticket = admission.open('a', 0)
   ticket.take(60)
   expect(() => ticket.take(1)).toThrow(overTenant)
@@ -18,7 +19,7 @@ test('a tenant gets its bytes up to the limit and not one more, until it gives t
 })
 
 test('all tenants together get the limit and not one byte more', () => {
-  const admission = new Admission(limits)
+  const admission = new Admission(limits, nowMs)
   admission.open('a', 60).take(60)
   const ticket = admission.open('b', 40)
   ticket.take(40)
@@ -28,14 +29,14 @@ test('all tenants together get the limit and not one byte more', () => {
 })
 
 test('a length that is only promised holds nothing back from others', () => {
-  const admission = new Admission(limits)
+  const admission = new Admission(limits, nowMs)
   admission.open('a', 60)
   admission.open('a', 60).take(60)
   expect(admission.bytesInFlight).toBe(60)
 })
 
 test('bytes held already are charged over the limit, and the next request is refused', () => {
-  const admission = new Admission(limits)
+  const admission = new Admission(limits, nowMs)
   const ticket = admission.open('a', 0)
   ticket.charge(500)
   expect(() => admission.open('b', 1)).toThrow(overAll)
@@ -45,8 +46,50 @@ test('bytes held already are charged over the limit, and the next request is ref
 
 test('a writer at its end admits nothing, one just before it does', () => {
   let lag = 0.99
-  const admission = new Admission(limits, () => lag)
+  const admission = new Admission(limits, nowMs, () => lag)
   admission.open('a', 1)
   lag = 1
   expect(() => admission.open('a', 1)).toThrow(expect.objectContaining({ code: 'QUOTA_EXCEEDED' }))
+})
+
+const aboveShare = /more than its share/
+
+test('from half the lag on a tenant above its share is refused, one at it or below is not', () => {
+  let lag = 0.5
+  const admission = new Admission(limits, nowMs, () => lag)
+  admission.open('a', 20).take(20)
+  // Alone: there is nobody whose share it takes.
+  const ticket = admission.open('a', 1)
+  const other = admission.open('b', 20)
+  other.take(20)
+  admission.open('a', 1)
+  ticket.take(1)
+  expect(() => admission.open('a', 1)).toThrow(aboveShare)
+  expect([admission.isBelowShare('a'), admission.isBelowShare('b')]).toEqual([false, true])
+  admission.open('b', 1)
+  lag = 0.49
+  admission.open('a', 1)
+  lag = 1
+  expect(() => admission.open('b', 1)).toThrow(/writer/)
+})
+
+test('from half the bytes on a tenant above its share is refused, up to there it is not', () => {
+  const admission = new Admission(limits, nowMs)
+  admission.open('b', 1).take(1)
+  const ticket = admission.open('a', 48)
+  ticket.take(48)
+  admission.open('a', 1).take(1)
+  expect(admission.bytesInFlight).toBe(50)
+  expect(() => admission.open('a', 1)).toThrow(aboveShare)
+  admission.open('b', 49).take(49)
+  ticket.release()
+  const { bytesInFlight } = admission
+  expect(bytesInFlight).toBe(51)
+})
+
+test('what was refused counts for nothing: only what a tenant was given is its share', () => {
+  const admission = new Admission(limits, nowMs)
+  admission.open('a', 50).take(50)
+  for (let n = 0; n < 10; n++) expect(() => admission.open('b', 61)).toThrow(overAll)
+  expect(admission.isBelowShare('b')).toBe(true)
 })

@@ -1,9 +1,13 @@
 import { PipelineError } from '@winnow/runtime'
+import { FairShare } from './admission-share.ts'
 
 export interface AdmissionLimits {
   readonly inflightBytesMax: number
   readonly inflightBytesPerTenantMax: number
 }
+
+/** The writer's lag, and the part of `inflightBytesMax`, from which a tenant above its share is refused. */
+export const pressureFrom = 0.5
 
 /** One request's share of the bytes in flight. */
 export interface Ticket {
@@ -18,18 +22,21 @@ export interface Ticket {
 /**
  * Bytes that requests hold in memory, of all tenants and of each. It is what keeps memory flat: a
  * body is counted chunk by chunk as it comes, so that a client which only promises a large one holds
- * nothing back from the others.
+ * nothing back from the others. Where room runs short, whoever took more than its share is refused
+ * first, so that the others notice nothing before the limit itself.
  */
 export class Admission {
   readonly #limits: AdmissionLimits
   readonly #lag: () => number
+  readonly #share: FairShare
   readonly #byTenant = new Map<string, number>()
   #bytes = 0
 
   /** `lag`: how far the writer of this process is behind, 0 to 1; at 1 nothing is admitted. */
-  constructor(limits: AdmissionLimits, lag: () => number = () => 0) {
+  constructor(limits: AdmissionLimits, nowMs: () => number, lag: () => number = () => 0) {
     this.#limits = limits
     this.#lag = lag
+    this.#share = new FairShare(nowMs)
   }
 
   get bytesInFlight(): number {
@@ -45,10 +52,17 @@ export class Admission {
       throw new PipelineError('QUOTA_EXCEEDED', 'the writer is too far behind; send again later')
     }
     this.#refuseOver(tenant, contentLength)
+    if (this.#isPressed() && this.#share.isAbove(tenant)) {
+      throw new PipelineError(
+        'QUOTA_EXCEEDED',
+        'this tenant has taken more than its share of a receiver that is short of room; send again later',
+      )
+    }
     let held = 0
     const add = (bytes: number): void => {
       held += bytes
       this.#add(tenant, bytes)
+      if (bytes > 0) this.#share.add(tenant, bytes)
     }
     return {
       take: bytes => {
@@ -61,6 +75,16 @@ export class Admission {
         held = 0
       },
     }
+  }
+
+  /** Whether a lag is another tenant's doing: then this one's answers are not held for it. */
+  isBelowShare(tenant: string): boolean {
+    return this.#share.isBelow(tenant)
+  }
+
+  #isPressed(): boolean {
+    const isFull = this.#bytes >= pressureFrom * this.#limits.inflightBytesMax
+    return isFull || this.#lag() >= pressureFrom
   }
 
   #refuseOver(tenant: string, bytes: number): void {

@@ -7,7 +7,10 @@ import { BodyPool } from './body-pool.ts'
 
 function setUp(bytesMax: number, inflightBytesMax = 1_000_000) {
   const pool = new BodyPool(1_000_000)
-  const admission = new Admission({ inflightBytesMax, inflightBytesPerTenantMax: inflightBytesMax })
+  const admission = new Admission(
+    { inflightBytesMax, inflightBytesPerTenantMax: inflightBytesMax },
+    () => 0,
+  )
   const ticket = admission.open('a', 0)
   const builder = new BodyBuilder(pool, ticket, { bytesMax, limitName: 'requestBytesMax' }, 10)
   return { pool, admission, ticket, builder }

@@ -17,8 +17,8 @@ export interface Edge {
   readonly intake: Intake
   readonly log: Log
   readonly metrics: Metrics
-  /** Holds an acknowledgement while the writer of this process lags. */
-  readonly holdWhileLagging: () => Promise<void>
+  /** Holds an acknowledgement while the writer of this process lags, unless others made it lag. */
+  readonly holdWhileLagging: (tenant: string) => Promise<void>
   readonly isStopping: () => boolean
 }
 

@@ -119,7 +119,7 @@ export class GrpcServer {
       })
       if (taken === undefined) return undefined
       const result = await edge.intake.export({ ...taken, signal, tenant, transport: 'grpc' })
-      await edge.holdWhileLagging()
+      await edge.holdWhileLagging(tenant)
       return encodeExportResponse(result)
     } catch (error) {
       return this.#refused(refuse(edge, error))

@@ -95,7 +95,7 @@ async function answerExport(
       tenant,
       transport: `http/${encoding}`,
     })
-    await edge.holdWhileLagging()
+    await edge.holdWhileLagging(tenant)
     const body =
       encoding === 'json' ? exportResponseToJson(signal, result) : encodeExportResponse(result)
     return { status: 200, headers: { 'content-type': mediaOf[encoding] }, body }

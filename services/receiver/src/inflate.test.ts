@@ -16,7 +16,10 @@ const encodings = ['gzip', 'zstd', 'deflate'] as const
 function setUp(bytesMax: number, inflightBytesMax = 10_000_000) {
   const pool = new BodyPool(10_000_000)
   const limits = { bytesMax, limitName: 'requestBytesMax' }
-  const admission = new Admission({ inflightBytesMax, inflightBytesPerTenantMax: inflightBytesMax })
+  const admission = new Admission(
+    { inflightBytesMax, inflightBytesPerTenantMax: inflightBytesMax },
+    () => 0,
+  )
   const ticket = admission.open('a', 0)
   const bodyOf = (bytes: Uint8Array): Body => {
     const builder = new BodyBuilder(

@@ -70,7 +70,7 @@ class OtlpReceiver implements Receiver {
   constructor(options: ReceiverOptions) {
     const { config, clock, health, lagging } = options
     this.#options = options
-    this.#admission = new Admission(config, lagging)
+    this.#admission = new Admission(config, () => clock.nowMs(), lagging)
     this.#busHealth = new BusHealth(clock)
     health.register('bus', () => this.#busHealth.read())
     health.register('receiver', () =>
@@ -152,7 +152,8 @@ class OtlpReceiver implements Receiver {
       intake,
       log,
       metrics,
-      holdWhileLagging: async () => {
+      holdWhileLagging: async tenant => {
+        if (this.#admission.isBelowShare(tenant)) return
         const holdMs = lagHoldMs(lagging?.() ?? 0, config.lagHoldMax)
         if (holdMs > 0) await sleep(holdMs)
       },

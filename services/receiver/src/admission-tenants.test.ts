@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto'
+import { statusFromJson } from '@winnow/otlp'
+import { afterEach, expect, test } from 'vitest'
+import { post, requestJson, type Started, spanJson, startReceiver } from './receiver.fixture.ts'
+
+let started: Started
+afterEach(() => started.receiver.stop())
+
+const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex')
+const keys = new Map([
+  [sha256('a'), 'acme'],
+  [sha256('b'), 'beta'],
+])
+
+test('while the writer lags, whoever made it lag is refused, and the other is neither refused nor held', async () => {
+  let lag = 0
+  // A hold of nearly an hour: no answer comes to whoever is held.
+  started = await startReceiver({ lagHoldMax: '1h' }, { keys, lagging: () => lag })
+  const send = (key: string, spans: number): Promise<Response> => {
+    const body = requestJson(...Array.from({ length: spans }, (_, n) => spanJson(n)))
+    return post(started, '/v1/traces', body, { 'x-api-key': key })
+  }
+  expect((await send('a', 50)).status).toBe(200)
+  lag = 0.99
+  for (let n = 0; n < 5; n++) expect((await send('b', 1)).status).toBe(200)
+  const refused = await send('a', 1)
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1'])
+  const { message, retryDelayMs } = statusFromJson(await refused.bytes())
+  expect(message).toContain('more than its share')
+  expect(retryDelayMs).toBe(1000)
+  lag = 1
+  expect((await send('b', 1)).status).toBe(429)
+  lag = 0
+  expect((await send('a', 1)).status).toBe(200)
+})
