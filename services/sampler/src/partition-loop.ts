@@ -61,7 +61,9 @@ export class PartitionLoop {
     try {
       await this.#run()
     } catch (error) {
-      if (!(error instanceof PipelineError && error.code === 'STALE_OWNER')) throw error
+      const isStale = error instanceof PipelineError && error.code === 'STALE_OWNER'
+      // Refused while the lease is still held: a member that went on would fold nothing and say nothing.
+      if (!isStale || !(this.#lease.lost.aborted || this.#shared.isStopping)) throw error
       this.#shared.log.info('sampler.partition_lost', { partition: this.#partition })
     } finally {
       this.#forget()
