@@ -2,6 +2,7 @@ import { type Evidence, refKey } from '@winnow/model'
 import { checkDecisions } from './check-decisions.ts'
 import { checkSegments } from './check-segments.ts'
 import { checkSnapshots } from './check-snapshots.ts'
+import { checkVerify } from './check-verify.ts'
 import { type Counted, countedLog, traceKeyOf } from './counted.ts'
 import type { SimulatedGroups } from './groups.ts'
 import { spanIdsAt } from './sent.ts'
@@ -19,6 +20,7 @@ export async function checkRun(world: World, groups: SimulatedGroups): Promise<v
     logs.flatMap(({ counted }) => counted),
     ({ decision }) => traceKeyOf(decision.tenant, decision.traceId),
   )
+  await checkVerify(world, groups)
   const lost = lostBySaying(world)
   checkConservation(world, byTrace, lost)
   checkEvidence(world, byTrace, lost)

@@ -75,6 +75,8 @@ export const expectedEvents: readonly string[] = [
   'trace buffer flushed',
   'said: sampler.snapshot_loaded',
   'snapshot at rest',
+  'verified at rest',
+  'verified in the midst',
   'said: writer.day_indexed',
   // Decisions.
   ...['completed', 'fragment', 'evaluation', 'request'].map(cause => `decided: ${cause}`),

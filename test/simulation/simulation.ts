@@ -1,4 +1,5 @@
 import { partitionOfHex as partitionOf } from '@winnow/bus'
+import { checkVerify } from './check-verify.ts'
 import { SimulatedGroups, type Slot } from './groups.ts'
 import { type CallKind, type Fate, Instance, type Late, type Stage, turn } from './instance.ts'
 import { policies } from './policies.ts'
@@ -57,6 +58,7 @@ export class Simulation {
       for (const slot of this.groups.slots) {
         if (slot.owner === undefined && random.chance(0.3)) await this.#assign(slot)
       }
+      if (random.chance(0.01)) await checkVerify(this.world, this.groups)
     }
   }
 
