@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
-import { zstdCompress, zstdDecompress } from 'node:zlib'
+import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
 import { PipelineError } from '@winnow/runtime'
 import {
   CompressionCodecs,
@@ -160,10 +160,14 @@ export function privateCluster(kafka: KafkaJs): PrivateCluster {
 const zstd = promisify(zstdCompress)
 const unzstd = promisify(zstdDecompress)
 
+/** A third of the default level's CPU for 5 % more bytes; told the size, zstd sets up smaller tables. */
+const fastest = { [constants.ZSTD_c_compressionLevel]: 1 }
+
 /** kafkajs knows the codec's number and leaves the codec to its user. */
 function useZstd(): void {
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: (encoder: { readonly buffer: Buffer }) => zstd(encoder.buffer),
+    compress: ({ buffer }: { readonly buffer: Buffer }) =>
+      zstd(buffer, { params: fastest, pledgedSrcSize: buffer.length }),
     decompress: (buffer: Buffer) => unzstd(buffer),
   })
 }
