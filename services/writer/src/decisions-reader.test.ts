@@ -45,6 +45,31 @@ test('what counts is folded record by record, and the state behind each is known
   ])
 })
 
+test('where no claim is known, the records say which is in force: not what was left behind it', () => {
+  const own = (n: number, of: number, seq: number): unknown =>
+    decisionOn(traceIdOf(n), { claim: of, seq })
+  const fold = (values: readonly unknown[], state = countingStart) =>
+    foldRecords(records(values), state, parseRecord, () => {}).map(
+      ({ logged }) => logged !== undefined,
+    )
+  // 70 and 90 are claims that retention has removed, 70 the former owner's.
+  expect(fold([own(1, 70, 4), 'no json', own(2, 90, 8), own(1, 70, 5), own(3, 90, 9)])).toEqual([
+    false,
+    false,
+    true,
+    false,
+    true,
+  ])
+  // A claim record ends it: what lies before was in force until then.
+  expect(fold([own(1, 70, 4), claim, own(2, 1, 1), own(3, 90, 8)])).toEqual([
+    true,
+    false,
+    true,
+    true,
+  ])
+  expect(fold([own(1, 70, 4), own(2, 90, 8)], { claim: 70, next: 4 })).toEqual([true, true])
+})
+
 test('bytes that are no record count for nobody and are told by offset', () => {
   const unreadable: number[] = []
   const decision = decisionOn(traceIdOf(1), { claim: 0, seq: 1 })

@@ -11,6 +11,7 @@ import {
   parseDecisionHead,
   type Slice,
   type SpanRef,
+  startOfCounting,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { factsJson, factsOnly, type LoggedDecision, rememberText } from '@winnow/storage'
@@ -32,8 +33,11 @@ export type ParsedRecord =
   | { readonly kind: 'decision'; readonly logged: LoggedDecision }
 
 /**
- * Folds records from `state` on (protocol D). Bytes that are no record count for no reader; `unreadable`
- * hears of them. Throws DATA_CORRUPT for a newer format, which must not be skipped: it may count.
+ * Folds records from `state` on (protocol D). Where that knows no claim, `records` are the first ones
+ * there are, or the first behind a gap, and say by themselves which claim is in force: else what a
+ * former owner left behind it would count here and for nobody else. Bytes that are no record count for
+ * no reader; `unreadable` hears of them. Throws DATA_CORRUPT for a newer format, which must not be
+ * skipped: it may count.
  */
 export function foldRecords(
   records: readonly BusRecord[],
@@ -41,19 +45,29 @@ export function foldRecords(
   parse: (value: Uint8Array, offset: number) => ParsedRecord | undefined,
   unreadable: (offset: number) => void,
 ): FoldedRecord[] {
-  let after = state
-  return records.map(({ offset, appendedAtMs, value }) => {
-    const parsed = parse(value, offset)
+  const all = records.map(({ offset, value }) => parse(value, offset))
+  let after = state.claim < 0 ? startOfCounting(countedOf(all)) : state
+  return records.map(({ offset, appendedAtMs, value }, at) => {
+    const parsed = all[at]
     if (parsed === undefined) {
       unreadable(offset)
       return { offset, appendedAtMs, value, logged: undefined, after }
     }
-    const record = parsed.kind === 'claim' ? parsed.claim : parsed.logged.decision
-    const step = countRecord(after, offset, record)
+    const step = countRecord(after, offset, headOf(parsed))
     after = step.state
     const logged = step.counts && parsed.kind === 'decision' ? parsed.logged : undefined
     return { offset, appendedAtMs, value, logged, after }
   })
+}
+
+function* countedOf(
+  records: readonly (ParsedRecord | undefined)[],
+): Generator<Claim | DecisionHead> {
+  for (const parsed of records) if (parsed !== undefined) yield headOf(parsed)
+}
+
+function headOf(parsed: ParsedRecord): Claim | DecisionHead {
+  return parsed.kind === 'claim' ? parsed.claim : parsed.logged.decision
 }
 
 /**

@@ -46,6 +46,8 @@ export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promi
     const batch = await lease.read(readBytesMax, idleWaitMs)
     ownership.heard()
     const [first] = batch.records
+    // What was in a gap may have been a claim: nothing is known behind it.
+    if (batch.gap !== undefined) state = countingStart
     if (first !== undefined && !isBegun) ownership.beginAt(first.offset, state)
     isBegun ||= first !== undefined
     const folded = fold(batch, state, partition, options)
@@ -78,7 +80,7 @@ function fold(
   if (batch.gap !== undefined) log.warn('writer.hot_gap', { partition, ...batch.gap })
   return foldRecords(
     batch.records,
-    batch.gap === undefined ? state : countingStart,
+    state,
     (value, offset) => parser.parse(partition, offset, value),
     offset => log.warn('writer.unreadable_decision', { partition, offset }),
   )

@@ -327,6 +327,23 @@ test('decisions that retention took unread are said and counted; both groups go 
   expect(await fixture.metric('winnow_lost_to_retention_spans_total')).toEqual({ '': 3 })
 })
 
+test('behind a gap that held the claim, what a former owner left counts for neither group', async () => {
+  fixture = new Fixture()
+  const former = await fixture.claim()
+  await fixture.keep(1)
+  await writeAll()
+  await fixture.claim()
+  const { end } = await fixture.bus.bounds(decisionsTopic, 0)
+  const slices = await fixture.slices([[spanOf(traceIdOf(2), 0)]])
+  await fixture.decide(traceIdOf(2), { claim: former, seq: 2, slices })
+  const own = await fixture.keep(3)
+  fixture.bus.expire(decisionsTopic, 0, end)
+  await writeAll()
+  expect(ledgerOffsets(await tiersOf(fixture.blobs))).toEqual([1, own])
+  expect(await hotTrace(2)).toBeUndefined()
+  expect((await hotTrace(3))?.spans.length).toBe(2)
+})
+
 test('what is gathered is written at a stop, and the next run goes on from the state in the note', async () => {
   fixture = new Fixture()
   await fixture.keep(1)
