@@ -95,7 +95,7 @@ export function tooLarge({ bytesMax, limitName }: BodyLimits): PipelineError {
  * each and nobody else's, and the collector counts them but finds them late: left to it, a full
  * collection came every 18 MB of bodies. A view of memory that others may have too is left alone.
  */
-function freeAtOnce(chunk: Buffer): void {
+export function freeAtOnce(chunk: Buffer): void {
   const { buffer } = chunk
   if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0)
 }

@@ -9,7 +9,7 @@ import {
   statusToJson,
 } from '@winnow/otlp'
 import { tenantOf } from '@winnow/runtime'
-import { BodyBuilder, type BodyLimits } from './body.ts'
+import { BodyBuilder, type BodyLimits, freeAtOnce } from './body.ts'
 import { corsHeaders, preflightHeaders } from './cors.ts'
 import { type Edge, refuse, type Taken, takeBody } from './edge.ts'
 import { acceptEvaluations } from './http-evaluations.ts'
@@ -222,6 +222,8 @@ function discardRest(edge: Edge, request: HttpRequest): void {
   const timer = setTimeout(() => rest.destroy(), bodyWaitMax)
   rest.on('data', (chunk: Buffer) => {
     left -= chunk.length
+    // A flood of refused bodies would fill memory faster than the collector hears of it.
+    freeAtOnce(chunk)
     if (left < 0) rest.destroy()
   })
   rest.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
