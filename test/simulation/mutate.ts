@@ -30,10 +30,8 @@ process.exitCode = wrong === 0 ? 0 : 1
 
 function tryOut({ rule, changes }: Mutation, seeds: string, isSeenExpected: boolean): void {
   if (!rule.includes(values.only)) return
-  const undo = copy.apply(changes)
-  const found = firstFailure(seeds)
-  undo()
   tried++
+  const found = failureWith(changes, seeds)
   const isSeen = found !== undefined
   if (isSeen !== isSeenExpected) wrong++
   const word =
@@ -41,6 +39,20 @@ function tryOut({ rule, changes }: Mutation, seeds: string, isSeenExpected: bool
   console.log(`${word.padEnd(8)}${rule}`)
   console.log(`        ${[...new Set(changes.map(({ file }) => file))].join(', ')}`)
   console.log(`        ${found ?? `no violation in ${seeds} seeds`}`)
+}
+
+/** Where a text is no longer there nothing was tried: that is as bad as a rule that nobody sees. */
+function failureWith(changes: Mutation['changes'], seeds: string): string | undefined {
+  let undo: () => void
+  try {
+    undo = copy.apply(changes)
+  } catch (error) {
+    wrong++
+    return (error as Error).message
+  }
+  const found = firstFailure(seeds)
+  undo()
+  return found
 }
 
 /** The first violation there is, as one line. */

@@ -67,20 +67,28 @@ export const mutations: readonly Mutation[] = [
   one(
     'a revision of a kept trace writes its new slices alone',
     revise,
-    'return { write: indices.filter(index => fresh.has(slices[index] as Slice)) }',
-    'return { write: indices }',
+    'return indices.filter(index => fresh.has(slices[index] as Slice))',
+    'return indices',
   ),
   one(
     'a trace that becomes kept is written whole, with the slices of its chain',
     revise,
-    'return { write: indices, ...(prev !== null && { writePrev: true as const }) }',
-    'return { write: indices }',
+    'if (isTurned && placed.prev !== null) decision.writePrev = true',
+    '',
   ),
   one(
     'the ledger is put first: it fixes the end of the range',
     put,
-    "const ledger = await put(target, ours, metadataOf(target, open, ours, rows.length, digest), {\n    tier: 'ledger',",
-    "await put(target, ours, metadataOf(target, open, ours, rows.length, digest), { tier: 'warm', rows }).catch(() => {})\n  const ledger = await put(target, ours, metadataOf(target, open, ours, rows.length, digest), {\n    tier: 'ledger',",
+    'const ledger = await put(target, ours, metadataOf',
+    `const first = { tier: 'warm', count: spans.count, groups: () => spans.warm() } as const
+  await put(target, ours, metadataOf(target, open, ours, spans.count, digest), first)
+  const ledger = await put(target, ours, metadataOf`,
+  ),
+  one(
+    'who has read less than a ledger that is there reads on to its end',
+    put,
+    'if (ledger.b > ours.b)',
+    'if (ledger.b < 0)',
   ),
   one(
     'who finds a ledger takes its end for the other tiers',
@@ -91,8 +99,8 @@ export const mutations: readonly Mutation[] = [
   one(
     'a hot document of a lower offset never replaces one of a higher',
     'packages/storage/src/memory-hot-store.ts',
-    '<= offset',
-    '<= Infinity',
+    'if (last === undefined || isNewer(version, last)) {\n        held',
+    'if (last !== version) {\n        held',
   ),
   one(
     'keep is irrevocable: a fragment inherits it',

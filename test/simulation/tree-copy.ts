@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join, relative } from 'node:path'
+import { basename, join } from 'node:path'
 
 /** One text that is replaced in one file. */
 export interface Change {
@@ -24,10 +24,7 @@ export interface Change {
  */
 export class TreeCopy {
   readonly folder: string
-  readonly #root: string
-
   constructor(root: string) {
-    this.#root = root
     this.folder = mkdtempSync(join(tmpdir(), 'winnow-mutate-'))
     const isSource = (path: string): boolean => basename(path) !== 'node_modules'
     for (const part of ['packages', 'services', 'test/simulation', 'package.json']) {
@@ -49,37 +46,32 @@ export class TreeCopy {
     }
   }
 
-  /** Returns what undoes it. Throws where the text is not there exactly once. */
+  /** Returns what undoes it. Throws where a text is not there exactly once. */
   apply(changes: readonly Change[]): () => void {
     const before = new Map<string, string>()
-    const undo = (): void => {
+    for (const { file, from, to } of changes) {
+      const path = join(this.folder, file)
+      const text = readFileSync(path, 'utf8')
+      const problem = problemOf(text, { file, from, to })
+      if (problem !== undefined) throw new Error(problem)
+      if (!before.has(path)) before.set(path, text)
+      writeFileSync(
+        path,
+        text.replace(from, () => to),
+      )
+    }
+    return () => {
       for (const [path, text] of before) writeFileSync(path, text)
     }
-    try {
-      for (const { file, from, to } of changes) {
-        const path = join(this.folder, file)
-        const text = readFileSync(path, 'utf8')
-        const times = text.split(from).length - 1
-        if (times !== 1) throw new Error(`${file} has ${times} times, not once: ${from}`)
-        if (!before.has(path)) before.set(path, text)
-        writeFileSync(
-          path,
-          text.replace(from, () => to),
-        )
-      }
-    } catch (error) {
-      undo()
-      throw error
-    }
-    return undo
-  }
-
-  /** For messages. */
-  shown(path: string): string {
-    return relative(this.#root, path)
   }
 
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** Code moves on; a change whose text is gone says nothing any more. */
+export function problemOf(text: string, { file, from }: Change): string | undefined {
+  const times = text.split(from).length - 1
+  return times === 1 ? undefined : `${file} has ${times} times, not once: ${from}`
 }
