@@ -8,7 +8,7 @@ import {
   readLedgerRow,
 } from '@winnow/storage'
 import { expect, onTestFinished, test } from 'vitest'
-import { IdIndexer, type IdIndexerOptions } from './id-index.ts'
+import { IdIndexer, type IdIndexerOptions, silentSlackMs } from './id-index.ts'
 import { dayMs, dayOneMs, keysOf, ledgerLog, putLedger } from './ledger-days.fixture.ts'
 import { Fixture, traceIdOf, until } from './writer.fixture.ts'
 
@@ -178,4 +178,52 @@ test('a writer that runs past midnight has the day behind it indexed', async () 
   await until('an index', async () => (await keysOf(run.blobs, 'ids/')).length === 1)
   const [key = ''] = await keysOf(run.blobs, 'ids/')
   expect(parseIdIndexKey(key)).toMatchObject({ partition: 0, date: '2026-11-21', first: 0 })
+})
+
+test('a partition that falls silent has its last day indexed an hour after it, once', async () => {
+  const inner = new MemoryBlobStore(new ManualClock())
+  let lists = 0
+  const blobs = new Proxy(inner, {
+    get: (store, key) => {
+      if (key === 'list') lists++
+      const value = Reflect.get(store, key)
+      return typeof value === 'function' ? value.bind(store) : value
+    },
+  })
+  const { indexer, ids, find } = fixture(blobs)
+  await putLedger(inner, dayOneMs, 0, [1])
+  const one = indexer()
+  const silentAt = async (ms: number): Promise<readonly string[]> => {
+    one.silent(0, ledgerLog, ms)
+    await one.idle()
+    return ids()
+  }
+  const midnightMs = dayOneMs + dayMs
+  expect(await silentAt(midnightMs + silentSlackMs - 1)).toEqual([])
+  expect(await silentAt(midnightMs + silentSlackMs)).toEqual([name('2026-11-21', 0, 0)])
+  lists = 0
+  expect(await silentAt(midnightMs + 9 * dayMs)).toHaveLength(1)
+  expect(lists, 'one of the test').toBe(1)
+  // What comes of that day all the same is found once it is silent again.
+  await putLedger(inner, dayOneMs + 5, 30, [7])
+  one.written(0, ledgerLog, dayOneMs + 5)
+  await one.idle()
+  expect(await silentAt(midnightMs + 9 * dayMs)).toHaveLength(2)
+  expect(await find(7)).toMatchObject({ traceId: traceIdOf(7) })
+  // What another writer did meanwhile too.
+  await putLedger(inner, dayOneMs + dayMs, 50, [8])
+  one.taken(0, ledgerLog)
+  expect(await silentAt(midnightMs + 10 * dayMs)).toHaveLength(3)
+})
+
+test('a writer that has nothing more to write has the day behind it indexed, claims or not', async () => {
+  const run = new Fixture()
+  onTestFinished(() => run.stop())
+  await run.drop(1)
+  await run.writer({ segmentDecisions: 1 })
+  await until('a segment', async () => (await keysOf(run.blobs, 'ledger/')).length > 0)
+  await run.claim()
+  expect(await keysOf(run.blobs, 'ids/')).toEqual([])
+  run.clock.advanceMs(dayMs + silentSlackMs)
+  await until('an index', async () => (await keysOf(run.blobs, 'ids/')).length === 1)
 })

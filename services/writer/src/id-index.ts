@@ -23,9 +23,16 @@ export interface IdIndexerOptions {
 
 const dayMs = 86_400_000
 
+/** How long after a day the clock says that a silent partition has no more of it to come. */
+export const silentSlackMs = 3_600_000
+
+/** Instead of a day: every segment has its index. Sorts behind every day. */
+const nothingLeft = '~'
+
 /**
  * Makes the id indexes of a writer's partitions, day by day: of a UTC day once a segment of a later day
- * is there, for then no more of it come. It runs beside the segments and never holds them up; what fails
+ * is there, for then no more of it come, or once a partition has been silent into the next: what its log
+ * forgets meanwhile would be found nowhere. What comes of a day all the same gets an index of its own. It runs beside the segments and never holds them up; what fails
  * or is interrupted is done again with the next segment, or by the next owner, and done twice it is one.
  */
 export class IdIndexer {
@@ -34,22 +41,43 @@ export class IdIndexer {
   readonly #gate = new Gate(1)
   /** By partition and log: every day before it is indexed. */
   readonly #before = new Map<string, string>()
-  readonly #running = new Map<string, Promise<void>>()
+  /** By partition and log: the last day that may have segments without index; none: not looked at yet. */
+  readonly #last = new Map<string, string>()
+  readonly #running = new Map<string, Promise<boolean>>()
 
   constructor(options: IdIndexerOptions) {
     this.#options = options
+  }
+
+  /** The partition is this writer's from now on; what others have written meanwhile is not known. */
+  taken(partition: number, logId: string): void {
+    this.#last.delete(`${partition}/${logId}`)
   }
 
   /** A segment of the ledger is there whose first record was appended at `appendedAtMs`. */
   written(partition: number, logId: string, appendedAtMs: number): void {
     const date = dateOf(appendedAtMs)
     const key = `${partition}/${logId}`
+    this.#last.set(key, date)
     if (date <= (this.#before.get(key) ?? '') || this.#running.has(key)) return
-    const done = this.#index(key, date, { ...this.#options, partition, logId })
-    this.#running.set(
-      key,
-      done.finally(() => this.#running.delete(key)),
-    )
+    void this.#run(key, date, { ...this.#options, partition, logId }).then(isDone => {
+      if (isDone) this.#before.set(key, date)
+    })
+  }
+
+  /** Every decision of the partition's log is in a segment at `nowMs`. To be told again and again. */
+  silent(partition: number, logId: string, nowMs: number): void {
+    const date = dateOf(nowMs - silentSlackMs)
+    const key = `${partition}/${logId}`
+    const last = this.#last.get(key)
+    if (date <= (last ?? '') || this.#running.has(key)) return
+    // Should it fail, the next day or the next segment asks again: this one is told many times a second.
+    this.#last.set(key, date)
+    void this.#run(key, date, { ...this.#options, partition, logId }).then(isDone => {
+      // Of the day of the first look others may have written before.
+      const isAll = isDone && last !== undefined && this.#last.get(key) === date
+      if (isAll) this.#last.set(key, nothingLeft)
+    })
   }
 
   /** Resolves once nothing is under way; `ended` makes that soon. */
@@ -57,14 +85,22 @@ export class IdIndexer {
     await Promise.all(this.#running.values())
   }
 
-  async #index(key: string, date: string, ledger: IndexedLedger): Promise<void> {
+  #run(key: string, date: string, ledger: IndexedLedger): Promise<boolean> {
+    const done = this.#index(date, ledger).finally(() => this.#running.delete(key))
+    this.#running.set(key, done)
+    return done
+  }
+
+  /** Whether every day before `date` is indexed. */
+  async #index(date: string, ledger: IndexedLedger): Promise<boolean> {
     const { ended, log } = this.#options
     try {
       await this.#gate.run(() => indexDaysBefore(date, ledger))
-      if (!ended.aborted) this.#before.set(key, date)
+      return !ended.aborted
     } catch (error) {
       // The segments are what must not fail; without its index a day is only not searched yet.
       log.error('writer.id_index_failed', error, { partition: ledger.partition, date })
+      return false
     }
   }
 }

@@ -70,6 +70,11 @@ export class OpenSegment {
     return this.#entries.length === 0
   }
 
+  /** Counting decisions gathered. */
+  get decisions(): number {
+    return this.#decisions
+  }
+
   /** Memory of what is gathered, as an estimate. */
   get bytes(): number {
     return this.#bytes

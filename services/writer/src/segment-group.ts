@@ -92,6 +92,7 @@ class SegmentGroup {
     })
     if (start === undefined) return
     this.#begin(start)
+    this.#options.ids.taken(this.#lease.partition, this.#logId)
     while (!this.#ended.aborted) {
       const batch = await this.#lease.read(readBytesMax, idleWaitMs)
       this.#ownership.heard()
@@ -99,6 +100,7 @@ class SegmentGroup {
       await this.#passGap(batch)
       await this.#gather(batch)
       await this.#flushIfDue()
+      if (batch.records.length === 0) this.#saySilent()
     }
     await this.#writeRest()
   }
@@ -112,6 +114,11 @@ class SegmentGroup {
     this.#open.beginAt(offset)
     this.#state = state
     this.#ownership.beginAt(offset, state)
+  }
+
+  #saySilent(): void {
+    const { ids, clock } = this.#options
+    if (this.#open.decisions === 0) ids.silent(this.#lease.partition, this.#logId, clock.nowMs())
   }
 
   /** What was in those records nobody can know any more, so each counts as one span. */
