@@ -22,6 +22,8 @@ export interface Drive {
   readonly rate?: number | undefined
   /** A refused request is not sent again: the rate is kept up whatever is answered. */
   readonly impatient?: boolean | undefined
+  /** No new group after so long, whatever is left of `spans`: the time of a load that is mostly refused. */
+  readonly seconds?: number | undefined
   /** Bearer key; its tenant's traffic. */
   readonly key?: string | undefined
   /** Requests of every group, fewer leave its traces open: the root is in the last. */
@@ -54,14 +56,24 @@ const random = new Random(seed ^ Date.now())
 const idle: Template[][] = []
 let made = 0
 
+/** Two a connection, so that neighbours in time are not the same texts. */
+function makeGroups(count: number): void {
+  const distinct = Math.min(count, distinctMax)
+  if (made < distinct) idle.push(...templates(distinct - made, seed + made))
+  for (made = Math.max(made, distinct); made < count; made++) {
+    const group = idle[made % distinct] as Template[]
+    idle.push(group.map(({ body, places }) => ({ body: Buffer.from(body), places })))
+  }
+}
+
+/** Finding the marks of a group takes some 50 ms: more than so many are copies of these. */
+const distinctMax = 16
+
 async function drive(options: Drive): Promise<Driven> {
   const { address, connections, spans, rate } = options
   const groups = Math.ceil(spans / spansPerGroup)
   const perGroup = options.requests ?? requestsPerGroup
-  // Two a connection, so that neighbours in time are not the same texts.
-  const wanted = 2 * connections - made
-  if (wanted > 0) idle.push(...templates(wanted, seed + made))
-  made += Math.max(0, wanted)
+  makeGroups(2 * connections)
   const lanes = await Promise.all(
     Array.from({ length: connections }, () => openLane(address, options.key)),
   )
@@ -73,9 +85,10 @@ async function drive(options: Drive): Promise<Driven> {
   let next = 0
   const cpu = process.cpuUsage()
   const startMs = performance.now()
+  const untilMs = startMs + (options.seconds ?? Number.POSITIVE_INFINITY) * 1000
   const run = async (lane: Lane): Promise<void> => {
     const ids = new Uint32Array(4 * tracesPerGroup)
-    while (next < groups) {
+    while (next < groups && performance.now() < untilMs) {
       const group = next++
       for (let at = 0; at < ids.length; at++) ids[at] = random.uint32()
       const requests = idle.shift() as Template[]
@@ -107,7 +120,7 @@ async function drive(options: Drive): Promise<Driven> {
   const sorted = latencies.subarray(0, answered).sort()
   return {
     spans: answered * spansPerRequest,
-    traces: groups * tracesPerGroup,
+    traces: Math.min(next, groups) * tracesPerGroup,
     requests: answered,
     bytes,
     seconds,
