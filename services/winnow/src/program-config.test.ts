@@ -59,6 +59,21 @@ test('an address that others reach is refused without keys, and taken with them'
     expect(load({ env: { WINNOW_API: address } }).api.port).toBe(1)
 })
 
+test('the index outlives the spans and is outlived by the decisions: at the limit not yet', () => {
+  const env = {
+    WINNOW_RETENTION_SPANS: '48h',
+    WINNOW_ASSEMBLER_MAX_STALL: '10min',
+    WINNOW_ASSEMBLER_OPEN_MAX: '2min',
+    WINNOW_RETENTION_DECISIONS: '72h',
+  }
+  const withLife = (life: string) => () =>
+    load({ env: { ...env, WINNOW_SAMPLER_INDEX_LIFE: life } })
+  expect(withLife('2892min')).toThrow(/sampler\.indexLife is .*: give more than retention\.spans/)
+  expect(withLife('2893min')).not.toThrow()
+  expect(withLife('4319min')).not.toThrow()
+  expect(withLife('72h')).toThrow(/retention\.decisions is .*: give more than sampler\.indexLife/)
+})
+
 test('a file that cannot be read is a mistake of the configuration, with its name', () => {
   const readFile = () => {
     throw new Error('ENOENT: no such file')

@@ -80,6 +80,9 @@ const keysOfAll = z.strictObject({
 
 /** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */
 export const configSchema = keysOfAll.superRefine((config, context) => {
+  for (const { path, message } of livesThatContradict(config)) {
+    context.addIssue({ code: 'custom', path, message })
+  }
   if (config.keys !== undefined) return
   for (const key of Object.keys(listenOptions) as (keyof typeof listenOptions)[]) {
     if (isLoopback(config[key].host)) continue
@@ -87,6 +90,29 @@ export const configSchema = keysOfAll.superRefine((config, context) => {
     context.addIssue({ code: 'custom', path: [key], message })
   }
 })
+
+/**
+ * A trace that the index has forgotten is taken for one never seen. So nothing of it may still come from
+ * `spans` then, and until then every decision has to be there for whoever builds the index anew.
+ */
+function livesThatContradict({ retention, assembler, sampler }: z.infer<typeof keysOfAll>) {
+  const mistakes: { readonly path: string[]; readonly message: string }[] = []
+  const { indexLife } = sampler
+  if (indexLife <= retention.spans + assembler.maxStall + assembler.openMax) {
+    mistakes.push({
+      path: ['sampler', 'indexLife'],
+      message:
+        'give more than retention.spans, assembler.maxStall and assembler.openMax together: what comes after it is decided anew',
+    })
+  }
+  if (retention.decisions <= indexLife) {
+    mistakes.push({
+      path: ['retention', 'decisions'],
+      message: 'give more than sampler.indexLife: the index is built from what is retained',
+    })
+  }
+  return mistakes
+}
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
