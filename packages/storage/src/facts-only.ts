@@ -5,6 +5,7 @@ import {
   type Slice,
 } from '@winnow/model'
 import { isClearText } from '@winnow/privacy'
+import { slabOf } from './slab.ts'
 
 /**
  * A decision as a store may hold it for longer than a day: reasons of rescues are empty, labels and
@@ -42,7 +43,11 @@ export function factsJson(
   slicesAt: number,
 ): Uint8Array {
   const facts = factsOnly(decision)
-  if (facts === decision) return Buffer.from(record)
+  if (facts === decision) {
+    const copy = slabOf(record.length)
+    copy.set(record)
+    return copy
+  }
   const head = JSON.stringify(facts).slice(0, -1)
   return Buffer.concat([Buffer.from(head), record.subarray(slicesAt)])
 }

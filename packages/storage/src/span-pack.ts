@@ -1,5 +1,6 @@
 // Hot: every kept span is packed once, for the hot store and for the segments.
 import { PipelineError } from '@winnow/runtime'
+import { slabOf } from './slab.ts'
 import type { SpanRow } from './span-row.ts'
 
 /**
@@ -90,7 +91,7 @@ function packed(rows: readonly SpanRow[]): Uint8Array {
   for (const row of rows) writeRow(row)
   const body = at
   const head = headBytes(rows.length)
-  const bytes = Buffer.allocUnsafeSlow(head.length + body)
+  const bytes = slabOf(head.length + body)
   head.copy(bytes)
   scratch.copy(bytes, head.length, 0, body)
   return bytes

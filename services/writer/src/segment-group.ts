@@ -163,21 +163,23 @@ class SegmentGroup {
       if (read === undefined) return
       for (const [at, piece] of window.entries()) {
         this.#pieces.push(read[at] as KeptSpans)
-        if (piece.isLast) await this.#add(piece.record)
+        if (!piece.isLast) continue
+        this.#open.add(piece.record, this.#pieces, this.#options.clock.nowMs())
+        this.#pieces = []
+        if (this.#isDue()) await this.#flushIfDue()
       }
     }
   }
 
-  async #add(record: FoldedRecord): Promise<void> {
-    this.#open.add(record, this.#pieces, this.#options.clock.nowMs())
-    this.#pieces = []
-    await this.#flushIfDue()
+  #isDue(): boolean {
+    const { config, clock, gathered } = this.#options
+    return this.#open.due(config, clock.nowMs()) || gathered.excess === this.#open
   }
 
   async #flushIfDue(): Promise<void> {
-    const { config, clock, gathered } = this.#options
+    const { gathered } = this.#options
     const open = this.#open
-    while (open.due(config, clock.nowMs()) || gathered.excess === open) {
+    while (this.#isDue()) {
       const put = await this.#ask('put', () => this.#put())
       if (put === undefined) return
       if (put.kind === 'lost') return this.#giveUp.abort()
