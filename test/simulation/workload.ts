@@ -40,7 +40,7 @@ export function planWorkload(random: Random, startMs: number, isLong: boolean): 
   const plan = new Plan(random, startMs, isLong)
   const traces = random.int(3, 10)
   for (let n = 0; n < traces; n++) plan.trace(n)
-  if (random.chance(0.12)) plan.giant(traces)
+  if (random.chance(0.2)) plan.giant(traces)
   if (random.chance(0.3)) plan.orphan(traces + 1)
   const events = plan.events.map((event, at) => ({ event, at }))
   events.sort((x, y) => x.event.atMs - y.event.atMs || x.at - y.at)
