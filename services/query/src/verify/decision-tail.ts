@@ -70,6 +70,11 @@ export class DecisionTail {
   #fromOffered(next: number): DecisionItem | undefined {
     // The first are read together: they say which claim was in force.
     if (this.#isFirst) return undefined
+    // What was passed is let go of: under load there is always more, and the list would only grow.
+    if (this.#offeredAt >= passedMax) {
+      this.#offered = this.#offered.slice(this.#offeredAt)
+      this.#offeredAt = 0
+    }
     const offered = this.#offered
     while (this.#offeredAt < offered.length) {
       const item = offered[this.#offeredAt] as DecisionItem
@@ -110,6 +115,9 @@ export class DecisionTail {
 
 /** Bytes of one read. */
 const readBytesMax = 1024 * 1024
+
+/** Records that were passed and are still held, so that letting go of them costs little each. */
+const passedMax = 256
 
 /** Characters of text that wait for being taken in one partition; over it they are read again later. */
 const offeredCharsMax = 8 * 1024 * 1024
