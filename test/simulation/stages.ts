@@ -90,6 +90,7 @@ function assemblerConfig({ world }: Instance): AssemblerConfig {
     ...assemblerDefaults,
     maxSpans: random.pick([4, 4000, 4000]),
     maxRefs: random.pick([2, 256, 256]),
+    maxOpen: random.pick([3, 200_000, 200_000]),
   }
 }
 

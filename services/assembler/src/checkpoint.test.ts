@@ -54,6 +54,7 @@ const smallRules = {
   maxSpans: 9,
   maxBytes: 900,
   maxRefs: 6,
+  maxOpen: 40,
 }
 
 /** A record of a log: the wait since the one before, and its slices. */

@@ -16,6 +16,8 @@ export const assemblerConfigSchema = z
     maxSpans: z.int().min(1).max(100_000).default(4000),
     maxBytes: bytesKey('16MiB'),
     maxRefs: z.int().min(1).max(256).default(256),
+    /** Traces of one partition that are open at once: of one more the oldest is summarised as it is. */
+    maxOpen: z.int().min(1).max(10_000_000).default(200_000),
     /** Between two checkpoints of a partition's open traces, where there is a trace buffer. */
     checkpointEvery: durationKey('5s'),
     /** Without an answer from the bus for so long, it is asked who owns the partition before the next append. */

@@ -3,7 +3,7 @@ import { summaryFactsMax } from './config.ts'
 import type { Chain } from './trace-pool.ts'
 import { type TraceState, transitions } from './trace-state.ts'
 
-/** The waits and limits that decide when a trace closes, milliseconds, spans, bytes and slices. */
+/** The waits and limits that decide when a trace closes, milliseconds, spans, bytes, slices and traces. */
 export interface CloseRules {
   readonly quiet: number
   readonly rootless: number
@@ -11,6 +11,8 @@ export interface CloseRules {
   readonly maxSpans: number
   readonly maxBytes: number
   readonly maxRefs: number
+  /** Traces of one partition that are open at once. */
+  readonly maxOpen: number
 }
 
 /** What there is to know of a slice beside its bytes. */

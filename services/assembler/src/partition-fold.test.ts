@@ -10,6 +10,7 @@ const rules = {
   maxSpans: 4000,
   maxBytes: 1 << 24,
   maxRefs: 256,
+  maxOpen: 200_000,
 }
 const traceId = 'a'.repeat(32)
 
@@ -110,6 +111,28 @@ test('a trace at a limit of spans, bytes or slices closes at once, one below it 
   expect(reasons(run([[0, spans]], { maxBytes: 101 }))).toEqual([])
   expect(reasons(run([[0, spans]], { maxRefs: 1 }))).toEqual(['refs'])
   expect(reasons(run([[0, spans]], { maxRefs: 2 }))).toEqual([])
+})
+
+test('as many traces are open as may be; of one more the oldest is summarised as it is', () => {
+  const of = (n: number, id: number, parent = 0): ReadSlice =>
+    slice([[id, parent]], { traceId: `${n}`.repeat(32) })
+  const fold = run(
+    [
+      [0, of(1, 1)],
+      [1, of(2, 1)],
+      [2, of(1, 2, 1)],
+    ],
+    { maxOpen: 2 },
+  )
+  expect([fold.openCount, reasons(fold), fold.committable]).toEqual([2, [], 0])
+  fold.apply(3, 3, [of(3, 1)])
+  expect([fold.openCount, reasons(fold)]).toEqual([2, ['long']])
+  expect(fold.closed[0]?.trace).toMatchObject({ traceId: '1'.repeat(32), sliceCount: 2 })
+  expect(fold.committable, 'not acknowledged yet').toBe(0)
+  fold.acknowledge(1)
+  expect(fold.committable).toBe(1)
+  fold.apply(4, 4, [of(1, 3, 1)])
+  expect(fold.closed[0]?.trace.traceId, 'it opens anew, as the youngest').toBe('2'.repeat(32))
 })
 
 test('a trace whose facts fill a summary closes at once, before its record is too large for a bus', () => {

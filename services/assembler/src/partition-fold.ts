@@ -193,6 +193,7 @@ export class PartitionFold {
     const key = OpenTrace.keyOf(slice.tenant, slice.traceId)
     let trace = this.#open.get(key)
     if (trace === undefined) {
+      if (this.#open.size >= this.#rules.maxOpen) this.#closeOldest(appendedAtMs)
       trace = new OpenTrace(key, this.time.nowMs, offset)
       this.#open.set(key, trace)
     }
@@ -205,6 +206,14 @@ export class PartitionFold {
     const over = trace.overLimit(this.#rules)
     if (over === undefined) this.#reschedule(trace)
     else this.#close(trace, over, 'over', appendedAtMs, this.#spansOf(trace))
+  }
+
+  /** An id costs a client nothing: what is open has a bound, and what comes of the trace later is a fragment. */
+  #closeOldest(appendedAtMs: number): void {
+    for (const oldest of this.#open.values()) {
+      this.#close(oldest, 'long', 'over', appendedAtMs, this.#spansOf(oldest))
+      return
+    }
   }
 
   /**
