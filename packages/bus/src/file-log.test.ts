@@ -53,6 +53,34 @@ test('a read sees nothing that is not yet synced', async () => {
   expect(textsOf(await bus.read('t', 0, 1, 1000, 0))).toEqual(['b'])
 })
 
+test('a read that finds nothing has waited for what was stamped before it asked', async () => {
+  const synced = Promise.withResolvers<void>()
+  let isHeld = false
+  const { diskIo } = await import('./log-io.ts')
+  const { bus } = await openBus({
+    io: {
+      ...diskIo,
+      sync: async file => {
+        await diskIo.sync(file)
+        if (isHeld) await synced.promise
+      },
+    },
+  })
+  await bus.append('t', 0, records('a'))
+  isHeld = true
+  const appending = bus.append('t', 0, records('b'))
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
+  let told: string[] | undefined
+  const reading = bus.read('t', 0, 1, 1000, 0).then(batch => {
+    told = textsOf(batch)
+  })
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
+  expect(told).toBeUndefined()
+  synced.resolve()
+  await Promise.all([appending, reading])
+  expect(told).toEqual(['b'])
+})
+
 test('any mix of appends, reads, fetches and restarts gives back what was appended', async () => {
   const seed = 48
   const random = randomFrom(seed)

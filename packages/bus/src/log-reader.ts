@@ -80,7 +80,11 @@ export class LogReader {
     const end = this.endOf(partition)
     if ((from ?? 0) > end) throw this.#outside('OFFSET_AHEAD', partition, from ?? 0)
     if ((from ?? this.firstOf(partition)) === end) {
+      // Who is told "nothing more" may take it that nothing comes that was stamped before it asked: so
+      // what was on its way to the disk by then is waited for, however long that takes.
+      const { stamped } = this.#state
       await this.#state.waiters[partition]?.wait(waitMs, lost)
+      if (stamped !== undefined && this.endOf(partition) === end) await unlessLost(stamped, lost)
     }
     const start = from ?? this.firstOf(partition)
     let at = start
@@ -286,4 +290,17 @@ export class LogReader {
   #name(partition: number): string {
     return `${this.#state.spec.name}/${partition}`
   }
+}
+
+function unlessLost(settled: Promise<void>, lost: AbortSignal | undefined): Promise<void> {
+  if (lost === undefined) return settled
+  if (lost.aborted) return Promise.resolve()
+  return new Promise(resolve => {
+    const end = (): void => {
+      lost.removeEventListener('abort', end)
+      resolve()
+    }
+    lost.addEventListener('abort', end)
+    void settled.then(end)
+  })
 }

@@ -21,6 +21,8 @@ export interface LogState {
   readonly ends: Float64Array
   readonly lastAtMs: Float64Array
   readonly waiters: readonly Waiters[]
+  /** Settles with the last commit that was composed, and so stamped; undefined before the first. */
+  stamped?: Promise<void>
 }
 
 export interface RecoveryOptions {

@@ -31,6 +31,8 @@ interface Commit {
   readonly length: number
   /** Five numbers a run: partition, first offset, position within the commit, bytes, ring place. */
   readonly runs: readonly number[]
+  /** To be called once its records exist, or never will. */
+  readonly settled: () => void
 }
 
 export interface LogWriterOptions {
@@ -291,11 +293,13 @@ export class LogWriter {
       runs.push(partition, runFirst, runStart - base, at - runStart, place + runStart - base)
     }
     memory.fill(0, at, base + length)
-    return { appends, place, length, runs }
+    const settled = Promise.withResolvers<void>()
+    this.#state.stamped = settled.promise
+    return { appends, place, length, runs, settled: settled.resolve }
   }
 
   /** From here on the records exist. */
-  #publish({ appends, runs, length }: Commit, segment: Segment): void {
+  #publish({ appends, runs, length, settled }: Commit, segment: Segment): void {
     const { ends, lastAtMs, waiters } = this.#state
     for (let i = 0; i < runs.length; i += 5) {
       const index = segment.runs[runs[i] as number] as RunIndex
@@ -313,6 +317,7 @@ export class LogWriter {
       resolve(first)
       if (appends[i + 1]?.partition !== partition) waiters[partition]?.wake()
     }
+    settled()
   }
 
   /** None of `commit` will ever be seen: what was composed behind it begins at the same offsets again. */
@@ -320,7 +325,10 @@ export class LogWriter {
     this.#next.set(this.#state.ends)
     this.#nextAtMs.set(this.#state.lastAtMs)
     this.#reject(commit.appends, error)
-    if (next !== undefined) this.#waiting.unshift(...next.appends)
+    commit.settled()
+    if (next === undefined) return
+    this.#waiting.unshift(...next.appends)
+    next.settled()
   }
 
   #reject(appends: readonly Append[], error: PipelineError): void {
