@@ -18,6 +18,7 @@ import {
   type Evidence,
 } from '@winnow/model'
 import { Health, ManualClock, Metrics, PipelineError, silentLog } from '@winnow/runtime'
+import type { BlobStore } from '@winnow/storage'
 import { defaultSamplerConfig } from './config.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { createSampler, type Sampler } from './sampler.ts'
@@ -31,6 +32,8 @@ interface Faults {
   nowMs?: () => number
   /** What becomes of an append to `decisions`. */
   append?: () => 'lands' | 'fails' | 'ack is lost' | 'lands late'
+  /** Where its snapshots lie. */
+  readonly blobs?: BlobStore
 }
 
 /** A group in which a former owner is told nothing: it runs on, and only its commits are refused. */
@@ -113,7 +116,8 @@ export class Owner implements Bus {
       log: silentLog,
       metrics: new Metrics(),
       health: new Health(),
-      config: { ...defaultSamplerConfig, idleWait: 1, retryAfter: 1 },
+      config: { ...defaultSamplerConfig, idleWait: 1, retryAfter: 1, snapshotEvery: 1 },
+      ...(faults.blobs !== undefined && { blobs: faults.blobs }),
       by: `owner-${generation}`,
     })
     owners.push(this)
@@ -182,7 +186,8 @@ export class Owner implements Bus {
     return this.group.log.read(topic, p, from, max, waitMs)
   }
 
-  bounds(topic: string, partition: number) {
+  async bounds(topic: string, partition: number) {
+    await this.#before(`bounds ${topic}`)
     return this.group.log.bounds(topic, partition)
   }
 

@@ -96,7 +96,7 @@ export class PartitionLoop {
     if (claim === undefined) return false
     this.#claim = claim
     this.#is('folding')
-    await this.#takeUp()
+    await this.#takeUp(claim)
     if (!(await this.#foldThrough(claim))) return false
     const { baselines, topics } = this.#shared
     await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))
@@ -111,19 +111,20 @@ export class PartitionLoop {
     return true
   }
 
-  /** Begins with what is known of the partition already: here, or in a snapshot. Else all is folded. */
-  async #takeUp(): Promise<void> {
+  /**
+   * Begins with what is known of the partition already: here, or in a snapshot. Else all is folded. What
+   * was folded beyond the claim may have a later one behind it, which would then never be read.
+   */
+  async #takeUp(claim: number): Promise<void> {
     const { topics, snapshots, kept } = this.#shared
     if (this.#state.nextOffset > 0) return
-    const { first, end } = await this.#ask(() =>
-      this.#bus.bounds(topics.decisions, this.#partition),
-    )
+    const { first } = await this.#ask(() => this.#bus.bounds(topics.decisions, this.#partition))
     const place = { partition: this.#partition, logId: await this.#logId() }
     const known = kept.take(this.#partition)
-    const stored = await snapshots?.load(place, { first, end }, () => this.#newState())
+    const stored = await snapshots?.load(place, { first, end: claim }, () => this.#newState())
     // What retention has passed unread is decisions that the fold lacks: then it is none.
     const usable = [known, stored].filter(
-      state => state !== undefined && state.nextOffset >= first && state.nextOffset <= end,
+      state => state !== undefined && state.nextOffset >= first && state.nextOffset <= claim,
     )
     const [furthest] = usable.sort((a, b) => (b?.nextOffset ?? 0) - (a?.nextOffset ?? 0))
     this.#state = furthest ?? this.#state

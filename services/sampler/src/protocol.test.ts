@@ -1,5 +1,6 @@
 import { compareRefs, type Decision, type Evidence, refKey, type Slice } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
+import { MemoryBlobStore } from '@winnow/storage'
 import { afterEach, expect, test } from 'vitest'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { foldTrace } from './fold.ts'
@@ -114,6 +115,46 @@ test('a fenced owner decides again what did not count, from the evidence it had 
   )
   expect(second.map(({ counts }) => counts)).toEqual([false, true])
   await owner.sampler.stop()
+})
+
+test('a snapshot from behind a later claim is not taken up: that claim would never be read', async () => {
+  const group = new ForcedGroup()
+  const blobs = new MemoryBlobStore(group.clock)
+  const stop = gate()
+  const zombie = group.assign({
+    blobs,
+    before: async call => {
+      if (call !== `bounds ${topics.decisions}`) return
+      stop.reached = true
+      await stop.promise
+    },
+  })
+  let failure: unknown
+  zombie.sampler.failed.catch(error => {
+    failure = error
+  })
+  await zombie.start()
+  // It has claimed, and sleeps before it looks at the log.
+  await until(() => stop.reached)
+  const owner = await group.assign({ blobs }).start()
+  await group.write(single(1))
+  await group.settled()
+  await until(async () => {
+    group.clock.advanceMs(2)
+    for await (const { key } of blobs.list('')) if (key.endsWith('000003.idx')) return true
+    return false
+  })
+  await owner.sampler.stop()
+  await group.write(single(2))
+  stop.open()
+  await zombie.ended
+  // It has read the later claim, asked whose the partition is, and was told.
+  expect(failure).toMatchObject({ code: 'STALE_OWNER' })
+  expect((await group.decisions()).map(({ record }) => record.kind)).toEqual([
+    'claim',
+    'claim',
+    'decision',
+  ])
 })
 
 test('an append whose acknowledgement is lost is repeated unchanged and counts once', async () => {
