@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { expect, test } from 'vitest'
-import { sampleTraceId } from './samples.ts'
+import { dayMs } from './hot-period.ts'
+import { sampleTimeMs, sampleTrace, sampleTraceId } from './samples.ts'
 import { SqliteHotStore } from './sqlite-hot-store.ts'
 
 test('sqlite: processes that make and write the same files at once all succeed, and one more reads', async () => {
@@ -35,5 +36,36 @@ test('sqlite: processes that make and write the same files at once all succeed, 
     expect((await reader.get('default', sampleTraceId(n)))?.spans.length, `trace ${n}`).toBe(2)
   }
   await reader.close()
+  rmSync(folder, { recursive: true })
+})
+
+test('sqlite: files that expire under another process’s hands are gone for it, and made anew', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hot-expiry-'))
+  const store = new SqliteHotStore(folder)
+  await store.put([sampleTrace(1)])
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'hot-reader.fixture.ts'), folder],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  let said = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    said += bytes.toString()
+  })
+  while (!said.includes('ready')) await new Promise(resolve => setTimeout(resolve, 5))
+  for (let round = 0; round < 20; round++) {
+    await new Promise(resolve => setTimeout(resolve, 10))
+    await store.expire(sampleTimeMs + 30 * dayMs)
+    expect(await store.get('default', sampleTraceId(1))).toBeUndefined()
+    await store.put([sampleTrace(1)])
+    expect((await store.get('default', sampleTraceId(1)))?.bodies.length).toBe(1)
+  }
+  const ended = once(child, 'exit')
+  child.stdin.end()
+  expect(await ended).toEqual([0, null])
+  const [found = 0, torn] = (said.split('\n')[1] ?? '').split(' ').map(Number)
+  expect(found).toBeGreaterThan(0)
+  expect(torn).toBe(0)
+  await store.close()
   rmSync(folder, { recursive: true })
 })

@@ -136,7 +136,8 @@ test('sqlite: a newer release’s file is refused by name', async () => {
   const store = new SqliteHotStore(folder)
   await store.put([sampleTrace(1)])
   await store.close()
-  const file = new DatabaseSync(join(folder, 'traces-2026-11-21.sqlite'))
+  const name = readdirSync(folder).find(one => one.endsWith('.sqlite')) ?? ''
+  const file = new DatabaseSync(join(folder, name))
   file.exec(`UPDATE format SET v = ${hotFormat + 1}`)
   file.close()
   const again = new SqliteHotStore(folder)
@@ -148,7 +149,10 @@ test('sqlite: a newer release’s file is refused by name', async () => {
 
 test('sqlite: damage and a folder that is none are told apart', async () => {
   const folder = newFolder()
-  writeFileSync(join(folder, 'traces-2026-11-21.sqlite'), 'this is no database'.repeat(1_000))
+  writeFileSync(
+    join(folder, 'traces-2026-11-21-0123456789ab.sqlite'),
+    'this is no database'.repeat(1_000),
+  )
   const store = new SqliteHotStore(folder)
   await expect(store.get('default', sampleTraceId(1))).rejects.toMatchObject({
     code: 'DATA_CORRUPT',
@@ -163,6 +167,7 @@ test('sqlite: files that are not its own are left alone', async () => {
   const foreign = [
     'notes.txt',
     'traces-2020.sqlite',
+    'traces-2026-11-21.sqlite',
     'text-2020-01-01T99-0123456789ab.bin',
     'text-2020-01-01T00.bin',
   ]

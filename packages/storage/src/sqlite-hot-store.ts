@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DecisionHead } from '@winnow/model'
@@ -35,8 +36,8 @@ interface Opened {
 /**
  * The hot tier as files in one folder, a UTC day of traces or a UTC hour of text each:
  *
- *   traces-2026-11-21.sqlite                trace rows, span rows at structured level
- *   text-2026-11-21T07-<12 hex digits>.bin  the bytes of what was decided in that hour
+ *   traces-2026-11-21-<random>.sqlite  trace rows, span rows at structured level
+ *   text-2026-11-21T07-<random>.bin    the bytes of what was decided in that hour
  *
  * Expiry removes files, so it costs the same for a thousand rows as for a billion and gives the
  * space back. Everything in it is synchronous: run it in a worker. Any number of processes may read
@@ -45,7 +46,7 @@ interface Opened {
 export class SqliteHotStore implements HotStore {
   readonly #folder: string
   readonly #life: HotLife
-  readonly #traces = new Map<number, Opened>()
+  readonly #traces = new Map<string, Opened>()
   readonly #texts: TextFiles
 
   /** Makes the folder where it is missing; files only as something is put. */
@@ -63,7 +64,7 @@ export class SqliteHotStore implements HotStore {
         texts.place(hourOf(decision.decidedAtMs), bodies)
       try {
         for (const [period, group] of byDay(traces)) {
-          this.#day(period, true)?.put(group, place, () => texts.sync())
+          this.#fileOf(period).put(group, place, () => texts.sync())
         }
       } finally {
         texts.drop()
@@ -75,12 +76,14 @@ export class SqliteHotStore implements HotStore {
     return attempt('reading the hot store', () => {
       let last: HotTraceRow | undefined
       const parts: HotPart[] = []
-      for (const period of this.#days()) {
-        const day = this.#day(period, false)
-        const found = day?.trace(tenant, traceId)
-        if (found === undefined) continue
-        if (last === undefined || isNewer(found, last)) last = found
-        parts.push(...(day?.parts(tenant, traceId) ?? []))
+      for (const name of this.#days()) {
+        const read = this.#read(name, day => {
+          const found = day.trace(tenant, traceId)
+          return found && { found, parts: day.parts(tenant, traceId) }
+        })
+        if (read === undefined) continue
+        if (last === undefined || isNewer(read.found, last)) last = read.found
+        parts.push(...read.parts)
       }
       if (last === undefined) return undefined
       const { decision, partition, logId, offset } = last
@@ -94,7 +97,7 @@ export class SqliteHotStore implements HotStore {
     return attempt('searching the hot store', () => {
       const wanted = filter.limit + 1
       const days = this.#days()
-      const found = days.flatMap(day => this.#searchDay(day, days, filter, position, wanted))
+      const found = days.flatMap(name => this.#searchDay(name, days, filter, position, wanted))
       return pageOf(found.sort(compareDecided).slice(0, wanted), filter.limit)
     })
   }
@@ -105,10 +108,7 @@ export class SqliteHotStore implements HotStore {
         const life = period.kind === 'traces' ? this.#life.tracesMs : this.#life.textMs
         if (endOf(period) + life > nowMs) continue
         if (period.kind === 'text') this.#texts.forget(period)
-        else {
-          this.#traces.get(period.startMs)?.file.close()
-          this.#traces.delete(period.startMs)
-        }
+        this.#close(name)
         rmSync(join(this.#folder, name), { force: true })
       }
     })
@@ -130,10 +130,10 @@ export class SqliteHotStore implements HotStore {
     this.#texts.close()
   }
 
-  /** A day's matches whose trace has no later decision in another day, up to `wanted`. */
+  /** A file's matches whose trace has no later decision in another file, up to `wanted`. */
   #searchDay(
-    day: HotPeriod,
-    days: readonly HotPeriod[],
+    name: string,
+    days: readonly string[],
     filter: TraceFilter,
     position: SearchPosition | undefined,
     wanted: number,
@@ -141,12 +141,12 @@ export class SqliteHotStore implements HotStore {
     const found: DecisionHead[] = []
     let after = position
     for (;;) {
-      const rows = this.#day(day, false)?.search(filter, after, wanted) ?? []
+      const rows = this.#read(name, day => day.search(filter, after, wanted)) ?? []
       for (const { decision, ...version } of rows) {
         const { tenant, traceId } = decision
         const isLast = days.every(other => {
-          const theirs = other === day ? undefined : this.#day(other, false)
-          const last = theirs?.version(tenant, traceId)
+          const last =
+            other === name ? undefined : this.#read(other, day => day.version(tenant, traceId))
           return last === undefined || isNewer(version, last)
         })
         if (isLast) found.push(decision)
@@ -156,22 +156,54 @@ export class SqliteHotStore implements HotStore {
     }
   }
 
-  /** A file that was removed or replaced under us is opened anew, never written to in the dark. */
-  #day(period: HotPeriod, create: boolean): SqliteTraces | undefined {
-    const opened = this.#traces
-    const path = join(this.#folder, `${periodName(period)}.sqlite`)
+  /** Undefined as well where another process removes the file meanwhile. */
+  #read<T>(name: string, work: (day: SqliteTraces) => T | undefined): T | undefined {
+    const path = join(this.#folder, name)
     const number = fileNumber(path)
-    const before = opened.get(period.startMs)
-    opened.delete(period.startMs)
-    if (before !== undefined && before.number === number) {
-      opened.set(period.startMs, before)
-      return before.file
+    try {
+      const day = this.#opened(name)
+      return day && work(day)
+    } catch (error) {
+      if (fileNumber(path) === number && number !== undefined) throw error
+      this.#close(name)
+      return undefined
     }
-    before?.file.close()
+  }
+
+  /**
+   * Where a day's traces are put. Names are never made twice: what is left of a file that was removed
+   * under somebody's hands can then be no part of another. So two processes that make the first at
+   * once have one each, and whoever reads looks into all.
+   */
+  #fileOf(period: HotPeriod): SqliteTraces {
+    const day = periodName(period)
+    for (const name of this.#days()) {
+      const there = name.startsWith(`${day}-`) ? this.#opened(name) : undefined
+      if (there !== undefined) return there
+    }
+    const name = `${day}-${randomBytes(6).toString('hex')}.sqlite`
+    const made = this.#opened(name, true)
+    if (made === undefined) throw new TypeError(`${name} was made and is not there`)
+    return made
+  }
+
+  /** A file that was removed under us is closed, never written to in the dark. */
+  #opened(name: string, create = false): SqliteTraces | undefined {
+    const opened = this.#traces
+    const path = join(this.#folder, name)
+    const before = opened.get(name)
+    if (before !== undefined) {
+      opened.delete(name)
+      if (before.number === fileNumber(path)) {
+        opened.set(name, before)
+        return before.file
+      }
+      before.file.close()
+    }
     const database = openHotFile(path, tracesSchema, create)
     if (database === undefined) return undefined
     const file = new SqliteTraces(database)
-    opened.set(period.startMs, { file, number: fileNumber(path) })
+    opened.set(name, { file, number: fileNumber(path) })
     for (const [oldest, { file: unused }] of opened) {
       if (opened.size <= hotFilesOpenMax) break
       unused.close()
@@ -180,18 +212,23 @@ export class SqliteHotStore implements HotStore {
     return file
   }
 
-  /** Newest first. */
-  #days(): HotPeriod[] {
+  #close(name: string): void {
+    this.#traces.get(name)?.file.close()
+    this.#traces.delete(name)
+  }
+
+  /** Names of the files of traces, newest first. */
+  #days(): string[] {
     return this.#files()
       .filter(({ name, period }) => period.kind === 'traces' && name.endsWith('.sqlite'))
-      .map(({ period }) => period)
-      .sort((a, b) => b.startMs - a.startMs)
+      .map(({ name }) => name)
+      .sort((a, b) => (a < b ? 1 : -1))
   }
 
   /** With the `-wal` and `-shm` that SQLite keeps beside an open file, or leaves after a crash. */
   #files(): { readonly name: string; readonly period: HotPeriod }[] {
     return readdirSync(this.#folder).flatMap(name => {
-      const period = parsePeriod(name.replace(/(\.sqlite(-wal|-shm)?|-[0-9a-f]{12}\.bin)$/, ''))
+      const period = parsePeriod(name.replace(/-[0-9a-f]{12}\.(sqlite(-wal|-shm)?|bin)$/, ''))
       const isOwn = period?.kind === 'traces' ? name.includes('.sqlite') : name.endsWith('.bin')
       return period === undefined || !isOwn ? [] : [{ name, period }]
     })

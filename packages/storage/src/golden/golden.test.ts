@@ -56,7 +56,7 @@ test('today’s reader reads the first release’s warm and cold', async () => {
 test('the hot files’ schema is the first release’s, and a file made by it is read and written', async () => {
   const sql = read('hot-v1.sql').toString()
   expect(sql).toBe(`${tracesSchema}\n`)
-  const file = new DatabaseSync(join(folder, 'traces-2026-11-21.sqlite'))
+  const file = new DatabaseSync(join(folder, 'traces-2026-11-21-0123456789ab.sqlite'))
   file.exec(sql)
   file.exec('CREATE TABLE format (only INTEGER PRIMARY KEY, v INTEGER NOT NULL)')
   file.exec('INSERT INTO format VALUES (1, 1)')
