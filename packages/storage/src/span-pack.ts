@@ -80,13 +80,17 @@ const rowFixedBytes = 96
 
 /** Grows and is kept: a pack's bytes are copied out of it. */
 let scratch = Buffer.allocUnsafeSlow(256 * 1024)
+let view = new DataView(scratch.buffer)
 let at = 0
 const numbers = new Map<string, number>()
+const lastTexts: (string | undefined)[] = packedTexts.map(() => undefined)
+const lastNumbers: number[] = packedTexts.map(() => 0)
 
 function packed(rows: readonly SpanRow[]): Uint8Array {
   const first = rows[0] as SpanRow
   at = 0
   numbers.clear()
+  lastTexts.fill(undefined)
   writeHead(first)
   for (const row of rows) writeRow(row)
   const body = at
@@ -116,25 +120,26 @@ function writeRow(row: SpanRow): void {
   at += 4
   writeId(span_id)
   writeId(parent_span_id ?? '')
-  at = scratch.writeBigInt64LE(row.start_time_unix_nano, at)
-  at = scratch.writeBigInt64LE(row.end_time_unix_nano, at)
+  view.setBigInt64(at, row.start_time_unix_nano, true)
+  view.setBigInt64(at + 8, row.end_time_unix_nano, true)
+  at += 16
   at = scratch.writeUInt32LE(row.flags, at)
   writeVar(((row.kind << 1) ^ (row.kind >> 31)) >>> 0)
   writeVar(((row.status_code << 1) ^ (row.status_code >> 31)) >>> 0)
-  writeText(row.service_name)
-  writeText(row.name)
-  writeText(row.trace_state)
-  writeText(row.scope_name)
-  writeText(row.scope_version)
-  writeText(row.gen_ai_operation)
-  writeText(row.gen_ai_provider)
-  writeText(row.gen_ai_model)
-  writeText(row.gen_ai_tool)
-  writeText(row.experiment_id)
-  writeText(row.experiment_variant)
-  writeText(row.resource_attributes)
-  writeText(row.events)
-  writeText(row.links)
+  writeText(0, row.service_name)
+  writeText(1, row.name)
+  writeText(2, row.trace_state)
+  writeText(3, row.scope_name)
+  writeText(4, row.scope_version)
+  writeText(5, row.gen_ai_operation)
+  writeText(6, row.gen_ai_provider)
+  writeText(7, row.gen_ai_model)
+  writeText(8, row.gen_ai_tool)
+  writeText(9, row.experiment_id)
+  writeText(10, row.experiment_variant)
+  writeText(11, row.resource_attributes)
+  writeText(12, row.events)
+  writeText(13, row.links)
   const { input_tokens, output_tokens, cost_usd } = row
   scratch[at++] =
     (input_tokens === null ? 0 : 1) | (output_tokens === null ? 0 : 2) | (cost_usd === null ? 0 : 4)
@@ -158,17 +163,31 @@ function headBytes(count: number): Buffer {
   return scratch.subarray(start, at)
 }
 
-/** A length of five bytes at most, but nearly always of one or two: the text moves up to it. */
+/** Of ASCII the length is known before; any other text moves where its length takes more bytes. */
 function writeBytes(text: string): void {
-  const length = scratch.write(text, at + 5, 'utf8')
-  const start = at
+  const guess = varBytes(text.length)
+  const length = scratch.write(text, at + guess, 'utf8')
+  const needed = varBytes(length)
+  if (needed !== guess) scratch.copyWithin(at + needed, at + guess, at + guess + length)
   writeVar(length)
-  scratch.copyWithin(at, start + 5, start + 5 + length)
   at += length
 }
 
-function writeText(text: string | null): void {
-  writeVar(text === null ? 0 : textNumber(text) + 1)
+function varBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5
+}
+
+/** Most texts are the row before's: one comparison instead of a look-up. */
+function writeText(column: number, text: string | null): void {
+  if (text === null) {
+    scratch[at++] = 0
+    return
+  }
+  if (lastTexts[column] !== text) {
+    lastTexts[column] = text
+    lastNumbers[column] = textNumber(text) + 1
+  }
+  writeVar(lastNumbers[column] as number)
 }
 
 function textNumber(text: string): number {
@@ -199,6 +218,7 @@ function room(bytes: number): void {
   const larger = Buffer.allocUnsafeSlow(Math.max(2 * scratch.length, at + bytes))
   scratch.copy(larger, 0, 0, at)
   scratch = larger
+  view = new DataView(larger.buffer)
 }
 
 /** Steps through a pack. What it says of a row is valid until the next. */

@@ -39,7 +39,7 @@ export function spanRows(
 ): SpanRow[] {
   const rows: SpanRow[] = []
   const seen = new Set<string>()
-  const sampling = samplingColumns(decision, partition, offset)
+  const samplingOffset = BigInt(offset)
   for (const { ref, data } of slices.toSorted((a, b) => compareRefs(a.ref, b.ref))) {
     for (const { resource, scopeSpans } of data.resourceSpans) {
       const resourceAttributes = attributesObject(resource.attributes)
@@ -49,6 +49,8 @@ export function spanRows(
           if (span.traceId !== decision.traceId) throw foreignSpan(ref, span, decision)
           if (seen.has(span.spanId)) continue
           seen.add(span.spanId)
+          const genAi = genAiColumns(span, resource.attributes)
+          // Field by field: a spread of two objects into a third is five times slower.
           rows.push({
             tenant: decision.tenant,
             trace_id: decision.traceId,
@@ -64,35 +66,31 @@ export function spanRows(
             trace_state: clearTraceState(span.traceState),
             scope_name: clearOrNull(scope.name),
             scope_version: clearOrNull(scope.version),
-            ...genAiColumns(span, resource.attributes),
+            gen_ai_operation: genAi.gen_ai_operation,
+            gen_ai_provider: genAi.gen_ai_provider,
+            gen_ai_model: genAi.gen_ai_model,
+            gen_ai_tool: genAi.gen_ai_tool,
+            input_tokens: genAi.input_tokens,
+            output_tokens: genAi.output_tokens,
+            cost_usd: genAi.cost_usd,
+            experiment_id: genAi.experiment_id,
+            experiment_variant: genAi.experiment_variant,
             attributes: attributesObject(span.attributes),
             resource_attributes: resourceAttributes,
             events: eventsArray(span.events),
             links: linksArray(span.links),
-            ...sampling,
+            sampling_rule: decision.primary,
+            sampling_revision: decision.revision,
+            sampling_probability: decision.probability,
+            sampling_adjusted_count: decision.adjustedCount,
+            sampling_offset: samplingOffset,
+            sampling_partition: partition,
           })
         }
       }
     }
   }
   return rows
-}
-
-type SamplingColumns = Pick<SpanRow, Extract<keyof SpanRow, `sampling_${string}`>>
-
-function samplingColumns(
-  decision: DecisionHead,
-  partition: number,
-  offset: number,
-): SamplingColumns {
-  return {
-    sampling_rule: decision.primary,
-    sampling_revision: decision.revision,
-    sampling_probability: decision.probability,
-    sampling_adjusted_count: decision.adjustedCount,
-    sampling_offset: BigInt(offset),
-    sampling_partition: partition,
-  }
 }
 
 type GenAiColumns = Pick<
