@@ -5,6 +5,12 @@ export const shareWindowMs = 10_000
 export const shareTenantsMax = 10_000
 
 /**
+ * So much over an equal share is chance: what a modest tenant sent before a flood began is more than
+ * the flood's first requests, and who floods would take turns with it at equal counts.
+ */
+export const shareSlackBytes = 1024 * 1024
+
+/**
  * Bytes that each tenant was given lately, against an equal share of all of them. Two panes: the one
  * that is being filled, and the one before it, which fades while the other fills.
  *
@@ -31,9 +37,9 @@ export class FairShare {
     this.#now.add(name, bytes)
   }
 
-  /** It was given more than an equal share. A tenant alone never was. */
+  /** It was given more than an equal share and the slack. A tenant alone never was. */
   isAbove(tenant: string): boolean {
-    return this.#excess(tenant) > 0
+    return this.#excess(tenant) > shareSlackBytes * this.#active
   }
 
   /** It was given less than an equal share: what is too much is not its doing. */

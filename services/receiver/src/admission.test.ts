@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { Admission } from './admission.ts'
+import { shareSlackBytes } from './admission-share.ts'
 
 const limits = { inflightBytesMax: 100, inflightBytesPerTenantMax: 60 }
 const nowMs = (): number => 0
@@ -53,16 +54,22 @@ test('a writer at its end admits nothing, one just before it does', () => {
 })
 
 const aboveShare = /more than its share/
+const slack = shareSlackBytes
+const large = { inflightBytesMax: 10 * slack, inflightBytesPerTenantMax: 9 * slack }
 
 test('from half the lag on a tenant above its share is refused, one at it or below is not', () => {
   let lag = 0.5
-  const admission = new Admission(limits, nowMs, () => lag)
-  admission.open('a', 20).take(20)
+  const admission = new Admission(large, nowMs, () => lag)
+  const first = admission.open('a', 3 * slack)
+  first.take(3 * slack)
+  first.release()
   // Alone: there is nobody whose share it takes.
-  const ticket = admission.open('a', 1)
-  const other = admission.open('b', 20)
-  other.take(20)
   admission.open('a', 1)
+  const other = admission.open('b', slack)
+  other.take(slack)
+  other.release()
+  // At its share and the slack, and one byte past it.
+  const ticket = admission.open('a', 1)
   ticket.take(1)
   expect(() => admission.open('a', 1)).toThrow(aboveShare)
   expect([admission.isBelowShare('a'), admission.isBelowShare('b')]).toEqual([false, true])
@@ -74,17 +81,16 @@ test('from half the lag on a tenant above its share is refused, one at it or bel
 })
 
 test('from half the bytes on a tenant above its share is refused, up to there it is not', () => {
-  const admission = new Admission(limits, nowMs)
+  const admission = new Admission(large, nowMs)
   admission.open('b', 1).take(1)
-  const ticket = admission.open('a', 48)
-  ticket.take(48)
+  const ticket = admission.open('a', 5 * slack)
+  ticket.take(5 * slack - 2)
   admission.open('a', 1).take(1)
-  expect(admission.bytesInFlight).toBe(50)
+  expect(admission.bytesInFlight).toBe(5 * slack)
   expect(() => admission.open('a', 1)).toThrow(aboveShare)
-  admission.open('b', 49).take(49)
+  admission.open('b', 5 * slack).take(5 * slack)
+  expect(() => admission.open('b', 1)).toThrow(overAll)
   ticket.release()
-  const { bytesInFlight } = admission
-  expect(bytesInFlight).toBe(51)
 })
 
 test('what was refused counts for nothing: only what a tenant was given is its share', () => {
