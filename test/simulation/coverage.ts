@@ -25,6 +25,7 @@ export const expectedEvents: readonly string[] = [
     `stopped: ${stage}`,
   ]),
   'former owner is told',
+  'stalled between two calls',
   'clock moved',
   'claim',
   'decision that does not count',

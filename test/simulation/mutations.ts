@@ -132,6 +132,13 @@ export const mutations: readonly Mutation[] = [
     'this.#counting = head.counting',
     'this.#counting = countingStart',
   ),
+  {
+    rule: 'what was folded beyond the own claim is not taken up: it may hide a later claim',
+    changes: [
+      { file: loop, from: '{ first, end: claim }', to: '{ first, end: Infinity }' },
+      { file: loop, from: ' && state.nextOffset <= claim,', to: ',' },
+    ],
+  },
   one('a checkpoint holds every open trace', fold, 'open: this.#open.values(),', 'open: [],'),
   one(
     'a trace is tenant and trace id',

@@ -81,7 +81,7 @@ export class Simulation {
       await this.#tick(Math.max(1, next.atMs - world.nowMs))
       await this.#work(6, this.#fate)
     }
-    while (this.#late.length > 0) await this.#land()
+    while (this.#late.length > 3) await this.#land()
   }
 
   /** Faults end and former owners die; the owners run until nothing changes any more. */
@@ -106,6 +106,8 @@ export class Simulation {
       await this.#tick(still === 3 ? 25 * 3_600_000 : 30_000)
       for (const slot of groups.slots) if (slot.owner === undefined) await this.#assign(slot)
       await this.#settle()
+      // What is under way for so long comes when everything else is done.
+      if (still === 2) while (this.#late.length > 0) await this.#land()
       still = world.changes === before ? still + 1 : 0
       before = world.changes
     }
@@ -140,6 +142,12 @@ export class Simulation {
     for (let n = 0; n < steps && instance.isAlive; n++) {
       if (!(await instance.step(fateOf))) break
       if (!instance.isAlive) this.#kill(instance)
+      else if (this.world.random.chance(0.015)) {
+        // Between any two calls: what it has just done others see, and go on.
+        instance.asleepUntilMs = this.world.nowMs + this.world.random.pick([3, 30, 150]) * 1000
+        this.world.count('stalled between two calls')
+        return
+      }
     }
   }
 
