@@ -31,6 +31,10 @@ test('a quantile lies within half a percent of the exact one', () => {
   expect((gamma - 1) / (gamma + 1)).toBeCloseTo(0.005, 6)
 })
 
+test('the bucket just below a millisecond is 0, without a sign', () => {
+  expect(bucketOf(0.995)).toBe(0)
+})
+
 test('no duration exceeds the upper bound of its bucket, and none of a higher bucket is below it', () => {
   fc.assert(
     fc.property(duration, value => {

@@ -13,7 +13,8 @@ const slack = 16
 /** Bucket i holds the durations in (gamma^(i-1), gamma^i], gamma = (1 + alpha) / (1 - alpha). */
 export function bucketOf(durationMs: number): number {
   const value = Math.min(Math.max(durationMs, valueMinMs), valueMaxMs)
-  return Math.ceil(Math.log(value) / logGamma)
+  // Not -0 for what lies just below 1 ms: a bucket is compared and written as a number.
+  return Math.ceil(Math.log(value) / logGamma) + 0
 }
 
 /**
