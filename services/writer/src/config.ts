@@ -67,7 +67,7 @@ export const readAheadBytesMax = 8 * 1024 * 1024
 export const readAheadRecordsMax = 500
 
 /** Bytes of `decisions` that one group has parsed and the other has not asked for yet. */
-export const parsedBytesMax = 8 * 1024 * 1024
+export const parsedBytesMax = 32 * 1024 * 1024
 
 /** Fetches of `spans` in flight at once, over all partitions and both groups of one writer. */
 export const fetchesMax = 8
