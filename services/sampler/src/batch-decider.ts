@@ -110,6 +110,7 @@ export class BatchDecider {
       nowMs: group.nowMs,
       spansRetentionMs: this.#shared.config.spansRetention,
       isLaterSeries: entry !== undefined,
+      wasKept: series === undefined && !isOutlived && entry?.verdict === 'keep',
       slowBar: (tenant, facts, quantile) =>
         facts.root === null
           ? { count: 0, key: '' }

@@ -141,6 +141,7 @@ function longestOfGiant(): number {
       nowMs,
       spansRetentionMs: 86_400_000,
       isLaterSeries: false,
+      wasKept: false,
       slowBar: () => ({ count: 0, key: '' }),
       variantUsed: () => 0,
     })

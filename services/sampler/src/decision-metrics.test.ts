@@ -36,6 +36,7 @@ function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
       nowMs,
       spansRetentionMs: 24 * 60 * minute,
       isLaterSeries: false,
+      wasKept: false,
       slowBar: () => ({ count: 0, key: '' }),
       variantUsed: () => 0,
     })

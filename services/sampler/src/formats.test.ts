@@ -48,6 +48,7 @@ test('a decision is written as its golden file has it, and read from it', () => 
     nowMs: 2_200,
     spansRetentionMs: 86_400_000,
     isLaterSeries: false,
+    wasKept: false,
     slowBar: () => ({ thresholdMs: 2_000.5, count: 700, key: 'refund-bot refund_chat.turn B' }),
     variantUsed: () => 0,
   })

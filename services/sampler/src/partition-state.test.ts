@@ -29,6 +29,7 @@ function log(): (Claim | Decision)[] {
       nowMs,
       spansRetentionMs: 1e9,
       isLaterSeries: false,
+      wasKept: false,
       slowBar: () => ({ count: 0, key: '' }),
       variantUsed: () => 0,
     })

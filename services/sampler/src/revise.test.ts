@@ -38,6 +38,7 @@ const context: RevisionContext = {
   nowMs: 5_000,
   spansRetentionMs: 86_400_000,
   isLaterSeries: false,
+  wasKept: false,
   slowBar: () => ({ count: 0, key: 's o' }),
   variantUsed: () => 0,
 }

@@ -24,6 +24,8 @@ export interface RevisionContext {
   readonly spansRetentionMs: number
   /** An older decision exists, and its index entry has outlived its life. */
   readonly isLaterSeries: boolean
+  /** It was a keep, in its life still, and `decisions` no longer has it: the keep is all that is known. */
+  readonly wasKept: boolean
   slowBar(tenant: string, facts: TraceFacts, quantile: number): SlowBar
   variantUsed(experiment: string, variant: string): number
 }
@@ -138,7 +140,7 @@ function judgementOf(
   const randomness = randomnessText(traceId, facts)
   const before = placed.begins === undefined ? series?.last.rules : undefined
   const rules = answersOf(context, tenant, facts, randomness, before, requests)
-  const judged = judge(rules, randomness, facts.upstream, earlierOf(placed, series?.last))
+  const judged = judge(rules, randomness, facts.upstream, earlierOf(placed, series?.last, context))
   const isLost = judged.verdict === 'keep' && isTooLate(series?.last, facts, context)
   const evaluations = effects(merged.evaluations, judged, isLost, all.length > 0, evaluation =>
     rescues(context.policy, evaluation, randomness),
@@ -170,9 +172,10 @@ function isLaterSeries(
 function isTooLate(
   last: Decision | undefined,
   { lastAppendedAtMs }: TraceFacts,
-  { nowMs, spansRetentionMs }: RevisionContext,
+  { nowMs, spansRetentionMs, ...context }: RevisionContext,
 ): boolean {
-  const wasKept = last?.verdict === 'keep' && last.sliceCount > 0 && last.gone !== true
+  const wasKept =
+    context.wasKept || (last?.verdict === 'keep' && last.sliceCount > 0 && last.gone !== true)
   return !wasKept && lastAppendedAtMs !== null && lastAppendedAtMs + spansRetentionMs < nowMs
 }
 
@@ -204,10 +207,26 @@ export function withRequests(
   return answers.toSpliced(-1, 0, { name: 'requested', matched: true, probability: 1, value })
 }
 
-function earlierOf(placed: Placed, last: Decision | undefined): EarlierVerdict | undefined {
+function earlierOf(
+  placed: Placed,
+  last: Decision | undefined,
+  { wasKept }: RevisionContext,
+): EarlierVerdict | undefined {
+  if (last === undefined && wasKept) return keptBefore
   if (last === undefined || (placed.begins !== undefined && last.verdict !== 'keep'))
     return undefined
   return { ...last, isAwaiting: last.sliceCount === 0 }
+}
+
+/** What is left of a keep whose record is gone: that it was one. It stands for itself. */
+const keptBefore: EarlierVerdict = {
+  verdict: 'keep',
+  isAwaiting: false,
+  primary: 'ordinary',
+  stratum: 'ordinary',
+  probability: 1,
+  th: '0',
+  adjustedCount: 1,
 }
 
 /** The lowest draw: only a rule that keeps all it matches passes with it. */

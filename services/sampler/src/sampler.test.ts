@@ -389,3 +389,18 @@ function createSamplerUnstarted(health: Health, bus: Bus = world.bus): Sampler {
     config,
   })
 }
+
+test('a keep whose record has left the bus within its life stays one', async () => {
+  const { bus } = newWorld()
+  await world.start()
+  await world.write(summary(kept, [world.slice(1, [1, 2], root(100))]))
+  await world.settled()
+  expect(await world.of(kept)).toMatchObject([{ verdict: 'keep' }])
+  const { end } = await bus.bounds(topics.decisions, 0)
+  world.bus.expire(topics.decisions, 0, end)
+  await world.write(evaluation(kept, { name: 'csat', score: 5 }))
+  await world.settled()
+  expect(await world.of(kept)).toMatchObject([
+    { revision: 1, series: true, verdict: 'keep', inherited: true, sliceCount: 0 },
+  ])
+})

@@ -27,6 +27,7 @@ const newLog = () =>
     nowMs: 5_000,
     spansRetentionMs: 86_400_000,
     isLaterSeries: false,
+    wasKept: false,
     slowBar: () => ({ count: 0, key: 's o' }),
     variantUsed: () => 0,
   })

@@ -5,6 +5,7 @@ import process from 'node:process'
 import {
   type Bus,
   FileBus,
+  type FileBusOptions,
   KafkaBus,
   type KafkaBusOptions,
   ReadOnlyFileBus,
@@ -27,11 +28,26 @@ export async function openBus(
       specs: Object.values(specs),
       clock: systemClock,
       limits: { freeBytesMin: config.file.freeMin },
-      topicLimits: { [specs.spans.name]: { ringBytes: config.file.ring } },
+      topicLimits: topicLimits(config, specs),
       onEvent: logging(log),
     })
   }
   return KafkaBus.open(kafkaOptions(config, Object.values(specs), log))
+}
+
+/**
+ * Only `spans` may be cut for room: a decision that goes before the index's life would let a keep be
+ * forgotten. The others end where the disk does, and then nothing is taken any more.
+ */
+function topicLimits(
+  { file }: Config,
+  specs: Readonly<Record<'spans', TopicSpec>> & Readonly<Record<string, TopicSpec>>,
+): NonNullable<FileBusOptions['topicLimits']> {
+  const whole = { logBytesMax: Number.MAX_SAFE_INTEGER }
+  return {
+    ...Object.fromEntries(Object.values(specs).map(({ name }) => [name, whole])),
+    [specs.spans.name]: { ringBytes: file.ring, logBytesMax: file.spansMax },
+  }
 }
 
 /** The same for who only looks: it makes, repairs and deletes nothing. `specs`: in flow order. */
@@ -59,8 +75,9 @@ function kafkaOptions(config: Config, specs: readonly TopicSpec[], log: Log): Ka
 
 function logging(log: Log): (event: object & { readonly kind: string }) => void {
   return event => {
-    if (event.kind === 'joined' || event.kind === 'expired')
-      log.info(`bus.${event.kind}`, fields(event))
+    const isUsual = event.kind === 'joined' || event.kind === 'expired'
+    const isEarly = 'cause' in event && event.cause === 'size'
+    if (isUsual && !isEarly) log.info(`bus.${event.kind}`, fields(event))
     else log.warn(`bus.${event.kind}`, fields(event))
   }
 }

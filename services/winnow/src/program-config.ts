@@ -54,6 +54,8 @@ const keysOfAll = z.strictObject({
       freeMin: bytesKey('512MiB'),
       /** Memory for the tail of `spans`, from which the assembler and the writer read. */
       ring: bytesKey('256MiB'),
+      /** Largest `spans`: over it the oldest goes before its time, if all have read it. */
+      spansMax: bytesKey('1TiB'),
     })
     .prefault({}),
   /** SHA-256 of a key to its tenant. Without it every credential is ignored, and the tenant is `default`. */

@@ -11,7 +11,10 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
     'winnow_spans_rejected_total',
     'winnow_requests_refused_total',
   ])
-  expect(await stageMetrics('query', new Metrics())).toEqual([])
+  // A gauge says that nothing is wrong also before anything has come.
+  expect(await stageMetrics('query', new Metrics())).toMatchObject([
+    { name: 'winnow_ledger_imbalance_spans', values: [{ value: 0 }] },
+  ])
 })
 
 test('every metric is shown by a stage, or by the process', async () => {
