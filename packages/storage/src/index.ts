@@ -73,7 +73,11 @@ export {
   segmentKey,
   type Tier,
 } from './segments/segment-key.ts'
-export { type SegmentMetadata, segmentFormat } from './segments/segment-metadata.ts'
+export {
+  type SegmentMetadata,
+  segmentFormat,
+  unknownDigest,
+} from './segments/segment-metadata.ts'
 export { SegmentSpans } from './segments/segment-spans.ts'
 export { emptyPack, SpanPack } from './span-pack.ts'
 export type { SpanRow } from './span-row.ts'

@@ -10,6 +10,7 @@ import { InFlight } from './in-flight.ts'
 import { PartitionState } from './partition-state.ts'
 import { noSlices, type Series } from './series.ts'
 import type { PartitionStatus, Shared } from './shared.ts'
+import { spread } from './state-snapshots.ts'
 
 /** Bytes of one read, and about as many of decisions go into one append. */
 export const readBytesMax = 1024 * 1024
@@ -32,6 +33,8 @@ export class PartitionLoop {
   /** Own decisions not yet read back, by sequence number, their bytes, and what they use up. */
   readonly #unread = new Map<number, Pending>()
   #unreadBytes = 0
+  /** Retention has passed decisions under this claim before they were folded. */
+  #isCut = false
   readonly #inFlight = new InFlight()
   readonly #chains = new ChainCache()
   #state: PartitionState
@@ -98,6 +101,7 @@ export class PartitionLoop {
     this.#is('folding')
     await this.#takeUp(claim)
     if (!(await this.#foldThrough(claim))) return false
+    this.#isCut = false
     const { baselines, topics } = this.#shared
     await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))
     this.#shared.spends.add(this.#state.spend).add(this.#inFlight.spend)
@@ -120,10 +124,9 @@ export class PartitionLoop {
     if (this.#state.nextOffset > 0) return
     const { first } = await this.#ask(() => this.#bus.bounds(topics.decisions, this.#partition))
     const place = { partition: this.#partition, logId: await this.#logId() }
-    const known = kept.take(this.#partition)
     const stored = await snapshots?.load(place, { first, end: claim }, () => this.#newState())
     // What retention has passed unread is decisions that the fold lacks: then it is none.
-    const usable = [known, stored].filter(
+    const usable = [kept.take(this.#partition), stored].filter(
       state => state !== undefined && state.nextOffset >= first && state.nextOffset <= claim,
     )
     const [furthest] = usable.sort((a, b) => (b?.nextOffset ?? 0) - (a?.nextOffset ?? 0))
@@ -225,6 +228,8 @@ export class PartitionLoop {
     this.#inFlight.clear()
     this.#unreadBytes = 0
     if (this.#unread.size === 0) return true
+    // Retention went by what was to be read back, after days away: what counts is asked for anew.
+    if (this.#isCut) return false
     const where = `${this.#shared.topics.decisions}/${this.#partition}@${first}`
     throw new PipelineError(
       'DATA_CORRUPT',
@@ -247,7 +252,10 @@ export class PartitionLoop {
     const { records, gap } = await this.#ask(() =>
       this.#bus.read(decisions, this.#partition, nextOffset, readBytesMax, waitMs),
     )
-    if (gap !== undefined) this.#state.skipTo(gap.to, this.#headsOf(records))
+    if (gap !== undefined) {
+      this.#state.skipTo(gap.to, this.#headsOf(records))
+      this.#isCut = true
+    }
     for (const read of records) {
       const { offset } = read
       const own = this.#ownAt(read.value)
@@ -372,6 +380,7 @@ export class PartitionLoop {
     this.#shared.spends.delete(this.#inFlight.spend)
     this.#unread.clear()
     this.#unreadBytes = 0
+    this.#isCut = false
     this.#inFlight.clear()
     this.#chains.clear()
     this.#seq = 0
@@ -385,11 +394,6 @@ export class PartitionLoop {
   #lost(): PipelineError {
     return new PipelineError('STALE_OWNER', `partition ${this.#partition} was given back`)
   }
-}
-
-/** So that the partitions of a process do not write all at once. */
-function spread(partition: number, everyMs: number): number {
-  return (everyMs * ((partition * 7) % 16)) / 16
 }
 
 /** A decision as it lies in the log. */

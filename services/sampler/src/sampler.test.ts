@@ -404,3 +404,27 @@ test('a keep whose record has left the bus within its life stays one', async () 
     { revision: 1, series: true, verdict: 'keep', inherited: true, sliceCount: 0 },
   ])
 })
+
+test('decisions that retention passes before they are read back are taken again under another claim', async () => {
+  newWorld()
+  let isCut = false
+  const bus: Bus = new Proxy<Bus>(world.bus, {
+    get: (target, name: keyof Bus) => {
+      if (name !== 'append') return (target[name] as () => unknown).bind(target)
+      const append: Bus['append'] = async (topic, partition, records) => {
+        const first = await target.append(topic, partition, records)
+        const isDecision = topic === topics.decisions && first > 0
+        if (isDecision && !isCut) world.bus.expire(topic, partition, first + records.length)
+        isCut ||= isDecision
+        return first
+      }
+      return append
+    },
+  })
+  await world.start({ bus })
+  await world.write(summary(kept, [world.slice(1, [1, 2], root(100))]))
+  await world.settled()
+  expect(isCut).toBe(true)
+  expect(world.failures).toEqual([])
+  expect(await world.of(kept)).toMatchObject([{ revision: 1, verdict: 'keep' }])
+})

@@ -92,3 +92,8 @@ export class StateSnapshots {
 
 /** A file that is torn, and one in the format of a newer release. */
 const fileCodes: ReadonlySet<string> = new Set(['DATA_CORRUPT', 'CONFIG_INVALID'])
+
+/** So that the partitions of a process do not write all at once. */
+export function spread(partition: number, everyMs: number): number {
+  return (everyMs * ((partition * 7) % 16)) / 16
+}

@@ -1,13 +1,14 @@
 import type { Bus } from '@winnow/bus'
 import type { CountingState } from '@winnow/model'
 import type { ColdHasher, ColdHashers } from '@winnow/privacy'
-import type { Log, Metrics } from '@winnow/runtime'
+import { type Log, type Metrics, PipelineError } from '@winnow/runtime'
 import {
   type BlobStore,
   type SegmentMetadata,
   type SegmentRows,
   SegmentSpans,
   segmentFormat,
+  unknownDigest,
   writeSegment,
 } from '@winnow/storage'
 import { type OpenSegment, type SegmentRange, sha256 } from './open-segment.ts'
@@ -59,9 +60,17 @@ export async function putSegment(target: SegmentTarget, open: OpenSegment): Prom
   return { kind: 'written', range, after: ledger.after }
 }
 
-/** Of a range that begins where another's ended the first record is read once more. */
+/**
+ * Of a range that begins where another's ended the first record is read once more. Retention may have
+ * removed it, after days away: the range is written all the same.
+ */
 async function digestOf(target: SegmentTarget, partition: number, offset: number): Promise<string> {
-  return sha256((await target.bus.fetch(target.decisions, partition, offset)).value)
+  try {
+    return sha256((await target.bus.fetch(target.decisions, partition, offset)).value)
+  } catch (error) {
+    if (!(error instanceof PipelineError && error.code === 'OFFSET_GONE')) throw error
+    return unknownDigest
+  }
 }
 
 async function put(

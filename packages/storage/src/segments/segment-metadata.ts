@@ -25,6 +25,9 @@ export interface SegmentMetadata {
   readonly digest: string
 }
 
+/** Of a record that retention removed before its digest was taken: it agrees with any. */
+export const unknownDigest = '0'.repeat(64)
+
 type KeyValue = { readonly key: string; readonly value?: string }
 
 export function metadataToKeyValues(metadata: SegmentMetadata): { key: string; value: string }[] {

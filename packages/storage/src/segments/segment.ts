@@ -13,6 +13,7 @@ import {
   metadataFromKeyValues,
   metadataToKeyValues,
   type SegmentMetadata,
+  unknownDigest,
 } from './segment-metadata.ts'
 import { packsOf, SegmentSpans } from './segment-spans.ts'
 
@@ -209,7 +210,9 @@ function segmentBytes(metadata: SegmentMetadata, { count, groups }: Countable): 
 
 function adopt(key: string, ours: SegmentMetadata, there: SegmentMetadata): WrittenSegment {
   const { tier, digest, a, b } = ours
-  if (there.digest !== digest || there.a !== a || there.tier !== tier) {
+  const isUnknown = digest === unknownDigest || there.digest === unknownDigest
+  const isOther = !isUnknown && there.digest !== digest
+  if (isOther || there.a !== a || there.tier !== tier) {
     throw new PipelineError(
       'DATA_CORRUPT',
       `${key} is another log's: its record ${there.a} has digest ${there.digest}, ours ${digest}; give this log its own data folder or bucket, or move the object away`,
