@@ -54,7 +54,8 @@ export function metadataToKeyValues(metadata: SegmentMetadata): { key: string; v
  * segment. `name` is for the message.
  */
 export function metadataFromKeyValues(name: string, pairs: readonly KeyValue[]): SegmentMetadata {
-  const values = new Map(pairs.map(({ key, value }) => [key, value]))
+  // A footer with a fault in it can hold anything in place of a pair.
+  const values = new Map(Array.isArray(pairs) ? pairs.flatMap(pairOf) : [])
   const text = (key: string): string => {
     const value = values.get(`winnow.${key}`)
     if (value === undefined) {
@@ -98,4 +99,9 @@ export function metadataFromKeyValues(name: string, pairs: readonly KeyValue[]):
     rows: { ledger: whole('rows_ledger'), warm: whole('rows_warm'), cold: whole('rows_cold') },
     digest: text('digest'),
   }
+}
+
+function pairOf(pair: Partial<KeyValue> | null | undefined): [string, string][] {
+  const { key, value } = pair ?? {}
+  return typeof key === 'string' && typeof value === 'string' ? [[key, value]] : []
 }
