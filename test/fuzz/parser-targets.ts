@@ -22,8 +22,15 @@ import {
 } from '@winnow/otlp'
 import { ManualClock } from '@winnow/runtime'
 import { checkPolicy, decodeBaselines } from '@winnow/sampler'
-import { MemoryBlobStore, readSegmentMetadata } from '@winnow/storage'
+import {
+  lookUpInSnapshot,
+  MemoryBlobStore,
+  openSnapshot,
+  readIndexSnapshot,
+  readSegmentMetadata,
+} from '@winnow/storage'
 import { trace48f } from '@winnow/testing'
+import { decodeCheckpoint } from '../../services/assembler/src/checkpoint.ts'
 import { parseEvidence } from '../../services/sampler/src/evidence-record.ts'
 import { loadConfig } from '../../services/winnow/src/program-config.ts'
 import type { FuzzTarget, Outcome } from './fuzz.ts'
@@ -148,6 +155,25 @@ export const parserTargets: readonly FuzzTarget[] = [
     },
   },
   {
+    name: 'index snapshot',
+    weight: 2,
+    seeds: [file('packages/storage/src/index/golden/snapshot-v1.idx')],
+    run: async input => {
+      const store = new MemoryBlobStore(new ManualClock())
+      const key = 'index/p=0003/log-1-000000005000.idx'
+      await store.create(key, input)
+      const snapshot = await openSnapshot(store, key)
+      if (snapshot !== undefined) await lookUpInSnapshot(store, snapshot, 'default', 'a'.repeat(32))
+      return taken((await readIndexSnapshot(store, key, () => {})) !== undefined)
+    },
+  },
+  {
+    name: 'checkpoint of open traces',
+    weight: 2,
+    seeds: [file('services/assembler/src/golden/checkpoint.v1.bin')],
+    run: input => taken(typeof decodeCheckpoint(input, checkpointOwner) === 'object'),
+  },
+  {
     name: 'Parquet footer',
     weight: 2,
     seeds: ['ledger', 'warm', 'cold'].map(tier =>
@@ -160,6 +186,12 @@ export const parserTargets: readonly FuzzTarget[] = [
     },
   },
 ]
+
+const checkpointOwner = {
+  logId: '018f4d2e-5b6a-4c3d-9e8f-0a1b2c3d4e5f',
+  group: 'assembler',
+  partition: 7,
+}
 
 function lines(path: string): Uint8Array[] {
   return file(path).toString().trimEnd().split('\n').map(text)
