@@ -22,10 +22,20 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/{,crash/,fuzz/,giant/,overload/,simulation/}*.test.ts'],
-          fileParallelism: false,
+          include: ['test/*.test.ts', 'test/{fuzz,simulation}/*.test.ts', 'test/crash/up.test.ts'],
+          maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/{crash,giant,overload}/*.test.ts'],
+          exclude: ['test/crash/up.test.ts'],
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {

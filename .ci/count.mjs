@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 const folder = process.argv[2] ?? '.'
 const total = { passed: 0, failed: 0, skipped: 0 }
-const expected = ['unit', 'e2e', 'stack']
+const expected = ['unit', 'e2e', 'faults', 'stack']
 const found = readdirSync(folder)
 for (const name of expected) {
   if (!found.includes(`${name}.json`)) {
