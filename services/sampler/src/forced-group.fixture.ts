@@ -155,7 +155,9 @@ export class Owner implements Bus {
 
   async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {
     await this.#before(`append ${topic}`)
-    const land = () => this.group.log.append(topic, partition, records)
+    // Who gives an append up may use its bytes again: whatever lands later has its own, as every bus does.
+    const own = records.map(record => ({ ...record, value: new Uint8Array(record.value) }))
+    const land = () => this.group.log.append(topic, partition, own)
     const fate = topic === topics.decisions ? (this.faults.append?.() ?? 'lands') : 'lands'
     if (fate === 'lands') return land()
     if (fate === 'ack is lost') await land()
