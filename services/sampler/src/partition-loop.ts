@@ -65,8 +65,7 @@ export class PartitionLoop {
       await this.#run()
     } catch (error) {
       const isStale = error instanceof PipelineError && error.code === 'STALE_OWNER'
-      // Refused while the lease is still held: a member that went on would fold nothing and say nothing.
-      if (!isStale || !(this.#lease.lost.aborted || this.#shared.isStopping)) throw error
+      if (!isStale) throw error
       this.#shared.log.info('sampler.partition_lost', { partition: this.#partition })
     } finally {
       this.#forget()
