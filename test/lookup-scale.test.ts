@@ -248,7 +248,7 @@ beforeAll(async () => {
     blobs: counted(blobs),
     listen: { host: '127.0.0.1', port: 0 },
     keys: undefined,
-    config: queryConfigSchema.parse({ foldTracesMax: 1 }),
+    config: queryConfigSchema.parse({ foldBytesMax: '1B' }),
     spansRetentionMs: dayMs,
     clock: systemClock,
     log: silentLog,

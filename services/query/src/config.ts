@@ -1,10 +1,10 @@
-import { durationKey } from '@winnow/runtime'
+import { bytesKey, durationKey } from '@winnow/runtime'
 import { z } from 'zod'
 
 export const queryConfigSchema = z
   .strictObject({
-    /** Traces whose last decision is remembered; older ones are answered from the stores. */
-    foldTracesMax: z.int().min(1).max(100_000_000).default(500_000),
+    /** Memory for the last decisions, some 120 bytes a trace; older ones are answered from the stores. */
+    foldBytesMax: bytesKey('64MiB'),
     /** Days of the ledger that one request searches; it says how far it came, and older ones are asked for. */
     ledgerDaysMax: z.int().min(1).max(3_660).default(31),
     /** An evaluation that has waited for its trace this long, in log time, has missed it. */

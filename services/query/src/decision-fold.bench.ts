@@ -34,7 +34,7 @@ export const benches: Bench[] = [
 const decisions = 50_000
 
 async function folded(bus: MemoryBus, clock: ManualClock): Promise<void> {
-  const fold = new DecisionFold({ bus, topic: 'd', tracesMax: 1e6, clock, log: silentLog })
+  const fold = new DecisionFold({ bus, topic: 'd', bytesMax: 1 << 28, clock, log: silentLog })
   await fold.start()
   await fold.stop()
 }

@@ -12,7 +12,7 @@ async function started() {
   clock.advanceMs(1_000_000)
   const bus = new MemoryBus([{ name: topic, partitions: 2, retentionMs: 1e9, keyed: false }], clock)
   await bus.append(topic, 0, claim)
-  const fold = new DecisionFold({ bus, topic, tracesMax: 10, clock, log: silentLog })
+  const fold = new DecisionFold({ bus, topic, bytesMax: 1 << 20, clock, log: silentLog })
   await fold.start()
   onTestFinished(() => fold.stop())
   return { clock, bus, fold }
@@ -70,13 +70,13 @@ test('without state the claim in force is the greatest one named before the firs
   const fold = new DecisionFold({
     bus,
     topic,
-    tracesMax: 10,
+    bytesMax: 1 << 20,
     clock: new ManualClock(),
     log: silentLog,
   })
   await fold.start()
   onTestFinished(() => fold.stop())
-  expect([...fold.entries('t')].map(({ traceId }) => traceId)).toEqual(['new'])
+  expect([...fold.entries('t')].map(({ traceId }) => traceId)).toEqual([idOf('new')])
 })
 
 test('a record of a newer format ends the start, and names the record', async () => {
@@ -88,19 +88,22 @@ test('a record of a newer format ends the start, and names the record', async ()
   const fold = new DecisionFold({
     bus,
     topic,
-    tracesMax: 10,
+    bytesMax: 1 << 20,
     clock: new ManualClock(),
     log: silentLog,
   })
   await expect(fold.start()).rejects.toThrow(/DATA_CORRUPT.*d\/0@0 has format v 2/)
 })
 
-function decision(traceId: string, claimAt: number, seq: number): string {
+/** A trace id that is told apart by a word. */
+const idOf = (word: string): string => Buffer.from(word).toString('hex').padStart(32, '0')
+
+function decision(word: string, claimAt: number, seq: number): string {
   return JSON.stringify({
     v: 1,
     kind: 'decision',
     tenant: 't',
-    traceId,
+    traceId: idOf(word),
     revision: 1,
     claim: claimAt,
     seq,

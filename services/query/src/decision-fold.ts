@@ -1,42 +1,23 @@
+import { randomInt } from 'node:crypto'
 import { type Bus, type BusRecord, partitionOfHex } from '@winnow/bus'
 import {
   type CountingState,
   countingStart,
   countRecord,
   type Decision,
-  type DecisionHead,
   parseDecision,
-  type RuleAnswer,
-  type Verdict,
 } from '@winnow/model'
 import { type Component, isRetryable, type Log, type StageClock } from '@winnow/runtime'
 import { clockSlackMs, readBytesMax, tailWaitMs } from './config.ts'
 import { countingFrom, type DecisionItem, decisionItem } from './decision-item.ts'
-
-/** What is remembered of a trace's last counting decision; the rest is fetched where it lies. */
-export interface FoldEntry {
-  readonly tenant: string
-  readonly traceId: string
-  readonly partition: number
-  readonly offset: number
-  readonly verdict: Verdict
-  readonly gone: boolean
-  readonly sliceCount: number
-  readonly lastSliceAtMs: number
-  readonly primary: string
-  readonly matched: readonly string[]
-  readonly service: string | null
-  readonly operation: string | null
-  readonly variant: string | null
-  readonly durationMs: number | null
-  readonly decidedAtMs: number
-}
+import { DecisionTable, type FoldEntry } from './decision-table.ts'
 
 export interface FoldOptions {
   readonly bus: Bus
   /** Full name of the `decisions` topic. */
   readonly topic: string
-  readonly tracesMax: number
+  /** What the last decisions may take in memory; older ones are forgotten. */
+  readonly bytesMax: number
   readonly clock: StageClock
   readonly log: Log
   /** Is given what was parsed, whether it counts or not, in order. */
@@ -49,10 +30,8 @@ export interface FoldOptions {
  */
 export class DecisionFold implements Component {
   readonly #options: FoldOptions
-  /** Newest decision last: a trace that is decided again moves to the end. */
-  readonly #entries = new Map<string, FoldEntry>()
+  readonly #table: DecisionTable
   readonly #tails: Promise<void>[] = []
-  readonly #matchedSets = new Map<string, readonly string[]>()
   readonly #stop = new AbortController()
   /** By partition, when it was last found read to its end; 0: never. */
   readonly #endSeenAtMs: number[] = []
@@ -60,10 +39,10 @@ export class DecisionFold implements Component {
   readonly #unreadable = new Set<number>()
   #partitions = 1
   #stampMs = 0
-  #forgotten = 0
 
   constructor(options: FoldOptions) {
     this.#options = options
+    this.#table = new DecisionTable(options.bytesMax, randomInt(2 ** 32))
   }
 
   /** Resolves once everything that was in the log at the call has been folded. */
@@ -108,14 +87,14 @@ export class DecisionFold implements Component {
     return this.#unreadable.size === 0
   }
 
-  /** Traces that were pushed out by `tracesMax`. */
+  /** Traces that were pushed out by `bytesMax`. */
   get forgotten(): number {
-    return this.#forgotten
+    return this.#table.forgotten
   }
 
   /** The last counting decision of a trace, from the log. Undefined: none in what is remembered. */
   async latest(tenant: string, traceId: string): Promise<Decision | undefined> {
-    const entry = this.#entries.get(key(tenant, traceId))
+    const entry = this.#table.find(tenant, traceId)
     if (entry === undefined) return undefined
     const record = await this.#options.bus.fetch(this.#options.topic, entry.partition, entry.offset)
     const parsed = parseDecision(Buffer.from(record.value).toString())
@@ -125,12 +104,12 @@ export class DecisionFold implements Component {
 
   /** Where the last counting decision of a trace lies. */
   find(tenant: string, traceId: string): FoldEntry | undefined {
-    return this.#entries.get(key(tenant, traceId))
+    return this.#table.find(tenant, traceId)
   }
 
   /** Of one tenant, oldest decision first. */
-  *entries(tenant: string): IterableIterator<FoldEntry> {
-    for (const entry of this.#entries.values()) if (entry.tenant === tenant) yield entry
+  entries(tenant: string): IterableIterator<FoldEntry> {
+    return this.#table.entries(tenant)
   }
 
   async #tail(partition: number, first: number, end: number, ready: () => void): Promise<void> {
@@ -175,57 +154,13 @@ export class DecisionFold implements Component {
     if (item.record === undefined) return state
     const step = countRecord(state, item.offset, item.record)
     if (step.counts && item.record.kind === 'decision') {
-      this.#remember(partition, item.offset, item.record)
+      this.#table.put(partition, item.offset, item.record)
     }
     return step.state
-  }
-
-  #remember(partition: number, offset: number, decision: DecisionHead): void {
-    const id = key(decision.tenant, decision.traceId)
-    this.#entries.delete(id)
-    this.#entries.set(id, {
-      tenant: decision.tenant,
-      traceId: decision.traceId,
-      partition,
-      offset,
-      verdict: decision.verdict,
-      gone: decision.gone === true,
-      sliceCount: decision.sliceCount,
-      lastSliceAtMs: decision.lastSpanAtMs ?? 0,
-      primary: decision.primary,
-      matched: this.#matched(decision.rules),
-      service: decision.service,
-      operation: decision.operation,
-      variant: decision.variant,
-      durationMs: decision.durationMs,
-      decidedAtMs: decision.decidedAtMs,
-    })
-    if (this.#entries.size <= this.#options.tracesMax) return
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest)
-      this.#forgotten++
-      break
-    }
-  }
-
-  /** A few sets of rules cover all traces, so entries share them. */
-  #matched(rules: readonly RuleAnswer[]): readonly string[] {
-    let id = ''
-    for (const rule of rules) if (rule.matched) id += `${rule.name}\n`
-    const known = this.#matchedSets.get(id)
-    if (known !== undefined) return known
-    const names = id.split('\n').slice(0, -1)
-    this.#matchedSets.set(id, names)
-    return names
   }
 
   /** The partition in which a trace's decisions lie. */
   partitionOf(traceId: string): number {
     return partitionOfHex(traceId, this.#partitions)
   }
-}
-
-/** A trace id is fixed in length, so no tenant can be mistaken for a part of it. */
-function key(tenant: string, traceId: string): string {
-  return traceId + tenant
 }

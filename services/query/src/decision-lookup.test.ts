@@ -225,7 +225,7 @@ test('without an index what the fold has forgotten may be missed, and the answer
   await fixture.decide(2)
   const forgetful = await fixture.lookup()
   expect((await forgetful.find('default', traceIdOf(9))).searched.complete).toBe(false)
-  const whole = await fixture.lookup({}, 10)
+  const whole = await fixture.lookup({}, 1 << 20)
   expect((await whole.find('default', traceIdOf(9))).searched.complete).toBe(true)
   const storeless = await fixture.lookup({ blobs: undefined })
   expect((await storeless.find('default', traceIdOf(9))).searched).toMatchObject({

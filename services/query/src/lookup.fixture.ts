@@ -174,10 +174,10 @@ export class LookupFixture {
     return { segment: key, index: index.key }
   }
 
-  /** A look-up behind a fold that remembers `tracesMax` traces of what is on the bus now. */
-  async lookup(changes: Partial<LookupOptions> = {}, tracesMax = 1): Promise<DecisionLookup> {
+  /** A look-up behind a fold that remembers what of the bus fits into `bytesMax`: one trace at least. */
+  async lookup(changes: Partial<LookupOptions> = {}, bytesMax = 1): Promise<DecisionLookup> {
     const { bus, clock, hot, blobs } = this
-    const fold = new DecisionFold({ bus, topic, tracesMax, clock, log: silentLog })
+    const fold = new DecisionFold({ bus, topic, bytesMax, clock, log: silentLog })
     this.#folds.push(fold)
     await fold.start()
     this.reads.length = 0

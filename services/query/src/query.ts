@@ -51,7 +51,7 @@ export class Query implements Component {
     this.#fold = new DecisionFold({
       bus,
       topic: topics.decisions,
-      tracesMax: config.foldTracesMax,
+      bytesMax: config.foldBytesMax,
       clock,
       log,
       onRead: (partition, item) => this.#ledger.offer(partition, item),

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { servicesListedMax } from './config.ts'
-import type { FoldEntry } from './decision-fold.ts'
+import type { FoldEntry } from './decision-table.ts'
 import { samplingReport } from './sampling.ts'
 
 const entry = (over: Partial<FoldEntry>): FoldEntry =>
-  ({ verdict: 'drop', matched: [], sliceCount: 1, decidedAtMs: 0, ...over }) as FoldEntry
+  ({ verdict: 'drop', matched: [], isAwaiting: false, decidedAtMs: 0, ...over }) as FoldEntry
 
 test('the ratios of the rules add up to the ratio of all', () => {
   const kept = (primary: string) => entry({ verdict: 'keep', primary, matched: [primary, 'slow'] })

@@ -1,5 +1,5 @@
 import { servicesListedMax } from './config.ts'
-import type { FoldEntry } from './decision-fold.ts'
+import type { FoldEntry } from './decision-table.ts'
 
 /** Counts of traces by their last decision. Traces that await their spans are in no ratio. */
 export interface SamplingReport {
@@ -45,7 +45,7 @@ export function samplingReport(
   const services = new Map<string, { kept: number; dropped: number }>()
   for (const entry of entries) {
     if (sinceMs !== undefined && entry.decidedAtMs < sinceMs) continue
-    if (entry.sliceCount === 0) totals.awaiting++
+    if (entry.isAwaiting) totals.awaiting++
     else if (entry.gone) totals.gone++
     else {
       const verdict = entry.verdict === 'keep' ? 'kept' : 'dropped'

@@ -1,7 +1,8 @@
 import type { HotStore } from '@winnow/storage'
 import { ApiError } from './api-error.ts'
 import { pageLimitDefault, pageLimitMax } from './config.ts'
-import type { DecisionFold, FoldEntry } from './decision-fold.ts'
+import type { DecisionFold } from './decision-fold.ts'
+import type { FoldEntry } from './decision-table.ts'
 import { listItem, type TraceListItem } from './trace-read.ts'
 
 export interface SearchPage {
@@ -144,7 +145,7 @@ function placeOf(cursor: string | undefined): Place | undefined {
 }
 
 function stateOf(entry: FoldEntry, oldestReadableMs: number): ListedState {
-  if (entry.sliceCount === 0) return 'awaiting'
+  if (entry.isAwaiting) return 'awaiting'
   if (entry.gone) return 'expired'
   if (entry.verdict === 'keep') return 'kept'
   return entry.lastSliceAtMs < oldestReadableMs ? 'expired' : 'dropped'
