@@ -26,10 +26,16 @@ import {
   lookUpInSnapshot,
   MemoryBlobStore,
   openSnapshot,
+  readAllLedger,
+  readAllSpans,
   readIndexSnapshot,
+  readLedgerRow,
   readSegmentMetadata,
+  readTraceLedger,
+  readTraceSpans,
 } from '@winnow/storage'
 import { trace48f } from '@winnow/testing'
+import { goldenSpans } from '../../packages/storage/src/golden/golden.ts'
 import { decodeCheckpoint } from '../../services/assembler/src/checkpoint.ts'
 import { parseEvidence } from '../../services/sampler/src/evidence-record.ts'
 import { loadConfig } from '../../services/winnow/src/program-config.ts'
@@ -43,6 +49,7 @@ const taken = (isTaken: boolean): Outcome => (isTaken ? 'taken' : 'refused')
 
 const request = encodeTraces(trace48f())
 const slices = sliceReader()
+const goldenTraceId = goldenSpans[0]?.trace_id ?? ''
 
 /** Everything that reads bytes from outside, or from a log or store that a fault may have touched. */
 export const parserTargets: readonly FuzzTarget[] = [
@@ -174,15 +181,26 @@ export const parserTargets: readonly FuzzTarget[] = [
     run: input => taken(typeof decodeCheckpoint(input, checkpointOwner) === 'object'),
   },
   {
-    name: 'Parquet footer',
+    name: 'Parquet segments, footer and pages',
     weight: 2,
     seeds: ['ledger', 'warm', 'cold'].map(tier =>
       file(`packages/storage/src/golden/${tier}-v1.parquet`),
     ),
     run: async input => {
       const store = new MemoryBlobStore(new ManualClock())
-      await store.create('warm/a.parquet', input)
-      return taken((await readSegmentMetadata(store, 'warm/a.parquet')) !== undefined)
+      const key = 'warm/a.parquet'
+      await store.create(key, input)
+      const metadata = await readSegmentMetadata(store, key)
+      const id = goldenTraceId
+      if (metadata?.tier === 'ledger') {
+        await readAllLedger(store, key)
+        await readTraceLedger(store, key, 'default', id)
+        await readLedgerRow(store, { key, bytes: input.length, row: 1 })
+      } else {
+        await readAllSpans(store, key)
+        await readTraceSpans(store, key, 'default', id)
+      }
+      return taken(metadata !== undefined)
     },
   },
 ]

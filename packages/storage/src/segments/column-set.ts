@@ -1,5 +1,6 @@
 // Hot: every value of every segment is added here, one by one.
-import type { BooleanValues, FixedValues, TextValues } from './column-pages.ts'
+import type { BooleanValues, TextValues } from './column-pages.ts'
+import type { FixedValues } from './number-column.ts'
 
 /** The texts of a row group, each once, by number. */
 export class TextTable {

@@ -36,6 +36,16 @@ export function hybridBytes(values: Int32Array | Uint8Array, bits: number): Uint
   return out.subarray(0, at)
 }
 
+/** Places in a dictionary of `count` values, behind the byte that says their width. */
+export function indexBytes(places: Int32Array, count: number): Uint8Array {
+  const bits = count < 2 ? 0 : 32 - Math.clz32(count - 1)
+  const runs = hybridBytes(places, bits)
+  const body = new Uint8Array(runs.length + 1)
+  body[0] = bits
+  body.set(runs, 1)
+  return body
+}
+
 function pack(
   out: Uint8Array,
   start: number,

@@ -3,12 +3,13 @@ import { PipelineError } from '@winnow/runtime'
 import {
   type AsyncBuffer,
   type FileMetaData,
-  parquetMetadataAsync,
+  parquetMetadata,
   parquetReadObjects,
   rowIndex,
 } from 'hyparquet'
 import type { BlobStore } from '../blob-store.ts'
 import type { Column } from '../column.ts'
+import { checkFooter, FilePieces, piecesKey, trailerBytes } from './file-checks.ts'
 import type { TraceKeyed } from './parquet-write.ts'
 
 /** Read from an object's end: the footer and the page indexes of most segments whole. */
@@ -35,7 +36,8 @@ export interface ParquetObject {
 
 /**
  * One ranged read, and a `head` where `knownBytes` does not say how large the object is. What lies in its
- * tail is not read again. Undefined: no such key. Throws DATA_CORRUPT for what is no Parquet.
+ * tail is not read again. Undefined: no such key. Throws DATA_CORRUPT for what is no segment, or not as
+ * it was written: its footer and whatever is read of it later is checked before it is decoded.
  */
 export async function openParquet(
   store: BlobStore,
@@ -48,22 +50,43 @@ export async function openParquet(
   const byteLength = isAll ? tail.length : (knownBytes ?? (await store.head(key))?.bytes)
   if (byteLength === undefined) return undefined
   const tailStart = byteLength - tail.length
-  const file: AsyncBuffer = {
-    byteLength,
-    slice: async (start, end = byteLength) => {
-      if (start >= tailStart) {
-        return exactBuffer(tail.subarray(start - tailStart, end - tailStart))
-      }
-      const bytes = await store.read(key, start, end - start)
-      if (bytes?.length === end - start) return exactBuffer(bytes)
-      throw new PipelineError('STORE_UNAVAILABLE', `${key} was deleted as it was read`)
-    },
+  const read = async (start: number, end: number): Promise<Uint8Array> => {
+    if (start >= tailStart) return tail.subarray(start - tailStart, end - tailStart)
+    const bytes = await store.read(key, start, end - start)
+    if (bytes?.length === end - start) return bytes
+    throw new PipelineError('STORE_UNAVAILABLE', `${key} was deleted as it was read`)
   }
-  return await guard(key, async () => ({
-    key,
-    file,
-    footer: await parquetMetadataAsync(file, { ...options, initialFetchSize: tailBytes }),
-  }))
+  return await guard(key, async () => {
+    const footerAt = footerStart(key, tail, byteLength)
+    const bytes = await read(footerAt, byteLength)
+    checkFooter(key, bytes.subarray(0, -magicBytes))
+    const footer = parquetMetadata(exactBuffer(bytes), options)
+    const said = footer.key_value_metadata?.find(pair => pair.key === piecesKey)?.value
+    const pieces = new FilePieces(key, said, footerAt)
+    const file: AsyncBuffer = {
+      byteLength,
+      slice: async (start, end = byteLength) => {
+        const { from, to } = pieces.around(start, end)
+        const whole = await read(from, to)
+        pieces.check(whole, from)
+        return exactBuffer(whole.subarray(start - from, end - from))
+      },
+    }
+    return { key, file, footer }
+  })
+}
+
+const magicBytes = 4
+
+/** As the last eight bytes say it: the footer's length and `PAR1`. */
+function footerStart(key: string, tail: Uint8Array, byteLength: number): number {
+  const end = Buffer.from(tail.buffer, tail.byteOffset, tail.length).subarray(-trailerBytes)
+  const start =
+    end.length === trailerBytes && end.toString('latin1', magicBytes) === 'PAR1'
+      ? byteLength - trailerBytes - end.readUInt32LE(0)
+      : -1
+  if (start >= magicBytes) return start
+  throw new PipelineError('DATA_CORRUPT', `${key} is no Parquet; move it away`)
 }
 
 /** All rows, or the named columns of them. */
