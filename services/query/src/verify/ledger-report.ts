@@ -72,21 +72,21 @@ export class ReportBuilder {
   async add(settled: SettledPartition, bus: Bus, topic: string): Promise<void> {
     const { undecided, verifier } = settled
     const { ledger } = verifier
-    const { firstAtMs, lastAtMs } = ledger.slices
+    const { firstAtMs, lastAtMs } = ledger.slices.records
     this.#fromMs = Math.min(this.#fromMs, firstAtMs ?? this.#fromMs)
     this.#toMs = Math.max(this.#toMs, lastAtMs ?? this.#toMs)
     this.#pending += this.#of(undecided.pending)
     this.#missing += this.#of(undecided.missing)
     this.#isShort ||= verifier.isShort
-    if (this.#tenant === undefined) this.#unread += ledger.unreadRecords
+    if (this.#tenant === undefined) this.#unread += ledger.lost.unreadRecords
     this.#problems += this.#of(undecided.missingSlices)
     for (const { tenant, offset, start } of undecided.missingAt) {
       const isOthers = this.#tenant !== undefined && tenant !== this.#tenants.find(this.#tenant)
       if (isOthers || this.#offending.length >= offendingMax) continue
       this.#offending.push(await missingSlice(bus, topic, ledger.partition, offset, start))
     }
-    for (const problem of ledger.problems) this.#blame(problem)
-    this.#problems += ledger.problemsBeyond
+    for (const problem of ledger.problems.all) this.#blame(problem)
+    this.#problems += ledger.problems.beyond
   }
 
   build(full: boolean): LedgerReport {

@@ -67,6 +67,7 @@ export class LedgerWatch implements Component {
       tenants: this.#tenants,
       slicesMax: Math.max(1, Math.floor(slicesMax / partitions)),
       overMax: 'slide' as const,
+      reads: 'undecided' as const,
       seed: randomInt(2 ** 32),
     }
     this.#verifiers = Array.from({ length: partitions }, (_, partition) => {
@@ -172,7 +173,6 @@ export class LedgerWatch implements Component {
     while (!signal.aborted) {
       try {
         await this.#exclusive(() => this.#advance())
-        this.#measure()
       } catch (error) {
         if (signal.aborted) return
         log.error('query.verify_failed', error)
@@ -186,15 +186,21 @@ export class LedgerWatch implements Component {
     for (const verifier of this.#verifiers) {
       if (this.#stop.signal.aborted) return
       await verifier.advance()
+      await verifier.readOverdue(this.#settledMs)
     }
+    this.#measure()
+  }
+
+  /** What was appended before has been decided, or is out of balance. */
+  get #settledMs(): number {
+    return this.#options.clock.nowMs() - settledAfterMs
   }
 
   /** Undecided for {@link settledAfterMs}, or decided otherwise than received. */
   #measure(): void {
-    const { clock, metrics } = this.#options
-    const beforeMs = clock.nowMs() - settledAfterMs
+    const { metrics } = this.#options
     let spans = 0
-    for (const { ledger } of this.#verifiers) spans += ledger.imbalanceBefore(beforeMs)
+    for (const { ledger } of this.#verifiers) spans += ledger.imbalanceBefore(this.#settledMs)
     metrics.ledgerImbalance.set(spans)
   }
 

@@ -1,20 +1,25 @@
-// Hot: once a slice of `spans`, once a counting decision and once a slice of it.
+// Hot: once a counting decision and once a slice of it.
 import type { DecisionHead } from '@winnow/model'
-import type { SliceIds } from '@winnow/otlp'
 import type { ChainFacts } from './chain-facts.ts'
 import { DecisionEntry } from './decision-entry.ts'
+import { LostSlices } from './lost-slices.ts'
 import type { NamedSlices } from './named-slices.ts'
-import { type Problem, problemsMax } from './problem.ts'
-import { SeriesTable, seriesDropped, seriesKept } from './series-table.ts'
+import type { Problem } from './problem.ts'
+import { ProblemBook } from './problem-book.ts'
+import { noSuchSlice, otherBytes, RecordBooks } from './record-books.ts'
+import { SeriesAccounts } from './series-accounts.ts'
+import { type SeriesTable, seriesDropped, seriesKept } from './series-table.ts'
 import { sliceCheck } from './slice-check.ts'
 import { SliceTable, sliceDoubled } from './slice-table.ts'
 import { SpanIdSet } from './span-id-set.ts'
-import type { Sums, TenantSums } from './tenant-sums.ts'
+import type { TenantSums } from './tenant-sums.ts'
 
 /**
  * The books of one partition: what `spans` holds against what the counting decisions say of it. Pure.
  *
- *   received            from the bytes: every span of every slice in the window
+ *   received            from the bytes: every span of every slice in the window. Where the books are kept
+ *                       up with the log, of records that decisions name byte by byte: from their word,
+ *                       see RecordBooks
  *   kept, dropped       from the last counting decision of every series: its `spanCount`, less the spans
  *   duplicate           that came first in slices outside of the window; its `duplicateSpans` likewise
  *
@@ -29,76 +34,26 @@ import type { Sums, TenantSums } from './tenant-sums.ts'
 export class PartitionLedger {
   readonly partition: number
   readonly slices = new SliceTable()
+  readonly problems = new ProblemBook()
+  readonly records: RecordBooks
+  readonly lost: LostSlices
+  readonly #accounts: SeriesAccounts
   readonly #series: SeriesTable
   readonly #tenants: TenantSums
   readonly #seen = new SpanIdSet()
-  readonly #words = new Uint32Array(4)
-  /** By series or by place; the first of each. */
-  readonly #problems = new Map<string, Problem>()
-  /** Slices that retention passed undecided: a late decision takes them back. */
-  readonly #lost = new Map<string, { readonly tenant: number; readonly spans: number }>()
-  /** Offsets that retention passed before the assembler was known to have read them. */
-  readonly #unread = new Set<number>()
-  #problemsBeyond = 0
-  /** No row before it is without a series. */
-  #settled = 0
 
   constructor(partition: number, tenants: TenantSums, seed: number) {
     this.partition = partition
     this.#tenants = tenants
-    this.#series = new SeriesTable(seed)
-  }
-
-  get problems(): readonly Problem[] {
-    return [...this.#problems.values()]
-  }
-
-  /** Problems that are counted and not remembered. */
-  get problemsBeyond(): number {
-    return this.#problemsBeyond
+    this.#accounts = new SeriesAccounts(tenants, seed)
+    this.#series = this.#accounts.table
+    this.records = new RecordBooks(partition, this.slices, this.#accounts, this.problems, seed)
+    this.lost = new LostSlices(tenants)
   }
 
   /** Series with slices in the window. */
   get series(): number {
     return this.#series.size
-  }
-
-  /** Records that retention passed unread: their spans are unknown, each counts as one. */
-  get unreadRecords(): number {
-    return this.#unread.size
-  }
-
-  /** The record at `slices.end`. `tenants`: by slice. */
-  addRecord(appendedAtMs: number, scanned: SliceIds, tenants: ArrayLike<number>): void {
-    this.slices.openRecord(appendedAtMs)
-    for (let at = 0; at < scanned.slices; at++) {
-      const tenant = tenants[at] as number
-      const spanCount = scanned.spanCount[at] as number
-      const check = sliceCheck(
-        tenant,
-        scanned.byteLength[at] as number,
-        scanned.traceIds,
-        4 * at,
-        scanned.spanIds,
-        scanned.spanFrom[at] as number,
-        spanCount,
-      )
-      this.slices.addSlice(scanned.start[at] as number, spanCount, check, tenant)
-      this.#tenants.of(tenant).received += spanCount
-    }
-  }
-
-  addUnreadable(appendedAtMs: number, detail: string): void {
-    const offset = this.slices.end
-    this.slices.openRecord(appendedAtMs)
-    this.#report(`record:${offset}`, {
-      problem: 'unreadable',
-      tenant: null,
-      traceId: null,
-      ref: { partition: this.partition, offset, start: 0, length: 0, spanCount: 0 },
-      spans: 1,
-      detail,
-    })
   }
 
   /** A counting decision. `chain`: what the records at `prev` have; undefined where nobody has them any more. */
@@ -110,8 +65,8 @@ export class PartitionLedger {
   ): void {
     if (head.sliceCount === 0 && named.length === 0) return
     const table = this.#series
-    const series = this.#seriesOf(head)
-    this.#account(series, -1)
+    const series = this.#accounts.seriesOf(head)
+    this.#accounts.account(series, -1)
     this.#forgive(series)
     const entry = new DecisionEntry(this.partition, offset, head, named, series)
     this.#seen.clear()
@@ -121,14 +76,14 @@ export class PartitionLedger {
     table.duplicateSpans[series] = head.duplicateSpans
     if (head.prev !== null && chain === undefined) this.#believe(series, head)
     else this.#check(entry, chain)
-    this.#account(series, 1)
-    if (table.liveSlices[series] === 0) this.#close(series)
+    this.#accounts.account(series, 1)
+    if (!this.#accounts.hasLive(series)) this.#accounts.close(series)
   }
 
   /** It counts, but what it says of its slices is no JSON. */
   addUnreadableDecision(offset: number, { tenant, traceId }: DecisionHead): void {
     const { partition, slices } = this
-    this.#report(`decision:${offset}`, {
+    this.problems.report(`decision:${offset}`, {
       problem: 'unreadable',
       tenant,
       traceId,
@@ -142,70 +97,37 @@ export class PartitionLedger {
   /** What lies below `offset` has left the window. */
   expireBefore(offset: number): void {
     const { slices } = this
-    const to = slices.rowsBelow(offset)
-    for (let row = slices.head; row < to; row++) this.#expire(row)
-    this.#settled = Math.max(this.#settled, to)
-    const before = slices.rows
+    const to = Math.min(offset, slices.end)
+    for (let at = slices.first; at < to; at++) {
+      for (let row = slices.firstOf(at); row !== 0; row = slices.nextOf(row)) this.#expire(row)
+    }
     slices.dropFront(offset)
-    this.#settled -= before - slices.rows
-    for (const [key, { ref }] of this.#problems) {
-      if (ref.offset < offset) this.#problems.delete(key)
-    }
+    this.problems.expireBefore(offset)
   }
 
-  /** Nobody has read [from, to): retention passed it. Decisions that name one of its records take that back. */
-  passUnread(from: number, to: number): void {
-    for (let offset = from; offset < to && this.#unread.size < unreadMax; offset++) {
-      this.#unread.add(offset)
+  /** Calls for every row of records below `end` that no series accounts for, record by record. */
+  forEachUnaccounted(end: number, visit: (row: number) => void): void {
+    const { slices } = this
+    let left = slices.unaccounted
+    for (let at = slices.first; left > 0; at++) {
+      at = slices.nextUnaccounted(at, end)
+      if (at >= end) return
+      for (let row = slices.firstOf(at); row !== 0; row = slices.nextOf(row)) {
+        if (slices.series[row] !== 0) continue
+        visit(row)
+        left--
+      }
     }
-  }
-
-  /** The first row from `from` on that no series accounts for; `slices.rows`: there is none. */
-  nextUnaccounted(from: number): number {
-    const { series, rows } = this.slices
-    let row = Math.max(from, this.#settled)
-    while (row < rows && series[row] !== 0) row++
-    if (from <= this.#settled) this.#settled = row
-    return row
   }
 
   /** Spans of records appended before `ms` that no series accounts for, and those of every problem. */
   imbalanceBefore(ms: number): number {
     const { slices } = this
-    const to = slices.rowsBefore(ms)
-    let spans = this.#problemsBeyond
-    for (const problem of this.#problems.values()) spans += problem.spans
-    for (let row = this.nextUnaccounted(slices.head); row < to; ) {
+    let { spans } = this.problems
+    this.forEachUnaccounted(slices.records.offsetAt(ms), row => {
       spans += slices.spanCount[row] as number
-      row = this.nextUnaccounted(row + 1)
-    }
+    })
     return spans
-  }
-
-  #seriesOf(head: DecisionHead): number {
-    const tenant = this.#tenants.numberOf(head.tenant)
-    const words = this.#words
-    for (let word = 0; word < 4; word++) {
-      words[word] = Number.parseInt(head.traceId.slice(8 * word, 8 * word + 8), 16)
-    }
-    const origin = originOf(head)
-    const known = this.#series.find(words, tenant)
-    const isSame = known >= 0 && head.revision > 1 && this.#series.origin[known] === origin
-    if (isSame) return known
-    const series = this.#series.open(words, tenant, head.verdict)
-    this.#series.origin[series] = origin
-    return series
-  }
-
-  /** Adds (1) or takes back (-1) what the series says of its slices in the window. */
-  #account(series: number, sign: 1 | -1): void {
-    const table = this.#series
-    const sums = this.#tenants.of(table.tenant[series] as number)
-    const spans = (table.spanCount[series] as number) - (table.outFresh[series] as number)
-    if (table.verdict[series] === seriesKept) sums.kept += sign * spans
-    else sums.dropped += sign * spans
-    const repeats = (table.duplicateSpans[series] as number) - (table.outRepeats[series] as number)
-    sums.duplicate += sign * repeats
   }
 
   #applySlice(entry: DecisionEntry, at: number, chain: ChainFacts | undefined): void {
@@ -220,13 +142,21 @@ export class PartitionLedger {
     if (offset < slices.first) {
       entry.outFresh += fresh
       entry.outRepeats += spans - fresh
-      this.#takeBack(offset, start)
+      this.lost.takeBack(offset, start)
       return
     }
-    const row = slices.find(offset, start)
-    if (row < 0 || slices.check[row] !== this.#checkOf(entry, at)) {
-      const detail = row < 0 ? 'there is no such slice' : 'other bytes lie there than it describes'
-      this.#blame(series, entry.problem('foreign', at, spans, detail))
+    const check = this.#checkOf(entry, at)
+    let row = slices.find(offset, start)
+    const isUnread = slices.records.isUnread(offset)
+    if (row === 0 && isUnread) row = this.records.claim(entry, at, check)
+    if (row === 0 || slices.check[row] !== check) {
+      // Whose they are is seen once the record is read.
+      if (isUnread) this.records.want(offset)
+      const detail = row === 0 ? noSuchSlice : otherBytes
+      this.problems.blame(
+        this.#series.tenant[series] as number,
+        entry.problem('foreign', at, spans, detail),
+      )
       return
     }
     const owner = (slices.series[row] as number) - 1
@@ -242,10 +172,8 @@ export class PartitionLedger {
     const { slices } = this
     const table = this.#series
     if (isNew) {
-      slices.series[row] = series + 1
-      table.liveSlices[series] = (table.liveSlices[series] as number) + 1
-      table.liveSpans[series] =
-        (table.liveSpans[series] as number) + (slices.spanCount[row] as number)
+      slices.account(row, series)
+      this.#accounts.addLive(series, slices.spanCount[row] as number)
     }
     const before = isNew ? 0 : (slices.fresh[row] as number)
     slices.fresh[row] = fresh
@@ -258,7 +186,7 @@ export class PartitionLedger {
       flags[row] = (flags[row] as number) | sliceDoubled
       this.#tenants.of(tenant[row] as number).doubled += spanCount[row] as number
     }
-    this.#report(`slice:${problem.ref.offset}:${problem.ref.start}`, problem)
+    this.problems.report(`slice:${problem.ref.offset}:${problem.ref.start}`, problem)
   }
 
   #freshOf(named: NamedSlices, slice: number, chain: ChainFacts | undefined): number {
@@ -312,7 +240,10 @@ export class PartitionLedger {
       `they are ${distinct} and ${spans - distinct} in ${slices}, and the bus has ${held} spans of them`
     const wrongBy = Math.abs(stated - held) + Math.abs(distinct - head.spanCount)
     // By its last slice, so that the problem leaves the window with the series.
-    this.#blame(series, entry.problem('miscounted', named.length - 1, wrongBy, detail))
+    this.problems.blame(
+      table.tenant[series] as number,
+      entry.problem('miscounted', named.length - 1, wrongBy, detail),
+    )
   }
 
   /** Part of its chain has left `decisions`: what is in the window is taken from the bytes alone. */
@@ -332,68 +263,22 @@ export class PartitionLedger {
     const series = (slices.series[row] as number) - 1
     if (((slices.flags[row] as number) & sliceDoubled) !== 0) sums.doubled -= spans
     if (series < 0) {
-      sums.lostToRetention += spans
-      if (this.#lost.size < lostMax) {
-        const key = `${slices.offsetOf(row)}:${slices.start[row]}`
-        this.#lost.set(key, { tenant: slices.tenant[row] as number, spans })
-      }
+      const tenant = slices.tenant[row] as number
+      this.lost.add(tenant, slices.offset[row] as number, slices.start[row] as number, spans)
       return
     }
     const fresh = slices.fresh[row] as number
     sums.received -= spans
-    this.#account(series, -1)
+    this.#accounts.account(series, -1)
     table.outFresh[series] = (table.outFresh[series] as number) + fresh
     table.outRepeats[series] = (table.outRepeats[series] as number) + spans - fresh
-    table.liveSlices[series] = (table.liveSlices[series] as number) - 1
-    table.liveSpans[series] = (table.liveSpans[series] as number) - spans
-    table.liveFresh[series] = (table.liveFresh[series] as number) - fresh
-    this.#account(series, 1)
-    if (table.liveSlices[series] === 0) this.#close(series)
+    this.#accounts.takeLive(series, spans, fresh)
+    this.#accounts.account(series, 1)
+    if (!this.#accounts.hasLive(series)) this.#accounts.close(series)
   }
 
-  #close(series: number): void {
-    this.#account(series, -1)
-    this.#series.close(series)
-  }
-
-  #takeBack(offset: number, start: number): void {
-    this.#unread.delete(offset)
-    if (this.#lost.size === 0) return
-    const key = `${offset}:${start}`
-    const lost = this.#lost.get(key)
-    if (lost === undefined) return
-    this.#lost.delete(key)
-    const sums: Sums = this.#tenants.of(lost.tenant)
-    sums.lostToRetention -= lost.spans
-    sums.received -= lost.spans
-  }
-
-  #blame(series: number, problem: Problem): void {
-    this.#report(`trace:${this.#series.tenant[series]}:${problem.traceId}`, problem)
-  }
-
-  #report(key: string, problem: Problem): void {
-    if (this.#problems.has(key)) return
-    if (this.#problems.size < problemsMax) this.#problems.set(key, problem)
-    else this.#problemsBeyond++
-  }
-
-  /** What was wrong with its last decision is not with the next one. */
   #forgive(series: number): void {
-    if (this.#problems.size === 0) return
-    const traceId = this.#series.traceIdOf(series)
-    this.#problems.delete(`trace:${this.#series.tenant[series]}:${traceId}`)
+    if (this.problems.isEmpty) return
+    this.problems.forgive(this.#series.tenant[series] as number, this.#series.traceIdOf(series))
   }
-}
-
-/** Slices that retention passed undecided, remembered one by one; beyond them they only count. */
-const lostMax = 10_000
-
-/** Records that retention passed unread, likewise. */
-const unreadMax = 1_000_000
-
-/** A series that goes on with a trace repeats where the one before ended; 0: it is not such a one. */
-function originOf({ seriesFrom }: DecisionHead): number {
-  if (seriesFrom === undefined) return 0
-  return (Math.imul(seriesFrom.offset, 0x9e3779b1) ^ seriesFrom.start) >>> 0 || 1
 }

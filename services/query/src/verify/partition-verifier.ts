@@ -1,11 +1,12 @@
 import type { Bus, BusRecord } from '@winnow/bus'
-import { decodeTenantRuns, slicesText } from '@winnow/model'
+import { decodeTenantRuns, slicesText, type TenantRun } from '@winnow/model'
 import { SliceIds, scanSlices } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
 import { ChainReader } from './chain-reader.ts'
 import { DecisionTail } from './decision-tail.ts'
 import { NamedSlices } from './named-slices.ts'
 import { PartitionLedger } from './partition-ledger.ts'
+import type { NumberedRun } from './record-columns.ts'
 import { sliceEntitled } from './slice-table.ts'
 import type { TenantSums } from './tenant-sums.ts'
 
@@ -20,6 +21,11 @@ export interface VerifierOptions {
   readonly slicesMax: number
   /** Over it the window becomes shorter (`slide`), or there is no answer (`refuse`): QUOTA_EXCEEDED. */
   readonly overMax: 'slide' | 'refuse'
+  /**
+   * `all`: every record's bytes say what it holds. `undecided`: of a record that decisions name byte by
+   * byte only its head is looked at, see RecordBooks; the others are read when they are due.
+   */
+  readonly reads: 'all' | 'undecided'
   /** 32 random bits. */
   readonly seed: number
 }
@@ -80,19 +86,28 @@ export class PartitionVerifier {
     const { first, end } = await bus.bounds(topics.spans, partition)
     this.#target = end
     if (!this.#hasBegun) await this.#begin(first)
-    ledger.expireBefore(Math.min(first, slices.end))
+    await this.#expireBefore(Math.min(first, slices.end))
     for (let isAllRead = false; ; ) {
       isAllRead ||= slices.end >= end
       await this.#decide(decided.end, isAllRead)
       // Before more is read: a partition that is over its limit must not grow by being asked.
       this.#limit()
-      if (isAllRead) return
+      if (isAllRead) break
       const batch = await bus.read(topics.spans, partition, slices.end, readBytesMax, 0)
       if (batch.gap !== undefined) await this.#skip(batch.gap.to)
       for (const record of batch.records) this.#add(record)
       onRead?.(batch.records.length)
       isAllRead = batch.records.length === 0
     }
+    const wanted = ledger.records.takeWanted()
+    if (wanted.length > 0) await this.#readUnread(from => firstFrom(wanted, from))
+  }
+
+  /** Reads what no decision has named of records appended before `ms`. */
+  async readOverdue(ms: number): Promise<void> {
+    const { records } = this.ledger.slices
+    await this.#readUnread(from => records.nextUnread(from, ms))
+    this.#limit()
   }
 
   /**
@@ -109,31 +124,35 @@ export class PartitionVerifier {
     const evidence = await bus.bounds(topics.evidence, partition)
     const sampled = await bus.committed(topics.evidence, groups.sampler, partition)
     await this.advance()
-    const dueTo = slices.rowsBelow(assembled?.offset ?? slices.first)
-    const { flags } = slices
-    const from = this.ledger.nextUnaccounted(slices.head)
-    for (let row = from; row < dueTo; row++) flags[row] = (flags[row] as number) & ~sliceEntitled
-    if (from < dueTo) await this.#entitle(sampled?.offset ?? evidence.first, evidence.end)
-    return this.#undecided(from, dueTo)
+    await this.readOverdue(Number.POSITIVE_INFINITY)
+    const dueTo = assembled?.offset ?? slices.first
+    let isAnyDue = false
+    this.ledger.forEachUnaccounted(dueTo, row => {
+      isAnyDue = true
+      slices.flags[row] = (slices.flags[row] as number) & ~sliceEntitled
+    })
+    if (isAnyDue) await this.#entitle(sampled?.offset ?? evidence.first, evidence.end)
+    return this.#undecided(dueTo)
   }
 
-  #undecided(from: number, dueTo: number): Undecided {
+  #undecided(dueTo: number): Undecided {
     const { slices } = this.ledger
     const pending = new Map<number, number>()
     const missing = new Map<number, number>()
     const missingSlices = new Map<number, number>()
     const missingAt: MissingAt[] = []
-    for (let row = from; row < slices.rows; row = this.ledger.nextUnaccounted(row + 1)) {
+    this.ledger.forEachUnaccounted(slices.end, row => {
       const tenant = slices.tenant[row] as number
-      const isDue = row < dueTo && ((slices.flags[row] as number) & sliceEntitled) === 0
+      const offset = slices.offset[row] as number
+      const isDue = offset < dueTo && ((slices.flags[row] as number) & sliceEntitled) === 0
       const sums = isDue ? missing : pending
       sums.set(tenant, (sums.get(tenant) ?? 0) + (slices.spanCount[row] as number))
-      if (!isDue) continue
+      if (!isDue) return
       const before = missingSlices.get(tenant) ?? 0
       missingSlices.set(tenant, before + 1)
-      if (before >= missingNamedMax) continue
-      missingAt.push({ tenant, offset: slices.offsetOf(row), start: slices.start[row] as number })
-    }
+      if (before >= missingNamedMax) return
+      missingAt.push({ tenant, offset, start: slices.start[row] as number })
+    })
     return { pending, missing, missingSlices, missingAt }
   }
 
@@ -146,7 +165,7 @@ export class PartitionVerifier {
   /** Retention was faster than this reader. */
   async #skip(to: number): Promise<void> {
     const from = this.ledger.slices.end
-    this.ledger.expireBefore(from)
+    await this.#expireBefore(from)
     this.ledger.slices.restart(to)
     await this.#unread(from, to)
   }
@@ -156,39 +175,106 @@ export class PartitionVerifier {
     const { bus, topics, groups } = this.#options
     const { partition } = this.ledger
     const position = await bus.committed(topics.spans, groups.assembler, partition)
-    if (position !== undefined) this.ledger.passUnread(Math.max(from, position.offset), to)
+    if (position !== undefined) this.ledger.lost.passUnread(Math.max(from, position.offset), to)
+  }
+
+  /** What lies below `offset` is gone; of unread records it held what no decision had named is unknown. */
+  async #expireBefore(offset: number): Promise<void> {
+    const { records, first } = this.ledger.slices
+    const { bus, topics, groups } = this.#options
+    const { partition } = this.ledger
+    const unread = records.nextUnread(first, Number.POSITIVE_INFINITY)
+    if (unread !== undefined && unread < offset) {
+      const position = await bus.committed(topics.spans, groups.assembler, partition)
+      for (let at = unread; at < offset && position !== undefined; at++) {
+        if (at >= position.offset && records.isUnread(at)) this.ledger.lost.passUnread(at, at + 1)
+      }
+    }
+    this.ledger.expireBefore(offset)
   }
 
   #add({ offset, appendedAtMs, value, header }: BusRecord): void {
-    const { slices } = this.ledger
+    const { slices, records } = this.ledger
     // A hole without a gap: the records are not there, and nobody will ever read them.
-    while (slices.end < offset) slices.openRecord(appendedAtMs)
-    try {
-      this.#scan(value, header)
-    } catch (error) {
-      if (!(error instanceof PipelineError)) throw error
-      this.ledger.addUnreadable(appendedAtMs, error.message)
+    while (slices.end < offset) slices.records.push(appendedAtMs)
+    const runs = header === undefined ? undefined : decodeTenantRuns(header)
+    if (this.#options.reads === 'undecided' && runs !== undefined && areAll(runs, value.length)) {
+      const numbered = this.#numbered(runs)
+      if (numbered === undefined)
+        records.addUnreadable(appendedAtMs, 'too many tenants (tenantsMax)')
+      else records.addUnread(appendedAtMs, value.length, numbered)
       return
     }
-    this.ledger.addRecord(appendedAtMs, this.#scanned, this.#tenantOf)
+    const problem = this.#scan(value, runs)
+    if (problem === undefined) records.addRecord(appendedAtMs, this.#scanned, this.#tenantOf)
+    else records.addUnreadable(appendedAtMs, problem)
   }
 
-  #scan(value: Uint8Array, header: Uint8Array | undefined): void {
+  #numbered(runs: readonly TenantRun[]): NumberedRun[] | undefined {
+    try {
+      return runs.map(({ tenant, start, length }) => {
+        return { tenant: this.#options.tenants.numberOf(tenant), start, length }
+      })
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      return undefined
+    }
+  }
+
+  /** Of unread records those that `next` names: the first at or after an offset. */
+  async #readUnread(next: (from: number) => number | undefined): Promise<void> {
+    const { bus, topics } = this.#options
+    const { partition, slices } = this.ledger
+    for (let from = next(slices.first); from !== undefined; ) {
+      // Alone where its neighbour is not wanted: what lies behind it would be read for nothing.
+      const bytesMax = next(from + 1) === from + 1 ? readBytesMax : 1
+      const batch = await bus.read(topics.spans, partition, from, bytesMax, 0)
+      let end = from + 1
+      for (const record of batch.records) {
+        end = record.offset + 1
+        if (next(record.offset) === record.offset) this.#readBody(record)
+      }
+      // What was not among them can be read no more.
+      for (let at = from; at < end; at++) {
+        if (next(at) !== at || !slices.records.isUnread(at)) continue
+        await this.#unread(at, at + 1)
+        slices.records.setKnown(at)
+      }
+      from = next(end)
+    }
+  }
+
+  #readBody({ offset, value, header }: BusRecord): void {
+    const { slices, records } = this.ledger
+    if (!slices.records.isUnread(offset)) return
+    const problem = this.#scan(value, header === undefined ? undefined : decodeTenantRuns(header))
+    if (problem !== undefined) {
+      records.blameRecord(offset, problem)
+      this.#scanned.clear()
+    }
+    records.readRecord(offset, this.#scanned, this.#tenantOf)
+  }
+
+  /** Returns why the record cannot be read; undefined: its slices are in `#scanned`. */
+  #scan(value: Uint8Array, runs: readonly TenantRun[] | undefined): string | undefined {
     const scanned = this.#scanned
     scanned.clear()
-    const runs = header === undefined ? undefined : decodeTenantRuns(header)
-    if (runs === undefined) {
-      throw new PipelineError('DATA_CORRUPT', 'a record of spans has no header with tenants’ runs')
-    }
-    for (const { tenant, start, length } of runs) {
-      if (start < 0 || length < 0 || start + length > value.length) {
-        throw new PipelineError('DATA_CORRUPT', 'a tenant’s run lies outside of its record')
+    if (runs === undefined) return 'a record of spans has no header with tenants’ runs'
+    try {
+      for (const { tenant, start, length } of runs) {
+        if (start < 0 || length < 0 || start + length > value.length) {
+          return 'a tenant’s run lies outside of its record'
+        }
+        const from = scanned.slices
+        scanSlices(value, start, start + length, scanned)
+        const number = this.#options.tenants.numberOf(tenant)
+        for (let at = from; at < scanned.slices; at++) this.#tenantOf[at] = number
       }
-      const from = scanned.slices
-      scanSlices(value, start, start + length, scanned)
-      const number = this.#options.tenants.numberOf(tenant)
-      for (let at = from; at < scanned.slices; at++) this.#tenantOf[at] = number
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      return error.message
     }
+    return undefined
   }
 
   /** Applies decisions below `end`; one that names a slice not yet read waits, unless all are read. */
@@ -214,9 +300,16 @@ export class PartitionVerifier {
     const { slicesMax, overMax } = this.#options
     const { slices, partition } = this.ledger
     if (slices.size <= slicesMax) return
-    const undecided = this.ledger.nextUnaccounted(slices.head)
-    const excess = slices.head + (slices.size - slicesMax)
-    if (overMax === 'refuse' || undecided < excess) {
+    const { first, records } = slices
+    let excess = slices.size - slicesMax
+    let offset = first
+    // Whole records: the one that holds the first slice to stay does too.
+    while (records.rowsOf(offset) <= excess) excess -= records.rowsOf(offset++)
+    const end = excess > 0 ? offset + 1 : offset
+    const isUndecided =
+      slices.nextUnaccounted(first, end) < end ||
+      (records.nextUnread(first, Number.POSITIVE_INFINITY) ?? end) < end
+    if (overMax === 'refuse' || isUndecided) {
       const what = `partition ${partition} holds more than ${slicesMax} slices`
       throw new PipelineError(
         'QUOTA_EXCEEDED',
@@ -225,8 +318,7 @@ export class PartitionVerifier {
           : `${what} of which the oldest wait for a decision; see why the sampler lags, or raise query.verifySlicesMax`,
       )
     }
-    // Whole records: the one that holds the first slice to stay does too.
-    this.ledger.expireBefore(slices.offsetOf(excess))
+    this.ledger.expireBefore(offset)
     this.#isShort = true
   }
 
@@ -243,11 +335,33 @@ export class PartitionVerifier {
         if (text === undefined || !this.#named.read(text)) continue
         for (let at = 0; at < this.#named.length; at++) {
           const row = slices.find(this.#named.offset[at] as number, this.#named.start[at] as number)
-          if (row >= 0) slices.flags[row] = (slices.flags[row] as number) | sliceEntitled
+          if (row !== 0) slices.flags[row] = (slices.flags[row] as number) | sliceEntitled
         }
       }
     }
   }
+}
+
+/** The first of the sorted offsets at or after `from`. */
+function firstFrom(offsets: readonly number[], from: number): number | undefined {
+  let low = 0
+  let high = offsets.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((offsets[middle] as number) < from) low = middle + 1
+    else high = middle
+  }
+  return offsets[low]
+}
+
+/** Whether the runs are all bytes of the value, one behind the other; a value without any is no such. */
+function areAll(runs: readonly TenantRun[], bytes: number): boolean {
+  let end = 0
+  for (const { start, length } of runs) {
+    if (start !== end || length < 0) return false
+    end += length
+  }
+  return end === bytes && bytes > 0
 }
 
 /** Bytes of one read of a topic. */

@@ -1,178 +1,238 @@
 // Hot: one row for every slice of the window. Columns, no object a slice.
+import { longer } from './longer.ts'
+import { RecordColumns } from './record-columns.ts'
 
 /**
- * The slices of one partition of `spans` whose records are in the window, oldest first:
+ * The slices of one partition of `spans` whose records are in the window:
  *
- *   records  │ offset first │ first+1 │ …          sliceFrom: its first row, appendedAtMs
- *   rows     │ a │ b │ c │ d │ e │ f │ …           23 bytes each
- *              ▲ head: what lies before has left the window
+ *   record ─▶ row ─▶ row     by start, as far as they were added so; 0 ends the list
+ *   bucket ─▶ row ─▶ row     by (offset, start)
  *
- * Rows are named by their index, which changes when the front is given back: nobody keeps one.
+ * 47 bytes a row. Rows come in any order, for a decision may be what names one, and keep their index for
+ * as long as they are held; 0 is none.
  */
 export class SliceTable {
+  readonly records = new RecordColumns()
+  offset = new Float64Array(rowsMin)
   start = new Uint32Array(rowsMin)
+  byteLength = new Uint32Array(rowsMin)
   spanCount = new Uint32Array(rowsMin)
   /** Of its spans, those whose id no earlier slice of the series has; valid once it is accounted for. */
   fresh = new Uint32Array(rowsMin)
   /** See {@link sliceCheck}. */
   check = new Uint32Array(rowsMin)
-  /** The series that accounts for it, plus one; 0: none yet. */
+  /** The series that accounts for it, plus one; 0: none yet. See {@link account}. */
   series = new Uint32Array(rowsMin)
   tenant = new Uint16Array(rowsMin)
   flags = new Uint8Array(rowsMin)
-  #appendedAtMs = new Float64Array(rowsMin)
-  #sliceFrom = new Uint32Array(rowsMin)
-  #first = 0
-  #headRecord = 0
-  #records = 0
-  #head = 0
+  #inRecord = new Uint32Array(rowsMin)
+  #inBucket = new Uint32Array(rowsMin)
+  #buckets = new Uint32Array(rowsMin)
   #rows = 0
+  #firstFree = 0
+  #size = 0
+  #unaccounted = 0
+  /** No record before it has a row that is not accounted for. */
+  #settled = 0
 
   /** Offset of the first record held. */
   get first(): number {
-    return this.#first
+    return this.records.first
   }
 
   /** The offset that the next record has to have. */
   get end(): number {
-    return this.#first + this.#records - this.#headRecord
+    return this.records.end
   }
 
-  get head(): number {
-    return this.#head
-  }
-
-  /** Behind the last row. */
-  get rows(): number {
-    return this.#rows
-  }
-
+  /** Rows held. */
   get size(): number {
-    return this.#rows - this.#head
+    return this.#size
   }
 
-  get firstAtMs(): number | undefined {
-    return this.#headRecord < this.#records ? this.#appendedAtMs[this.#headRecord] : undefined
-  }
-
-  get lastAtMs(): number | undefined {
-    return this.#headRecord < this.#records ? this.#appendedAtMs[this.#records - 1] : undefined
+  /** Rows that no series accounts for. */
+  get unaccounted(): number {
+    return this.#unaccounted
   }
 
   /** The empty table goes on at another offset. */
   restart(first: number): void {
     this.dropFront(this.end)
-    this.#first = first
+    this.records.restart(first)
+    this.#settled = first
   }
 
-  /** A record at {@link end}; the rows that follow are its slices. */
-  openRecord(appendedAtMs: number): void {
-    if (this.#records === this.#sliceFrom.length) {
-      this.#sliceFrom = longer(this.#sliceFrom)
-      this.#appendedAtMs = longer(this.#appendedAtMs)
-    }
-    this.#sliceFrom[this.#records] = this.#rows
-    this.#appendedAtMs[this.#records++] = appendedAtMs
-  }
-
-  addSlice(start: number, spanCount: number, check: number, tenant: number): void {
-    if (this.#rows === this.start.length) this.#grow()
-    const row = this.#rows++
+  /** A row of the record at `offset`, which is held. The least start of a record is best added last. */
+  add(
+    offset: number,
+    start: number,
+    byteLength: number,
+    spanCount: number,
+    check: number,
+    tenant: number,
+  ): number {
+    const row = this.#newRow()
+    this.offset[row] = offset
     this.start[row] = start
+    this.byteLength[row] = byteLength
     this.spanCount[row] = spanCount
     this.check[row] = check
     this.tenant[row] = tenant
     this.series[row] = 0
     this.flags[row] = 0
+    this.#inRecord[row] = this.records.addRow(offset, row)
+    const bucket = this.#bucketOf(offset, start)
+    this.#inBucket[row] = this.#buckets[bucket] as number
+    this.#buckets[bucket] = row
+    this.#size++
+    this.#open(offset)
+    return row
   }
 
-  /** The row of the slice at (offset, start); -1: there is none. */
+  /** The row of the slice at (offset, start); 0: there is none. */
   find(offset: number, start: number): number {
-    if (offset < this.#first || offset >= this.end) return -1
-    const record = this.#headRecord + (offset - this.#first)
-    let low = this.#sliceFrom[record] as number
-    let high = this.#rowsEnd(record)
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.start[middle] as number) < start) low = middle + 1
-      else high = middle
+    let row = this.#buckets[this.#bucketOf(offset, start)] as number
+    while (row !== 0 && (this.start[row] !== start || this.offset[row] !== offset)) {
+      row = this.#inBucket[row] as number
     }
-    return low < this.#rowsEnd(record) && this.start[low] === start ? low : -1
+    return row
   }
 
-  /** Where the rows of records appended before `ms` end. */
-  rowsBefore(ms: number): number {
-    let low = this.#headRecord
-    let high = this.#records
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#appendedAtMs[middle] as number) < ms) low = middle + 1
-      else high = middle
-    }
-    return low === this.#records ? this.#rows : (this.#sliceFrom[low] as number)
+  /** The first row of the record at `offset`; 0: it has none. */
+  firstOf(offset: number): number {
+    return this.records.firstRowOf(offset)
   }
 
-  /** Where the rows of records below `offset` end. */
-  rowsBelow(offset: number): number {
-    if (offset >= this.end) return this.#rows
-    if (offset <= this.#first) return this.#head
-    return this.#sliceFrom[this.#headRecord + (offset - this.#first)] as number
+  /** The next row of the same record; 0: that was the last. */
+  nextOf(row: number): number {
+    return this.#inRecord[row] as number
   }
 
-  offsetOf(row: number): number {
-    let low = this.#headRecord
-    let high = this.#records
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#sliceFrom[middle] as number) <= row) low = middle + 1
-      else high = middle
+  /** The series that accounts for the row from now on; -1: none. */
+  account(row: number, series: number): void {
+    const was = (this.series[row] as number) - 1
+    this.series[row] = series + 1
+    if (was < 0 && series >= 0) this.#settle(this.offset[row] as number)
+    else if (was >= 0 && series < 0) this.#open(this.offset[row] as number)
+  }
+
+  /**
+   * The offset of the first record at or after `offset`, and before `end`, that has a row which is not
+   * accounted for; `end`: there is none.
+   */
+  nextUnaccounted(offset: number, end: number): number {
+    if (this.#unaccounted === 0) return end
+    const from = Math.max(offset, this.first, this.#settled)
+    const found = this.records.nextOpen(from, Math.min(end, this.end))
+    if (offset <= Math.max(this.first, this.#settled)) this.#settled = found
+    return found < Math.min(end, this.end) ? found : end
+  }
+
+  /** Whether the rows of the record lie one behind the other from its first byte to its last, each in a run of its tenant. */
+  isTiled(offset: number): boolean {
+    const { records } = this
+    const length = records.lengthOf(offset)
+    let rows = 0
+    let at = 0
+    while (at < length) {
+      const row = this.find(offset, at)
+      const bytes = this.byteLength[row] as number
+      if (row === 0 || bytes === 0 || at + bytes > length) return false
+      if (!records.isRunOf(offset, at, at + bytes, this.tenant[row] as number)) return false
+      at += bytes
+      rows++
     }
-    return this.#first + (low - 1 - this.#headRecord)
+    return rows === records.rowsOf(offset)
+  }
+
+  remove(row: number): void {
+    const offset = this.offset[row] as number
+    let before = this.records.firstRowOf(offset)
+    const after = this.#inRecord[row] as number
+    if (before === row) this.records.setFirstRow(offset, after)
+    else {
+      while (this.#inRecord[before] !== row) before = this.#inRecord[before] as number
+      this.#inRecord[before] = after
+    }
+    this.records.removedRow(offset)
+    if (this.series[row] === 0) this.#settle(offset)
+    this.#free(row)
   }
 
   /** Gives back what lies below `offset`; the caller has read its rows. */
   dropFront(offset: number): void {
-    const to = Math.min(Math.max(offset, this.#first), this.end)
-    this.#head = this.rowsBelow(to)
-    this.#headRecord += to - this.#first
-    this.#first = to
-    if (this.#headRecord > rowsMin && this.#headRecord * 2 > this.#records) this.#moveRecords()
-    if (this.#head > rowsMin && this.#head * 2 > this.#rows) this.#moveRows()
-  }
-
-  #rowsEnd(record: number): number {
-    return record + 1 < this.#records ? (this.#sliceFrom[record + 1] as number) : this.#rows
-  }
-
-  #moveRecords(): void {
-    this.#sliceFrom.copyWithin(0, this.#headRecord, this.#records)
-    this.#appendedAtMs.copyWithin(0, this.#headRecord, this.#records)
-    this.#records -= this.#headRecord
-    this.#headRecord = 0
-  }
-
-  #moveRows(): void {
-    const head = this.#head
-    for (const column of [this.start, this.spanCount, this.fresh, this.check, this.series]) {
-      column.copyWithin(0, head, this.#rows)
+    const { records } = this
+    const to = Math.min(Math.max(offset, this.first), this.end)
+    for (let at = this.first; at < to; at++) {
+      for (let row = records.firstRowOf(at); row !== 0; ) {
+        const next = this.#inRecord[row] as number
+        if (this.series[row] === 0) this.#unaccounted--
+        this.#free(row)
+        row = next
+      }
     }
-    this.tenant.copyWithin(0, head, this.#rows)
-    this.flags.copyWithin(0, head, this.#rows)
-    for (let record = this.#headRecord; record < this.#records; record++) {
-      this.#sliceFrom[record] = (this.#sliceFrom[record] as number) - head
-    }
-    this.#rows -= head
-    this.#head = 0
+    records.dropFront(to)
   }
 
+  #open(offset: number): void {
+    this.#unaccounted++
+    this.records.addOpen(offset, 1)
+    if (offset < this.#settled) this.#settled = offset
+  }
+
+  #settle(offset: number): void {
+    this.#unaccounted--
+    this.records.addOpen(offset, -1)
+  }
+
+  #free(row: number): void {
+    const bucket = this.#bucketOf(this.offset[row] as number, this.start[row] as number)
+    let before = this.#buckets[bucket] as number
+    const after = this.#inBucket[row] as number
+    if (before === row) this.#buckets[bucket] = after
+    else {
+      while (this.#inBucket[before] !== row) before = this.#inBucket[before] as number
+      this.#inBucket[before] = after
+    }
+    this.#inBucket[row] = this.#firstFree
+    this.#firstFree = row
+    this.#size--
+  }
+
+  #newRow(): number {
+    const free = this.#firstFree
+    if (free !== 0) {
+      this.#firstFree = this.#inBucket[free] as number
+      return free
+    }
+    if (this.#rows + 1 === this.start.length) this.#grow()
+    return ++this.#rows
+  }
+
+  #bucketOf(offset: number, start: number): number {
+    const mixed = Math.imul(offset % 0x1_0000_0000, 0x9e3779b1) ^ Math.imul(start, 0x85ebca6b)
+    return Math.imul(mixed ^ (mixed >>> 15), 0xc2b2ae35) & (this.#buckets.length - 1)
+  }
+
+  /** Only when no row is free: so all of them are in a bucket. */
   #grow(): void {
+    this.offset = longer(this.offset)
     this.start = longer(this.start)
+    this.byteLength = longer(this.byteLength)
     this.spanCount = longer(this.spanCount)
     this.fresh = longer(this.fresh)
     this.check = longer(this.check)
     this.series = longer(this.series)
     this.tenant = longer(this.tenant)
     this.flags = longer(this.flags)
+    this.#inRecord = longer(this.#inRecord)
+    this.#inBucket = longer(this.#inBucket)
+    this.#buckets = new Uint32Array(this.start.length)
+    for (let row = 1; row <= this.#rows; row++) {
+      const bucket = this.#bucketOf(this.offset[row] as number, this.start[row] as number)
+      this.#inBucket[row] = this.#buckets[bucket] as number
+      this.#buckets[bucket] = row
+    }
   }
 }
 
@@ -180,13 +240,7 @@ export class SliceTable {
 export const sliceDoubled = 1
 /** Named by evidence that the sampler has not committed: it is still entitled to decide. */
 export const sliceEntitled = 2
+/** Met in the bytes of its record, while that is read behind decisions that named it. */
+export const sliceMet = 4
 
 const rowsMin = 1024
-
-type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array
-
-function longer<T extends Column>(column: T): T {
-  const next = new (column.constructor as new (length: number) => T)(2 * column.length)
-  next.set(column)
-  return next
-}

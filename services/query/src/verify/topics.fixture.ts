@@ -1,3 +1,4 @@
+import { deepStrictEqual } from 'node:assert/strict'
 import { MemoryBus } from '@winnow/bus'
 import {
   blockAt,
@@ -9,8 +10,10 @@ import {
 } from '@winnow/model'
 import { encodeTraces } from '@winnow/otlp'
 import { ManualClock } from '@winnow/runtime'
-import type { LedgerReport } from './ledger-report.ts'
-import { verifyTopics } from './verify-topics.ts'
+import { type LedgerReport, ReportBuilder } from './ledger-report.ts'
+import { PartitionVerifier } from './partition-verifier.ts'
+import { TenantSums } from './tenant-sums.ts'
+import { stageGroups, verifyTopics } from './verify-topics.ts'
 
 export const topics = { spans: 's', evidence: 'e', decisions: 'd' }
 export const dayMs = 86_400_000
@@ -129,14 +132,48 @@ export class PipelineTopics {
     await this.commit('sampler', (await this.bus.bounds(topics.evidence, 0)).end)
   }
 
-  verify(tenant?: string, slicesMax = 1000): Promise<LedgerReport> {
+  /** From scratch; and whoever only reads what is undecided has to find the same. `seed`: see {@link reader}. */
+  async verify(tenant?: string, slicesMax = 1000, seed = 1): Promise<LedgerReport> {
     const { bus } = this
-    return verifyTopics({ bus, topics, slicesMax, ...(tenant !== undefined && { tenant }) })
+    const whole = await verifyTopics({
+      bus,
+      topics,
+      slicesMax,
+      ...(tenant !== undefined && { tenant }),
+    })
+    deepStrictEqual(outlineOf(await this.reader(seed).report(tenant)), outlineOf(whole))
+    return whole
+  }
+
+  /** A reader that keeps up with the topics, and reads what is undecided and the records that `seed` draws. */
+  reader(seed = 1): { report(tenant?: string): Promise<LedgerReport> } {
+    const { bus } = this
+    const tenants = new TenantSums()
+    const groups = stageGroups
+    const limits = { slicesMax: 10_000, overMax: 'slide', reads: 'undecided' } as const
+    const verifier = new PartitionVerifier({ bus, topics, groups, tenants, seed, ...limits }, 0)
+    return {
+      report: async tenant => {
+        await verifier.advance()
+        const undecided = await verifier.settle()
+        const builder = new ReportBuilder(tenants, tenant)
+        await builder.add({ verifier, undecided }, bus, topics.spans)
+        return builder.build(false)
+      },
+    }
   }
 
   #append(topic: string, record: object): Promise<number> {
     return this.bus.append(topic, 0, [{ value: Buffer.from(JSON.stringify(record)) }])
   }
+}
+
+/** All figures, and what is wrong by its kind, trace and place; in which order it was seen does not matter. */
+export function outlineOf({ full, offending, ...figures }: LedgerReport): object {
+  const wrong = offending.map(({ problem, traceId, ref }) => {
+    return `${problem} ${traceId} ${ref.offset}:${ref.start}`
+  })
+  return { ...figures, wrong: wrong.sort() }
 }
 
 function tracesOf(traceId: string, spans: readonly number[]) {

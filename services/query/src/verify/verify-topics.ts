@@ -44,6 +44,7 @@ export async function verifyTopics(options: VerifyTopicsOptions): Promise<Ledger
         tenants,
         slicesMax: options.slicesMax,
         overMax: 'refuse',
+        reads: 'all',
         seed: randomInt(2 ** 32),
       },
       partition,
