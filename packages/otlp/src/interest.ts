@@ -28,6 +28,9 @@ export const interestKeyBytesMax = 255
  */
 export class Interest {
   readonly keys: readonly InterestKey[]
+  readonly isEmpty: boolean
+  /** What is scanned was checked as it came in: values that nobody wants are passed over. */
+  readonly isChecked: boolean
   readonly #bytes: Uint8Array
   readonly #starts: Int32Array
   readonly #lengths: Uint8Array
@@ -40,8 +43,10 @@ export class Interest {
   readonly #prefixes = new Int16Array(256).fill(-1)
 
   /** Use {@link compileInterest}, which checks the keys. */
-  constructor(keys: readonly InterestKey[]) {
+  constructor(keys: readonly InterestKey[], isChecked: boolean) {
     this.keys = keys
+    this.isEmpty = keys.length === 0
+    this.isChecked = isChecked
     const texts = keys.map(({ key }) => Buffer.from(isPrefix(key) ? key.slice(0, -1) : key))
     this.#bytes = Buffer.concat(texts)
     this.#starts = new Int32Array(keys.length)
@@ -66,6 +71,13 @@ export class Interest {
   /** The index of a key in the list, as hits name it. -1: not in the list. */
   indexOf(key: string): number {
     return this.keys.findIndex(entry => entry.key === key)
+  }
+
+  /** Whether {@link find} has to be asked: for a key that is not wanted it hardly ever has. */
+  mayWant(bytes: Uint8Array, start: number, end: number): boolean {
+    if (start === end) return false
+    const slot = this.#slots[hash(bytes, start, end) & this.#mask] as number
+    return slot >= 0 || (this.#prefixes[bytes[start] as number] as number) >= 0
   }
 
   /** The index of the key that these bytes are, if it is wanted at this level, else -1. Exact keys first. */
@@ -111,9 +123,10 @@ export class Interest {
 /**
  * Checks and compiles. The indices of hits are positions in `keys`; a key listed twice throws, for
  * only one of the two could ever be found, and so does one that is empty or too long: RangeError,
- * for lists are code or were checked where they came in.
+ * for lists are code or were checked where they came in. `isChecked`: the list is for bytes that a scan
+ * has taken before, so that values nobody wants need not be checked again.
  */
-export function compileInterest(keys: readonly InterestKey[]): Interest {
+export function compileInterest(keys: readonly InterestKey[], isChecked = false): Interest {
   if (keys.length > interestKeysMax) throw new RangeError(`more than ${interestKeysMax} keys`)
   const seen = new Set<string>()
   for (const { key, at } of keys) {
@@ -127,7 +140,7 @@ export function compileInterest(keys: readonly InterestKey[]): Interest {
     if (at.length === 0) throw new RangeError(`attribute key ${key} is wanted at no level`)
     seen.add(key)
   }
-  return new Interest(keys)
+  return new Interest(keys, isChecked)
 }
 
 /** For a scan that wants ids, times and limits alone. */

@@ -1,6 +1,12 @@
 // Hot: the fields of one span, a million times a second.
 import { attributeLevel, type Interest } from './interest.ts'
-import { scanAttribute } from './scan-value.ts'
+import {
+  checkValue,
+  plainValueAt,
+  readAttribute,
+  scanAttribute,
+  twoByteLength,
+} from './scan-value.ts'
 import { type SpanTable, spanProblem } from './span-table.ts'
 import {
   afterField,
@@ -28,10 +34,28 @@ export function scanSpan(
   table.start[row] = from
   table.end[row] = end
   const hitFrom = table.hits.length
+  const { isEmpty, isChecked } = interest
   let attributes = 0
   let at = from
   while (at < end) {
     let tag = bytes[at] as number
+    if (tag === 74) {
+      // Most of a span: passed without a call where its shape is the common one and nobody wants it.
+      const length = bytes[at + 1] as number
+      const start = length < 128 ? at + 2 : at + 3
+      const stop = length < 128 ? start + length : start + twoByteLength(bytes, at + 1)
+      const valueStart = stop <= end ? plainValueAt(bytes, start, stop) : -1
+      if (valueStart >= 0) {
+        if (!isChecked) checkValue(bytes, valueStart, stop)
+        const keyEnd = start + 2 + (bytes[start + 1] as number)
+        if (!isEmpty && interest.mayWant(bytes, start + 2, keyEnd)) {
+          readAttribute(bytes, start, valueStart, stop, table, interest, attributeLevel.span, row)
+        }
+        attributes++
+        at = stop
+        continue
+      }
+    }
     if (tag < 128) at++
     else {
       tag = tagAt(bytes, at, end)
@@ -214,6 +238,7 @@ function scanLink(
   row: number,
 ): void {
   table.linkCount[row] = (table.linkCount[row] as number) + 1
+  if (interest.isChecked) return
   let at = from
   while (at < end) {
     const tag = tagAt(bytes, at, end)

@@ -10,16 +10,15 @@ import {
   lengthAt,
   littleWordAt,
   malformed,
+  scanBytesMax,
   tagAt,
   varintBits,
 } from './wire-scan.ts'
 
 /**
  * Checks one KeyValue and records it when the list wants its key at this level. Returns the hit's
- * row, or -1. The value is checked to its leaves, for what is acknowledged must decode later.
- *
- * The way every SDK writes it - key, then value, lengths of one byte for the key and at most two
- * for the value - is read here without a loop; anything else takes the long way.
+ * row, or -1. The value is checked to its leaves, for what is acknowledged must decode later; what was
+ * checked before is checked again only where it is wanted.
  */
 export function scanAttribute(
   bytes: Uint8Array,
@@ -30,26 +29,51 @@ export function scanAttribute(
   level: number,
   owner: number,
 ): number {
+  const valueStart = plainValueAt(bytes, from, end)
+  if (valueStart < 0) return scanAnyAttribute(bytes, from, end, table, interest, level, owner)
+  if (!interest.isChecked) checkValue(bytes, valueStart, end)
+  return readAttribute(bytes, from, valueStart, end, table, interest, level, owner)
+}
+
+/**
+ * Where the value of the KeyValue `[from, end)` lies if it is written as every SDK writes it: key, then
+ * value, lengths of one byte for the key and at most two for the value. -1: any other way. The end may
+ * lie behind the bytes.
+ */
+export function plainValueAt(bytes: Uint8Array, from: number, end: number): number {
   // The two longest headers are 6 bytes; a shorter pair is rare.
-  if (end - from > 6 && bytes[from] === 10) {
-    const keyLength = bytes[from + 1] as number
-    const keyEnd = from + 2 + keyLength
-    if (keyLength < 128 && keyEnd + 3 < end && bytes[keyEnd] === 18) {
-      let valueStart = keyEnd + 2
-      let length = bytes[keyEnd + 1] as number
-      if (length >= 128) {
-        const high = bytes[valueStart++] as number
-        length = high < 128 ? (length & 127) | (high << 7) : end
-      }
-      if (valueStart + length === end) {
-        checkValue(bytes, valueStart, end)
-        const key = interest.find(bytes, from + 2, keyEnd, level)
-        if (key < 0) return -1
-        return record(bytes, from + 2, keyEnd, valueStart, end, table.hits, key, level, owner)
-      }
-    }
-  }
-  return scanAnyAttribute(bytes, from, end, table, interest, level, owner)
+  if (!(end - from > 6) || bytes[from] !== 10) return -1
+  const keyLength = bytes[from + 1] as number
+  const keyEnd = from + 2 + keyLength
+  if (keyLength > 127 || keyEnd + 3 >= end || bytes[keyEnd] !== 18) return -1
+  const length = bytes[keyEnd + 1] as number
+  if (length < 128) return keyEnd + 2 + length === end ? keyEnd + 2 : -1
+  return keyEnd + 3 + twoByteLength(bytes, keyEnd + 1) === end ? keyEnd + 3 : -1
+}
+
+/** A length of which the first byte says that it goes on; one that no message has where it does so twice. */
+export function twoByteLength(bytes: Uint8Array, at: number): number {
+  const high = bytes[at + 1] as number
+  return high < 128 ? ((bytes[at] as number) & 127) | (high << 7) : scanBytesMax
+}
+
+/** Records a KeyValue of the plain shape where the list wants it. */
+export function readAttribute(
+  bytes: Uint8Array,
+  from: number,
+  valueStart: number,
+  end: number,
+  table: SpanTable,
+  interest: Interest,
+  level: number,
+  owner: number,
+): number {
+  if (interest.isEmpty) return -1
+  const keyEnd = from + 2 + (bytes[from + 1] as number)
+  const key = interest.find(bytes, from + 2, keyEnd, level)
+  if (key < 0) return -1
+  if (interest.isChecked) checkValue(bytes, valueStart, end)
+  return record(bytes, from + 2, keyEnd, valueStart, end, table.hits, key, level, owner)
 }
 
 function scanAnyAttribute(
@@ -102,7 +126,7 @@ function record(
 }
 
 /** An AnyValue of one scalar is one field and ends with it; all else takes the long way. */
-function checkValue(bytes: Uint8Array, from: number, end: number): void {
+export function checkValue(bytes: Uint8Array, from: number, end: number): void {
   if (from === end) return
   const tag = bytes[from] as number
   let stop = -1

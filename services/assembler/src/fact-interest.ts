@@ -68,7 +68,7 @@ const factKeys: readonly FactKey[] = [
 ]
 
 /** The attributes that facts are made of: all that the assembler's scan pulls out. */
-export const assemblerInterest = compileInterest(factKeys)
+export const assemblerInterest = compileInterest(factKeys, true)
 
 /** By index in {@link assemblerInterest}. */
 export const roleOfKey = Uint8Array.from(factKeys, ({ role }) => role)
