@@ -78,7 +78,8 @@ export function environment(
     WINNOW_ASSEMBLER_QUIET: `${quietMs}ms`,
     WINNOW_ASSEMBLER_ROOTLESS: `${2 * quietMs + 1000}ms`,
     WINNOW_ASSEMBLER_OPEN_MAX: '2min',
-    WINNOW_QUERY_FOLD_TRACES_MAX: String(spans + warmUpSpans),
+    // Were each span a trace, all would be remembered.
+    WINNOW_QUERY_FOLD_BYTES_MAX: `${128 * (spans + warmUpSpans)}B`,
     WINNOW_WRITER_SEGMENT_AGE: '10s',
     ...(broker && { WINNOW_BUS: broker.url, WINNOW_TOPICS_PREFIX: `load-${Date.now()}` }),
     ...(profile && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` }),
