@@ -56,9 +56,9 @@ export function writeFrame(
   const headerBytes = header?.length ?? 0
   const end = at + frameHeadBytes + keyBytes + headerBytes + value.length
   target.writeUInt32LE(end - at, at)
-  target.writeUIntLE(offset, at + 8, 6)
+  writeU48(target, offset, at + 8)
   target.writeUInt16LE(partition, at + 14)
-  target.writeUIntLE(appendedAtMs, at + 16, 6)
+  writeU48(target, appendedAtMs, at + 16)
   target[at + 22] =
     (key === undefined ? 0 : hasKey) |
     (header === undefined ? 0 : hasHeader) |
@@ -77,13 +77,23 @@ export function writeFrame(
   return next
 }
 
+/** What `writeUIntLE` of six bytes does, in a tenth of its time. */
+function writeU48(target: Buffer, value: number, at: number): void {
+  target.writeUInt32LE(value >>> 0, at)
+  target.writeUInt16LE(Math.floor(value / 2 ** 32), at + 4)
+}
+
+function readU48(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt16LE(at + 4) * 2 ** 32
+}
+
 /** Bytes of the frame at `at`, or 0 for padding. Only a length: call `isIntact` before believing it. */
 export function frameBytesAt(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at)
 }
 
 export function frameOffsetAt(bytes: Buffer, at: number): number {
-  return bytes.readUIntLE(at + 8, 6)
+  return readU48(bytes, at + 8)
 }
 
 export function framePartitionAt(bytes: Buffer, at: number): number {
@@ -91,7 +101,7 @@ export function framePartitionAt(bytes: Buffer, at: number): number {
 }
 
 export function frameTimeAt(bytes: Buffer, at: number): number {
-  return bytes.readUIntLE(at + 16, 6)
+  return readU48(bytes, at + 16)
 }
 
 /** From the frame at `at` to the next. */
