@@ -8,6 +8,7 @@ import type { Batch, BusRecord, NewRecord } from './bus.ts'
 import { FileBus, type FileBusOptions } from './file-bus.ts'
 import type { LogEvent } from './file-bus-events.ts'
 import { lockFileName } from './folder-lock.ts'
+import { diskIo } from './log-io.ts'
 import type { TopicSpec } from './topics.ts'
 
 export const hourMs = 3_600_000
@@ -60,6 +61,28 @@ export async function openBus(options: Partial<FileBusOptions> = {}): Promise<Op
   })
   onTestFinished(() => bus.close())
   return { bus, clock, events, folder }
+}
+
+/** A bus whose log, once held, is not told that it has synced until it is released. */
+export async function openHeldBus(): Promise<OpenBus & { hold: () => void; release: () => void }> {
+  const synced = Promise.withResolvers<void>()
+  let isHeld = false
+  const open = await openBus({
+    io: {
+      ...diskIo,
+      sync: async file => {
+        await diskIo.sync(file)
+        if (isHeld) await synced.promise
+      },
+    },
+  })
+  return {
+    ...open,
+    hold: () => {
+      isHeld = true
+    },
+    release: synced.resolve,
+  }
 }
 
 export function records(...texts: string[]): NewRecord[] {

@@ -6,6 +6,7 @@ import {
   crashed,
   hourMs,
   openBus,
+  openHeldBus,
   randomFrom,
   records,
   spec,
@@ -29,45 +30,23 @@ test('appends of one turn of the event loop are one commit', async () => {
 })
 
 test('a read sees nothing that is not yet synced', async () => {
-  const synced = Promise.withResolvers<void>()
-  let isHeld = false
-  const { diskIo } = await import('./log-io.ts')
-  const { bus } = await openBus({
-    io: {
-      ...diskIo,
-      sync: async file => {
-        await diskIo.sync(file)
-        if (isHeld) await synced.promise
-      },
-    },
-  })
+  const { bus, hold, release } = await openHeldBus()
   await bus.append('t', 0, records('a'))
-  isHeld = true
+  hold()
   const appending = bus.append('t', 0, records('b'))
   for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
   expect(await bus.bounds('t', 0)).toEqual({ first: 0, end: 1 })
   expect(textsOf(await bus.read('t', 0, 0, 1000, 0))).toEqual(['a'])
   await expect(bus.fetch('t', 0, 1)).rejects.toMatchObject({ code: 'OFFSET_AHEAD' })
-  synced.resolve()
+  release()
   expect(await appending).toBe(1)
   expect(textsOf(await bus.read('t', 0, 1, 1000, 0))).toEqual(['b'])
 })
 
 test('a read that finds nothing has waited for what was stamped before it asked', async () => {
-  const synced = Promise.withResolvers<void>()
-  let isHeld = false
-  const { diskIo } = await import('./log-io.ts')
-  const { bus } = await openBus({
-    io: {
-      ...diskIo,
-      sync: async file => {
-        await diskIo.sync(file)
-        if (isHeld) await synced.promise
-      },
-    },
-  })
+  const { bus, hold, release } = await openHeldBus()
   await bus.append('t', 0, records('a'))
-  isHeld = true
+  hold()
   const appending = bus.append('t', 0, records('b'))
   for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
   let told: string[] | undefined
@@ -76,7 +55,7 @@ test('a read that finds nothing has waited for what was stamped before it asked'
   })
   for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
   expect(told).toBeUndefined()
-  synced.resolve()
+  release()
   await Promise.all([appending, reading])
   expect(told).toEqual(['b'])
 })
