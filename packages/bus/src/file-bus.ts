@@ -23,10 +23,11 @@ import {
 } from './file-bus-limits.ts'
 import { FileLog } from './file-log.ts'
 import { FolderLock } from './folder-lock.ts'
-import { Groups, type LeaseReader } from './groups.ts'
+import { Groups } from './groups.ts'
 import { diskIo, type LogIo } from './log-io.ts'
 import { PositionStore } from './position-store.ts'
-import type { SharedBus, SharingBus } from './shared-bus.ts'
+import type { SharingBus } from './shared-bus.ts'
+import type { SharedTail } from './tail-index.ts'
 import type { TopicSpec } from './topics.ts'
 
 export interface FileBusOptions {
@@ -166,24 +167,10 @@ export class FileBus implements SharingBus {
     return this.#groups.join(topic, group, fold)
   }
 
-  /** The same bus, to be served to another thread of this process. Closing it closes nothing. */
-  shared(): SharedBus {
-    const readerOf = (topic: string, partition: number): LeaseReader =>
-      this.#log(topic).leaseReader(partition, true)
-    return {
-      tails: Array.from(this.#logs.values(), log => log.tail),
-      partitionCount: topic => this.partitionCount(topic),
-      logId: topic => this.logId(topic),
-      append: (topic, partition, records) => this.append(topic, partition, records),
-      fetch: async (topic, partition, offset) => this.#log(topic).fetch(partition, offset, true),
-      fetchRanges: (topic, partition, ranges) => this.fetchRanges(topic, partition, ranges),
-      read: async (topic, partition, from, bytesMax, waitMs) =>
-        this.#log(topic).read(partition, from, bytesMax, waitMs, true),
-      bounds: (topic, partition) => this.bounds(topic, partition),
-      committed: (topic, group, partition) => this.committed(topic, group, partition),
-      join: (topic, group, fold) => this.#groups.join(topic, group, fold, readerOf),
-      close: async () => undefined,
-    }
+  /** Compaction makes holes, which an index of the tail does not know: keyed topics are asked for. */
+  get tails(): readonly SharedTail[] {
+    const logs = Array.from(this.#logs.values()).filter(log => !log.spec.keyed)
+    return logs.map(log => log.tail)
   }
 
   /** Applies retention now; it runs by itself every `sweepMs`. */
@@ -229,6 +216,7 @@ function groupSource(
   }
   return {
     partitionCountOf: topic => specOf(specs, topic).partitions,
+    firstOf: (topic, partition) => logOf(topic).bounds(partition).first,
     readerOf: (topic, partition) => logOf(topic).leaseReader(partition),
     position: (topic, group, partition) =>
       positions.get({ logId: logOf(topic).logId, group, partition }),

@@ -9,15 +9,15 @@ import { blockBytes } from './file-format.ts'
 import type { LeaseReader } from './groups.ts'
 import { compactLog } from './log-compaction.ts'
 import type { LogIo } from './log-io.ts'
-import { freshView, LogReader, reusedMemory } from './log-reader.ts'
-import { type LogState, recoverLog } from './log-recovery.ts'
+import { LogReader, reusedMemory } from './log-reader.ts'
+import { firstsOf, type LogState, recoverLog } from './log-recovery.ts'
 import { bytesOf, countOverSize, isExpired, neededFrom } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
 import { Ring } from './ring.ts'
 import type { Segment } from './segment.ts'
-import type { SharedTail } from './shared-bus.ts'
+import { type SharedTail, TailIndex } from './tail-index.ts'
 import type { TopicSpec } from './topics.ts'
-import { checkRanges, fetchRangesOneByOne } from './value-ranges.ts'
+import { checkRanges, fetchRangesOneByOne, filled } from './value-ranges.ts'
 
 export interface FileLogOptions {
   readonly spec: TopicSpec
@@ -40,15 +40,23 @@ export class FileLog {
   readonly #options: FileLogOptions
   readonly #state: LogState
   readonly #ring: Ring
+  readonly #tail: TailIndex
   readonly #reader: LogReader
   readonly #writer: LogWriter
   #isFull = false
   #isClosed = false
 
-  private constructor(options: FileLogOptions, state: LogState, ring: Ring, openWriter: LogWriter) {
+  private constructor(
+    options: FileLogOptions,
+    state: LogState,
+    ring: Ring,
+    tail: TailIndex,
+    openWriter: LogWriter,
+  ) {
     this.#options = options
     this.#state = state
     this.#ring = ring
+    this.#tail = tail
     this.#reader = new LogReader(state, ring, options.onEvent)
     this.#writer = openWriter
   }
@@ -57,12 +65,12 @@ export class FileLog {
     const { spec, folder, limits, clock, io } = options
     checkLogLimits(spec.name, limits)
     const state = await recoverLog({ ...options, nowMs: clock.nowMs() })
-    // Shared, so that another thread can copy its records out of it by itself.
     const memory = Buffer.from(new SharedArrayBuffer(limits.ringBytes + blockBytes))
     const direct = options.isDirect ? await probeDirectWrites(folder, memory) : undefined
     const ring = new Ring(memory, direct?.base ?? 0, limits.ringBytes)
+    const tail = new TailIndex(firstsOf(state), state.ends)
     let log: FileLog | undefined
-    const writer = await LogWriter.open(state, ring, {
+    const writer = await LogWriter.open(state, ring, tail, {
       limits,
       clock,
       io,
@@ -74,7 +82,7 @@ export class FileLog {
         options.onFailure(error)
       },
     })
-    log = new FileLog(options, state, ring, writer)
+    log = new FileLog(options, state, ring, tail, writer)
     return log
   }
 
@@ -86,9 +94,9 @@ export class FileLog {
     return this.#state.logId
   }
 
-  /** See SharedBus. */
   get tail(): SharedTail {
-    return { memory: this.#ring.memory.buffer as SharedArrayBuffer, seed: this.#state.seed }
+    const { name: topic, partitions } = this.#state.spec
+    return { topic, partitions, ...this.#ring.shared, index: this.#tail.memory }
   }
 
   append(partition: number, records: readonly NewRecord[]): Promise<number> {
@@ -97,10 +105,9 @@ export class FileLog {
     return this.#writer.append(partition, records)
   }
 
-  /** `isView`: what is young in the tail is a view of it, see SharedBus. */
-  fetch(partition: number, offset: number, isView = false): Promise<BusRecord> {
+  fetch(partition: number, offset: number): Promise<BusRecord> {
     this.#check(partition)
-    return this.#reader.fetch(partition, offset, isView ? freshView : undefined)
+    return this.#reader.fetch(partition, offset)
   }
 
   /** What lies in the ring is copied at once; the rest comes out of the files, record by record. */
@@ -114,31 +121,20 @@ export class FileLog {
     if (missing.length === 0) return reads
     const rest = missing.map(at => ranges[at] as ValueRange)
     const late = await fetchRangesOneByOne(rest, offset => this.#reader.fetch(partition, offset))
-    const all = [...reads]
-    missing.forEach((at, index) => {
-      all[at] = late[index] as RangeRead
-    })
-    return all
+    return filled(reads, missing, late)
   }
 
-  read(
-    partition: number,
-    from: number,
-    bytesMax: number,
-    waitMs: number,
-    isView = false,
-  ): Promise<Batch> {
+  read(partition: number, from: number, bytesMax: number, waitMs: number): Promise<Batch> {
     this.#check(partition)
-    const into = isView ? freshView : undefined
-    return this.#reader.read(partition, from, bytesMax, waitMs, undefined, into)
+    return this.#reader.read(partition, from, bytesMax, waitMs)
   }
 
-  /** A reader of one lease: its batches share memory, unless they are to be given away. */
-  leaseReader(partition: number, isView = false): LeaseReader {
-    const into = isView ? freshView : { take: reusedMemory(), isView }
+  /** A reader of one lease: its batches share memory. */
+  leaseReader(partition: number): LeaseReader {
+    const take = reusedMemory()
     return async (from, bytesMax, waitMs, lost) => {
       this.#check(partition)
-      return this.#reader.read(partition, from, bytesMax, waitMs, lost, into)
+      return this.#reader.read(partition, from, bytesMax, waitMs, lost, take)
     }
   }
 
@@ -236,6 +232,7 @@ export class FileLog {
   async #drop(count: number, cause: 'age' | 'size'): Promise<void> {
     const dropped = this.#state.segments.slice(0, count)
     this.#state.segments = this.#state.segments.slice(count)
+    if (count > 0) this.#tail.setFirsts(firstsOf(this.#state))
     const topic = this.#state.spec.name
     for (const segment of dropped) {
       const { path, bytes } = segment

@@ -1,9 +1,9 @@
 import { PipelineError } from '@winnow/runtime'
 import { type Batch, type Lease, type Membership, noteBytesMax, type Position } from './bus.ts'
 
-/** As `Bus.read` of one partition; `from` undefined is the first retained; ends once `lost` aborts. */
+/** As `Bus.read` of one partition; ends once `lost` aborts. */
 export type LeaseReader = (
-  from: number | undefined,
+  from: number,
   bytesMax: number,
   waitMs: number,
   lost: AbortSignal,
@@ -12,6 +12,8 @@ export type LeaseReader = (
 /** What the groups of one process need of the log they read and of the place where they stand. */
 export interface GroupSource {
   partitionCountOf(topic: string): number
+  /** The first retained offset. */
+  firstOf(topic: string, partition: number): number
   /** One a lease: it may reuse its memory from read to read. */
   readerOf(topic: string, partition: number): LeaseReader
   position(topic: string, group: string, partition: number): Position | undefined
@@ -25,7 +27,6 @@ interface Held {
 
 interface Member {
   readonly fold: (lease: Lease) => Promise<void>
-  readonly readerOf: GroupSource['readerOf']
   readonly held: Map<number, Held>
   /** Folds that were told to end; `close` waits for them too. */
   readonly ending: Set<Promise<void>>
@@ -58,20 +59,14 @@ export class Groups {
     return groups.filter(group => group.topic === topic).map(group => group.name)
   }
 
-  /** `readerOf`: another way to read than the source's. */
-  join(
-    topic: string,
-    name: string,
-    fold: (lease: Lease) => Promise<void>,
-    readerOf: GroupSource['readerOf'] = this.#source.readerOf,
-  ): Membership {
+  join(topic: string, name: string, fold: (lease: Lease) => Promise<void>): Membership {
     this.#source.partitionCountOf(topic)
     const id = JSON.stringify([topic, name])
     const group: Group = this.#groups.get(id) ?? { topic, name, members: [] }
     this.#groups.set(id, group)
     const failed = Promise.withResolvers<never>()
     const fail = failed.reject
-    const member: Member = { fold, readerOf, held: new Map(), ending: new Set(), fail }
+    const member: Member = { fold, held: new Map(), ending: new Set(), fail }
     group.members.push(member)
     this.#assign(group)
     return {
@@ -108,7 +103,7 @@ export class Groups {
 
   #give(group: Group, member: Member, partition: number): void {
     const ended = new AbortController()
-    const reader = member.readerOf(group.topic, partition)
+    const reader = this.#source.readerOf(group.topic, partition)
     const lease = this.#lease(group, partition, reader, ended.signal)
     // The fold starts in a later microtask, so that `join` has returned before it runs.
     const done = Promise.resolve()
@@ -133,6 +128,8 @@ export class Groups {
       lost,
       read: async (bytesMax, waitMs) => {
         if (lost.aborted) return { records: [] }
+        // Once and for all: what retention takes behind it, though nothing was read yet, is a gap.
+        next ??= source.firstOf(topic, partition)
         const batch = await reader(next, bytesMax, waitMs, lost)
         if (lost.aborted) return { records: [] }
         const last = batch.records.at(-1)

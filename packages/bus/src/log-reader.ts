@@ -11,7 +11,7 @@ import {
   strideAt,
   valueBytesAt,
 } from './file-format.ts'
-import type { LogState } from './log-recovery.ts'
+import { firstsOf, type LogState } from './log-recovery.ts'
 import type { Ring } from './ring.ts'
 import type { RunIndex } from './run-index.ts'
 import type { Segment } from './segment.ts'
@@ -29,16 +29,7 @@ export function reusedMemory(): TakeMemory {
   }
 }
 
-/** Where the records of a read are to lie. */
-export interface ReadInto {
-  readonly take: TakeMemory
-  /** Young records of the ring stay where they are: for who copies them at once, and checks the copy. */
-  readonly isView: boolean
-}
-
 export const freshMemory: TakeMemory = bytes => Buffer.allocUnsafeSlow(bytes)
-const freshCopy: ReadInto = { take: freshMemory, isView: false }
-export const freshView: ReadInto = { take: freshMemory, isView: true }
 
 const nothing = Buffer.alloc(0)
 
@@ -61,34 +52,32 @@ export class LogReader {
   }
 
   firstOf(partition: number): number {
-    return (this.#state.segments[0] as Segment).header.bases[partition] as number
+    return firstsOf(this.#state)[partition] as number
   }
 
   endOf(partition: number): number {
     return this.#state.ends[partition] as number
   }
 
-  /** `from` undefined: the first retained record. */
   async read(
     partition: number,
-    from: number | undefined,
+    from: number,
     bytesMax: number,
     waitMs: number,
     lost?: AbortSignal,
-    into: ReadInto = freshCopy,
+    take = freshMemory,
   ): Promise<Batch> {
     const end = this.endOf(partition)
-    if ((from ?? 0) > end) throw this.#outside('OFFSET_AHEAD', partition, from ?? 0)
-    if ((from ?? this.firstOf(partition)) === end) {
+    if (from > end) throw this.#outside('OFFSET_AHEAD', partition, from)
+    if (from === end) {
       // Who is told "nothing more" may take it that nothing comes that was stamped before it asked: so
       // what was on its way to the disk by then is waited for, however long that takes.
       const { stamped } = this.#state
       await this.#state.waiters[partition]?.wait(waitMs, lost)
       if (stamped !== undefined && this.endOf(partition) === end) await unlessLost(stamped, lost)
     }
-    const start = from ?? this.firstOf(partition)
-    let at = start
-    let lostTo = start
+    let at = from
+    let lostTo = from
     while (at < this.endOf(partition)) {
       const held = this.#nextHeld(partition, at)
       if (held !== at && (!this.#state.spec.keyed || at < this.firstOf(partition))) lostTo = held
@@ -98,28 +87,28 @@ export class LogReader {
       const run = Math.max(0, runs.find(at))
       let records: BusRecord[] | undefined
       if (this.#ring.isLive(runs.ringAtOf(run))) {
-        records = this.#fromRing(runs, run, at, bytesMax, into)
-      } else records = await this.#fromFile(segment, partition, run, at, bytesMax, into.take)
+        records = this.#fromRing(runs, run, at, bytesMax, take)
+      } else records = await this.#fromFile(segment, partition, run, at, bytesMax, take)
       if (records !== undefined && records.length > 0) {
-        return lostTo > start ? { records, gap: { from: start, to: lostTo } } : { records }
+        return lostTo > from ? { records, gap: { from, to: lostTo } } : { records }
       }
       if (segment.isRemoved) continue
       const next = run + 1 < runs.count ? runs.firstOf(run + 1) : segment.ends[partition]
       at = next as number
       if (records === undefined) lostTo = at
     }
-    return lostTo > start ? { records: [], gap: { from: start, to: lostTo } } : { records: [] }
+    return lostTo > from ? { records: [], gap: { from, to: lostTo } } : { records: [] }
   }
 
-  async fetch(partition: number, offset: number, into = freshCopy): Promise<BusRecord> {
+  async fetch(partition: number, offset: number): Promise<BusRecord> {
     while (offset >= this.firstOf(partition) && offset < this.endOf(partition)) {
       const segment = this.#segmentAt(partition, offset)
       const runs = segment.runs[partition] as RunIndex
       const run = runs.find(offset)
       if (run < 0 || offset >= (segment.ends[partition] as number)) break
       const records = this.#ring.isLive(runs.ringAtOf(run))
-        ? this.#fromRing(runs, run, offset, 0, into)
-        : await this.#fromFile(segment, partition, run, offset, 0, into.take)
+        ? this.#fromRing(runs, run, offset, 0, freshMemory)
+        : await this.#fromFile(segment, partition, run, offset, 0, freshMemory)
       if (records?.[0]?.offset === offset) return records[0]
       if (segment.isRemoved) continue
       if (records !== undefined) break
@@ -200,7 +189,7 @@ export class LogReader {
     firstRun: number,
     from: number,
     bytesMax: number,
-    { take, isView }: ReadInto,
+    take: TakeMemory,
   ): BusRecord[] {
     const { memory } = this.#ring
     const starts: number[] = []
@@ -216,9 +205,6 @@ export class LogReader {
         copyBytes += strideAt(memory, at)
       }
       if (valueBytes >= bytesMax && starts.length > 0) break
-    }
-    if (isView && this.#ring.isYoung(runs.ringAtOf(firstRun))) {
-      return starts.map(at => recordAt(memory, at))
     }
     const copy = take(copyBytes)
     const records: BusRecord[] = []

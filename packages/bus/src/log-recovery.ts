@@ -25,6 +25,11 @@ export interface LogState {
   stamped?: Promise<void>
 }
 
+/** The first retained offset of each partition. */
+export function firstsOf(state: LogState): Float64Array {
+  return (state.segments[0] as Segment).header.bases
+}
+
 export interface RecoveryOptions {
   readonly spec: TopicSpec
   readonly folder: string

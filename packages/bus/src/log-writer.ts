@@ -3,37 +3,14 @@ import { constants, type FileHandle, open } from 'node:fs/promises'
 import { type Clock, PipelineError } from '@winnow/runtime'
 import type { NewRecord } from './bus.ts'
 import type { FileLogLimits } from './file-bus-limits.ts'
-import { frameStrideOf, toBlock, writeFrame } from './file-format.ts'
+import { frameStrideOf, toBlock } from './file-format.ts'
+import { type Append, type Commit, LogComposer } from './log-composer.ts'
 import type { LogIo } from './log-io.ts'
 import type { LogState } from './log-recovery.ts'
 import type { Ring } from './ring.ts'
-import { type RunIndex, runBytesMax } from './run-index.ts'
+import type { RunIndex } from './run-index.ts'
 import { createSegment, type Segment } from './segment.ts'
-
-interface Append {
-  readonly partition: number
-  readonly records: readonly NewRecord[]
-  /** Of its frames. */
-  readonly bytes: number
-  readonly resolve: (first: number) => void
-  readonly reject: (error: unknown) => void
-  /** Offset of its first record and time of all, once the commit is composed. */
-  first: number
-  atMs: number
-}
-
-/** Frames in the ring, not yet in the file. */
-interface Commit {
-  readonly appends: readonly Append[]
-  /** Of the ring. */
-  readonly place: number
-  /** Whole blocks. */
-  readonly length: number
-  /** Five numbers a run: partition, first offset, position within the commit, bytes, ring place. */
-  readonly runs: readonly number[]
-  /** To be called once its records exist, or never will. */
-  readonly settled: () => void
-}
+import type { TailIndex } from './tail-index.ts'
 
 export interface LogWriterOptions {
   readonly limits: FileLogLimits
@@ -58,6 +35,8 @@ export interface LogWriterOptions {
 export class LogWriter {
   readonly #state: LogState
   readonly #ring: Ring
+  readonly #tail: TailIndex
+  readonly #composer: LogComposer
   readonly #options: LogWriterOptions
   #file: FileHandle
   readonly #waiting: Append[] = []
@@ -66,23 +45,31 @@ export class LogWriter {
   #idle: PromiseWithResolvers<void> | undefined
   #failure: PipelineError | undefined
   readonly #goalBytes: number
-  /** Where composing stands: ahead of what is durable by the commit in flight. */
-  readonly #next: Float64Array
-  readonly #nextAtMs: Float64Array
 
-  private constructor(state: LogState, ring: Ring, file: FileHandle, options: LogWriterOptions) {
+  private constructor(
+    state: LogState,
+    ring: Ring,
+    tail: TailIndex,
+    file: FileHandle,
+    options: LogWriterOptions,
+  ) {
     this.#state = state
     this.#ring = ring
+    this.#tail = tail
     this.#file = file
     this.#options = options
     this.#goalBytes = Math.min(commitGoalBytes, options.limits.commitBytesMax)
-    this.#next = state.ends.slice()
-    this.#nextAtMs = state.lastAtMs.slice()
+    this.#composer = new LogComposer(state, ring, tail, options.clock)
   }
 
-  static async open(state: LogState, ring: Ring, options: LogWriterOptions): Promise<LogWriter> {
+  static async open(
+    state: LogState,
+    ring: Ring,
+    tail: TailIndex,
+    options: LogWriterOptions,
+  ): Promise<LogWriter> {
     const file = await openForWriting(state, options)
-    return new LogWriter(state, ring, file, options)
+    return new LogWriter(state, ring, tail, file, options)
   }
 
   append(partition: number, records: readonly NewRecord[]): Promise<number> {
@@ -176,7 +163,7 @@ export class LogWriter {
         continue
       }
       if (composed === undefined && this.#waiting.length === 0) break
-      composed = await this.#commit(composed ?? this.#compose(this.#take()))
+      composed = await this.#commit(composed ?? this.#composer.compose(this.#take()))
     }
     const idle = this.#idle
     this.#idle = undefined
@@ -251,51 +238,7 @@ export class LogWriter {
     const first = (this.#waiting[0] as Append).bytes
     const length = toBlock(Math.max(first, Math.min(bytes, this.#goalBytes)))
     if (!this.#ring.sparesFrom(inFlight.place, length)) return undefined
-    return this.#compose(this.#take())
-  }
-
-  #compose(appends: readonly Append[]): Commit {
-    let bytes = 0
-    for (let i = 0; i < appends.length; i++) bytes += (appends[i] as Append).bytes
-    const length = toBlock(bytes)
-    const place = this.#ring.reserve(length)
-    const base = this.#ring.indexOf(place)
-    const { memory } = this.#ring
-    const { seed } = this.#state
-    const nowMs = this.#options.clock.nowMs()
-    const runs: number[] = []
-    let at = base
-    let runStart = base
-    let runFirst = 0
-    for (let i = 0; i < appends.length; i++) {
-      const append = appends[i] as Append
-      const { partition, records } = append
-      append.first = this.#next[partition] as number
-      append.atMs = Math.max(nowMs, this.#nextAtMs[partition] as number)
-      let offset = append.first
-      if (appends[i - 1]?.partition !== partition) {
-        runStart = at
-        runFirst = offset
-      }
-      for (let r = 0; r < records.length; r++) {
-        if (at - runStart >= runBytesMax) {
-          runs.push(partition, runFirst, runStart - base, at - runStart, place + runStart - base)
-          runStart = at
-          runFirst = offset
-        }
-        const record = records[r] as NewRecord
-        at = writeFrame(memory, at, record, partition, offset, append.atMs, at === base, seed)
-        offset++
-      }
-      this.#next[partition] = offset
-      this.#nextAtMs[partition] = append.atMs
-      if (appends[i + 1]?.partition === partition) continue
-      runs.push(partition, runFirst, runStart - base, at - runStart, place + runStart - base)
-    }
-    memory.fill(0, at, base + length)
-    const settled = Promise.withResolvers<void>()
-    this.#state.stamped = settled.promise
-    return { appends, place, length, runs, settled: settled.resolve }
+    return this.#composer.compose(this.#take())
   }
 
   /** From here on the records exist. */
@@ -317,18 +260,23 @@ export class LogWriter {
       resolve(first)
       if (appends[i + 1]?.partition !== partition) waiters[partition]?.wake()
     }
-    settled()
+    this.#tail.publish(runs, ends)
+    this.#settle(settled)
   }
 
   /** None of `commit` will ever be seen: what was composed behind it begins at the same offsets again. */
   #refuse(commit: Commit, next: Commit | undefined, error: PipelineError): void {
-    this.#next.set(this.#state.ends)
-    this.#nextAtMs.set(this.#state.lastAtMs)
+    this.#composer.beginAgain()
     this.#reject(commit.appends, error)
-    commit.settled()
+    this.#settle(commit.settled)
     if (next === undefined) return
     this.#waiting.unshift(...next.appends)
-    next.settled()
+    this.#settle(next.settled)
+  }
+
+  #settle(settled: () => void): void {
+    settled()
+    this.#tail.settled()
   }
 
   #reject(appends: readonly Append[], error: PipelineError): void {

@@ -52,6 +52,7 @@ export class MemoryBus implements Bus {
     }
     this.#groups = new Groups({
       partitionCountOf: topic => specOf(this.#specs, topic).partitions,
+      firstOf: (topic, partition) => this.#log(topic, partition).first,
       readerOf: (topic, partition) => (from, bytesMax, waitMs, lost) =>
         this.#read(this.#log(topic, partition), from, bytesMax, waitMs, lost),
       position: (topic, group, partition) => this.#positions.get(idOf(topic, group, partition)),
@@ -138,18 +139,17 @@ export class MemoryBus implements Bus {
 
   async #read(
     log: MemoryLog,
-    from: number | undefined,
+    from: number,
     bytesMax: number,
     waitMs: number,
     lost?: AbortSignal,
   ): Promise<Batch> {
-    if (from !== undefined && from > log.end) {
+    if (from > log.end) {
       throw new PipelineError('OFFSET_AHEAD', `${log.spec.name} ends at ${log.end}, not ${from}`)
     }
-    const isEmpty = indexOf(log, from ?? 0) >= log.records.length
-    const isGone = from !== undefined && from < log.first
-    if (isEmpty && !isGone) await log.waiters.wait(waitMs, lost)
-    const start = Math.max(from ?? 0, log.first)
+    const isEmpty = indexOf(log, from) >= log.records.length
+    if (isEmpty && from >= log.first) await log.waiters.wait(waitMs, lost)
+    const start = Math.max(from, log.first)
     const records: BusRecord[] = []
     let bytes = 0
     for (let at = indexOf(log, start); at < log.records.length; at++) {
@@ -158,8 +158,7 @@ export class MemoryBus implements Bus {
       if (records.length > 0 && bytes > bytesMax) break
       records.push(record)
     }
-    const isGap = from !== undefined && from < start
-    return isGap ? { records, gap: { from, to: start } } : { records }
+    return from < start ? { records, gap: { from, to: start } } : { records }
   }
 
   #log(topic: string, partition: number): MemoryLog {

@@ -4,7 +4,7 @@ import { PipelineError } from '@winnow/runtime'
 import { checkPartition, specOf } from './append-check.ts'
 import type { Batch, Bus, BusRecord, Membership, Position, RangeRead, ValueRange } from './bus.ts'
 import { seedOf } from './file-format.ts'
-import { freshMemory, LogReader } from './log-reader.ts'
+import { LogReader } from './log-reader.ts'
 import { type LogState, listHeaders } from './log-recovery.ts'
 import { type PositionOwner, readPositions } from './position-store.ts'
 import { Ring } from './ring.ts'
@@ -98,8 +98,7 @@ export class ReadOnlyFileBus implements Bus {
   }
 
   async read(topic: string, partition: number, from: number, bytesMax: number): Promise<Batch> {
-    const into = { take: freshMemory, isView: false }
-    return this.#reader(topic, partition).read(partition, from, bytesMax, 0, undefined, into)
+    return this.#reader(topic, partition).read(partition, from, bytesMax, 0)
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {

@@ -12,13 +12,7 @@ import type {
   ValueRange,
 } from './bus.ts'
 import { freshMemory, reusedMemory, type TakeMemory } from './log-reader.ts'
-import {
-  type Overwritten,
-  type ReceivedTail,
-  receiveRecords,
-  receiveTails,
-  type SentBatch,
-} from './placed-records.ts'
+import { receiveBatch, type SentBatch } from './placed-records.ts'
 import {
   fromPlainError,
   packRanges,
@@ -29,8 +23,9 @@ import {
   toPlainError,
   unpackReads,
 } from './remote-messages.ts'
+import { RemoteTail } from './remote-tail.ts'
 import { Turns } from './turns.ts'
-import { checkRanges } from './value-ranges.ts'
+import { checkRanges, filled } from './value-ranges.ts'
 
 interface RemoteMember {
   readonly topic: string
@@ -43,16 +38,17 @@ interface RemoteMember {
 type Call<Kind = Request> = Kind extends { id: number } ? Omit<Kind, 'id'> : never
 
 /**
- * The bus of another thread, over a port whose other end `serveBus` holds. Errors keep their code;
- * bytes are transferred; a thread holds at most the batches that it asked for. When the port closes,
- * everything that waits rejects with BUS_UNAVAILABLE and memberships fail.
+ * The bus of another thread, over a port whose other end `serveBus` holds. What lies in the memory of a
+ * log's tail is read without a message, and so is its end waited for. For the rest errors keep their
+ * code; bytes are transferred; a thread holds at most the batches that it asked for. When the port
+ * closes, everything that waits rejects with BUS_UNAVAILABLE and memberships fail.
  */
 export class RemoteBus implements Bus {
   readonly #port: MessagePort
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
   readonly #members = new Map<number, RemoteMember>()
   readonly #leases = new Map<number, AbortController>()
-  #tails: readonly ReceivedTail[] = []
+  readonly #tails = new Map<string, RemoteTail>()
   #lastId = 0
   #isClosed = false
 
@@ -78,12 +74,10 @@ export class RemoteBus implements Bus {
   }
 
   async fetch(topic: string, partition: number, offset: number): Promise<BusRecord> {
-    const call = { kind: 'fetch', topic, partition, offset } as const
-    for (let isCopied = false; ; isCopied = true) {
-      const sent = (await this.#call({ ...call, isCopied })) as SentBatch
-      const records = receiveRecords(sent.records, this.#tails, partition, freshMemory)
-      if ('length' in records) return records[0] as BusRecord
-    }
+    const near = await this.#tailOf(topic, partition)?.fetch(partition, offset)
+    if (near !== undefined) return near
+    const sent = await this.#call({ kind: 'fetch', topic, partition, offset })
+    return receiveBatch(sent as SentBatch).records[0] as BusRecord
   }
 
   async fetchRanges(
@@ -92,30 +86,29 @@ export class RemoteBus implements Bus {
     ranges: readonly ValueRange[],
   ): Promise<readonly RangeRead[]> {
     checkRanges(topic, ranges)
-    const call = { kind: 'fetchRanges', topic, partition, ranges: packRanges(ranges) } as const
-    return unpackReads((await this.#call(call)) as SentRanges)
+    const near = await this.#tailOf(topic, partition)?.ranges(partition, ranges)
+    if (near === undefined) return this.#fetchFar(topic, partition, ranges)
+    const { reads, missing } = near
+    if (missing.length === 0) return reads
+    const rest = missing.map(at => ranges[at] as ValueRange)
+    return filled(reads, missing, await this.#fetchFar(topic, partition, rest))
   }
 
-  async read(
+  read(
     topic: string,
     partition: number,
     from: number,
     bytesMax: number,
     waitMs: number,
   ): Promise<Batch> {
-    const call = { kind: 'read', topic, partition, from, bytesMax, waitMs } as const
-    for (let isCopied = false; ; isCopied = true) {
-      const sent = (await this.#call({ ...call, isCopied })) as SentBatch
-      const batch = this.#receive(sent, partition, freshMemory)
-      if ('records' in batch) return batch
-    }
+    return this.#read(topic, partition, from, bytesMax, waitMs, freshMemory)
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {
-    return (await this.#call({ kind: 'bounds', topic, partition })) as {
-      first: number
-      end: number
-    }
+    const near = this.#tailOf(topic, partition)?.bounds(partition)
+    if (near !== undefined) return near
+    const far = await this.#call({ kind: 'bounds', topic, partition })
+    return far as { first: number; end: number }
   }
 
   async committed(topic: string, group: string, partition: number): Promise<Position | undefined> {
@@ -155,10 +148,37 @@ export class RemoteBus implements Bus {
     return answer.promise
   }
 
-  #receive(sent: SentBatch, partition: number, take: TakeMemory): Batch | Overwritten {
-    const records = receiveRecords(sent.records, this.#tails, partition, take)
-    if (!('length' in records)) return records
-    return sent.gap === undefined ? { records } : { records, gap: sent.gap }
+  /** Undefined where nothing is shared: such as before the tails have come, and after the port closed. */
+  #tailOf(topic: string, partition: number): RemoteTail | undefined {
+    const tail = this.#tails.get(topic)
+    return tail?.has(partition) === true ? tail : undefined
+  }
+
+  async #read(
+    topic: string,
+    partition: number,
+    from: number,
+    bytesMax: number,
+    waitMs: number,
+    take: TakeMemory,
+    lost?: AbortSignal,
+  ): Promise<Batch> {
+    const tail = this.#tailOf(topic, partition)
+    const near = await tail?.read(partition, from, bytesMax, waitMs, take, lost)
+    if (near !== undefined && !this.#isClosed) return near
+    const call = { kind: 'read', topic, partition, from, bytesMax } as const
+    // Who shares the tail has waited already.
+    const sent = await this.#call({ ...call, waitMs: tail === undefined ? waitMs : 0 })
+    return receiveBatch(sent as SentBatch)
+  }
+
+  async #fetchFar(
+    topic: string,
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]> {
+    const call = { kind: 'fetchRanges', topic, partition, ranges: packRanges(ranges) } as const
+    return unpackReads((await this.#call(call)) as SentRanges)
   }
 
   #take(reply: Reply): void {
@@ -172,7 +192,7 @@ export class RemoteBus implements Bus {
         this.#calls.delete(reply.id)
         return
       case 'tails':
-        this.#tails = receiveTails(reply.tails)
+        for (const tail of reply.tails) this.#tails.set(tail.topic, new RemoteTail(tail))
         return
       case 'lease':
         this.#fold(reply)
@@ -211,47 +231,33 @@ export class RemoteBus implements Bus {
     { lease, partition, committed }: Reply & { kind: 'lease' },
     lost: AbortSignal,
   ): Lease {
+    const isShared = this.#tails.has(topic)
     const memory = reusedMemory()
-    // The lease there is past them already: they come before anything else, whatever fails meanwhile.
-    let owed: Overwritten | undefined
+    // Where the tail is shared the position is kept here, else by the lease over there.
+    let next = committed?.offset
     return {
       partition,
       committed,
       lost,
       read: async (bytesMax, waitMs) => {
         if (lost.aborted) return { records: [] }
-        if (owed === undefined) {
+        let batch: Batch
+        if (isShared) {
+          next ??= (await this.bounds(topic, partition)).first
+          batch = await this.#read(topic, partition, next, bytesMax, waitMs, memory, lost)
+        } else {
           const sent = await this.#call({ kind: 'leaseRead', lease, bytesMax, waitMs })
-          if (lost.aborted) return { records: [] }
-          const batch = this.#receive(sent as SentBatch, partition, memory)
-          if ('records' in batch) return batch
-          owed = batch
+          batch = receiveBatch(sent as SentBatch)
         }
-        const { batch, rest } = await this.#readOwed(topic, partition, owed, bytesMax)
-        owed = rest
-        return lost.aborted ? { records: [] } : batch
+        if (lost.aborted) return { records: [] }
+        const last = batch.records.at(-1)
+        next = last === undefined ? (batch.gap?.to ?? next) : last.offset + 1
+        return batch
       },
       commit: async position => {
         await this.#call({ kind: 'leaseCommit', lease, position: { ...position } })
       },
     }
-  }
-
-  async #readOwed(
-    topic: string,
-    partition: number,
-    { from, to }: Overwritten,
-    bytesMax: number,
-  ): Promise<{ readonly batch: Batch; readonly rest: Overwritten | undefined }> {
-    const call = { kind: 'read', topic, partition, from, bytesMax, waitMs: 0 } as const
-    const sent = (await this.#call({ ...call, isCopied: true })) as SentBatch
-    const { records, gap } = this.#receive(sent, partition, freshMemory) as Batch
-    const owed = records.filter(({ offset }) => offset < to)
-    const end = (records.at(-1)?.offset ?? (gap?.to ?? to) - 1) + 1
-    const rest = end < to ? { from: end, to } : undefined
-    if (gap === undefined) return { batch: { records: owed }, rest }
-    // What lies behind `to` the lease will tell by itself.
-    return { batch: { records: owed, gap: { from, to: Math.min(gap.to, to) } }, rest }
   }
 
   #send(request: Request): void {
@@ -261,6 +267,8 @@ export class RemoteBus implements Bus {
   #end(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    for (const tail of this.#tails.values()) tail.close()
+    this.#tails.clear()
     for (const answer of this.#calls.values()) answer.reject(closedError())
     this.#calls.clear()
     for (const lost of this.#leases.values()) lost.abort()

@@ -1,6 +1,6 @@
 import { PipelineError, type PipelineErrorCode } from '@winnow/runtime'
 import type { BusRecord, NewRecord, Position, RangeRead, ValueRange } from './bus.ts'
-import type { SharedTail } from './shared-bus.ts'
+import type { SharedTail } from './tail-index.ts'
 import { ownMemory } from './value-ranges.ts'
 
 /** What goes to the thread that owns the bus. `id` is answered by one `Reply`. */
@@ -8,17 +8,16 @@ export type Request =
   | { readonly kind: 'partitionCount'; readonly id: number; readonly topic: string }
   | { readonly kind: 'logId'; readonly id: number; readonly topic: string }
   | (Place & { readonly kind: 'append'; readonly id: number; readonly records: PackedRecords })
-  | (Place & Copied & { readonly kind: 'fetch'; readonly id: number; readonly offset: number })
+  | (Place & { readonly kind: 'fetch'; readonly id: number; readonly offset: number })
   /** Three numbers a range: offset, start, length. */
   | (Place & { readonly kind: 'fetchRanges'; readonly id: number; readonly ranges: Float64Array })
-  | (Place &
-      Copied & {
-        readonly kind: 'read'
-        readonly id: number
-        readonly from: number
-        readonly bytesMax: number
-        readonly waitMs: number
-      })
+  | (Place & {
+      readonly kind: 'read'
+      readonly id: number
+      readonly from: number
+      readonly bytesMax: number
+      readonly waitMs: number
+    })
   | (Place & { readonly kind: 'bounds'; readonly id: number })
   | (Place & { readonly kind: 'committed'; readonly id: number; readonly group: string })
   | { readonly kind: 'join'; readonly join: number; readonly topic: string; readonly group: string }
@@ -37,11 +36,6 @@ export type Request =
       readonly position: Position
     }
   | { readonly kind: 'folded'; readonly lease: number; readonly error?: PlainError }
-
-interface Copied {
-  /** Records are wanted as bytes: what was in the tail's memory was overwritten before it was copied. */
-  readonly isCopied: boolean
-}
 
 interface Place {
   readonly topic: string

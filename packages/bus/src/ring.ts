@@ -26,6 +26,21 @@ export class Ring {
     this.#size = size
   }
 
+  /** For other threads. The memory is shared so that they can copy records out of it by themselves. */
+  get shared(): {
+    readonly memory: SharedArrayBuffer
+    readonly base: number
+    readonly size: number
+  } {
+    const memory = this.memory.buffer as SharedArrayBuffer
+    return { memory, base: this.#base, size: this.#size }
+  }
+
+  /** Places before it are taken. */
+  get end(): number {
+    return this.#end
+  }
+
   /** Takes the next `bytes` in one piece, over what is oldest, and returns their place. */
   reserve(bytes: number): number {
     const rest = this.#size - (this.#end % this.#size)
@@ -47,10 +62,5 @@ export class Ring {
 
   isLive(place: number): boolean {
     return place >= 0 && place >= this.#end - this.#size
-  }
-
-  /** Whether it will be here for a while: a quarter of the ring has to be written before it is not. */
-  isYoung(place: number): boolean {
-    return place >= 0 && place >= this.#end - 0.75 * this.#size
   }
 }

@@ -12,7 +12,7 @@ import {
   unpackRanges,
   unpackRecords,
 } from './remote-messages.ts'
-import { isSharing, type SharedTail } from './shared-bus.ts'
+import { isSharing } from './shared-bus.ts'
 import { Turns } from './turns.ts'
 
 /** One thread that a bus is served to. */
@@ -47,9 +47,6 @@ interface ServedLease {
 class BusServer {
   readonly #port: MessagePort
   readonly #bus: Bus
-  /** Whose records may be views of memory that the other thread has too. */
-  readonly #reading: Bus
-  readonly #tails: readonly SharedTail[]
   readonly #memberships = new Map<number, Membership>()
   readonly #leases = new Map<number, ServedLease>()
   #lastLease = 0
@@ -58,14 +55,10 @@ class BusServer {
   constructor(port: MessagePort, bus: Bus) {
     this.#port = port
     this.#bus = bus
-    const shared = isSharing(bus) ? bus.shared() : undefined
-    this.#reading = shared ?? bus
-    this.#tails = shared?.tails ?? []
   }
 
   sendTails(): void {
-    const tails = this.#tails
-    if (tails.length > 0) this.#send({ kind: 'tails', tails })
+    if (isSharing(this.#bus)) this.#send({ kind: 'tails', tails: this.#bus.tails })
   }
 
   receive(request: Request): void {
@@ -110,21 +103,18 @@ class BusServer {
         return { result: await bus.append(request.topic, request.partition, records) }
       }
       case 'fetch': {
-        const { topic, partition, offset, isCopied } = request
-        const record = await (isCopied ? bus : this.#reading).fetch(topic, partition, offset)
-        return this.#batch({ records: [record] }, isCopied)
+        const { topic, partition, offset } = request
+        return this.#batch({ records: [await bus.fetch(topic, partition, offset)] })
       }
       case 'fetchRanges': {
         const { topic, partition, ranges } = request
-        const reads = await this.#reading.fetchRanges(topic, partition, unpackRanges(ranges))
+        const reads = await bus.fetchRanges(topic, partition, unpackRanges(ranges))
         const result = packReads(reads)
         return { result, transfer: [result.bytes] }
       }
       case 'read': {
-        const { topic, partition, from, bytesMax, waitMs, isCopied } = request
-        const source = isCopied ? bus : this.#reading
-        const batch = await source.read(topic, partition, from, bytesMax, waitMs)
-        return this.#batch(batch, isCopied)
+        const { topic, partition, from, bytesMax, waitMs } = request
+        return this.#batch(await bus.read(topic, partition, from, bytesMax, waitMs))
       }
       case 'bounds':
         return { result: await bus.bounds(request.topic, request.partition) }
@@ -139,7 +129,9 @@ class BusServer {
       case 'leaseRead': {
         const lease = this.#leases.get(request.lease)?.lease
         const batch = await lease?.read(request.bytesMax, request.waitMs)
-        return this.#batch(batch ?? { records: [] }, batch === undefined)
+        // A lease may use its memory again: what it read is copied.
+        const result = packBatch(batch ?? { records: [] })
+        return { result, transfer: transferOf(result) }
       }
       case 'leaseCommit': {
         const lease = this.#leases.get(request.lease)?.lease
@@ -151,15 +143,14 @@ class BusServer {
     }
   }
 
-  #batch(batch: Batch, isCopied: boolean): { result: SentBatch; transfer: ArrayBuffer[] } {
-    const isPlaced = this.#tails.length > 0 && !isCopied
-    const result = isPlaced ? placeBatch(batch, this.#tails) : packBatch(batch)
+  #batch(batch: Batch): { result: SentBatch; transfer: ArrayBuffer[] } {
+    const result = isSharing(this.#bus) ? placeBatch(batch) : packBatch(batch)
     return { result, transfer: transferOf(result) }
   }
 
   #join({ join, topic, group }: Request & { kind: 'join' }): void {
     try {
-      const membership = this.#reading.join(topic, group, lease => this.#fold(join, lease))
+      const membership = this.#bus.join(topic, group, lease => this.#fold(join, lease))
       this.#memberships.set(join, membership)
       membership.failed.catch((error: unknown) => {
         this.#send({ kind: 'failed', join, error: toPlainError(error) })

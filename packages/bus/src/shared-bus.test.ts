@@ -1,35 +1,52 @@
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import { ManualClock } from '@winnow/runtime'
 import { expect, onTestFinished, test } from 'vitest'
 import { busContract } from './bus.contract.ts'
-import type { Bus, BusRecord, Lease } from './bus.ts'
-import { openBus, records, temporaryFolder, textOf, textsOf } from './file-bus.fixture.ts'
+import type { Bus } from './bus.ts'
+import {
+  openBus,
+  openHeldBus,
+  randomFrom,
+  records,
+  temporaryFolder,
+  textOf,
+  textsOf,
+} from './file-bus.fixture.ts'
 import { FileBus } from './file-bus.ts'
-import { freshMemory } from './log-reader.ts'
-import { type PlacedRecords, placeBatch, receiveRecords, receiveTails } from './placed-records.ts'
 import { RemoteBus } from './remote-bus.ts'
 import { serveBus } from './serve-bus.ts'
+import { checkedValue, type TailReport } from './shared-bus.fixture.ts'
 
-function remoteOf(inner: Bus): RemoteBus {
+interface Served {
+  readonly bus: RemoteBus
+  /** Kinds of the requests so far. */
+  readonly requests: string[]
+}
+
+function served(inner: Bus): Served {
   const { port1, port2 } = new MessageChannel()
+  const requests: string[] = []
+  port1.on('message', ({ kind }) => requests.push(kind))
   serveBus(port1, inner)
-  return new RemoteBus(port2)
+  return { bus: new RemoteBus(port2), requests }
 }
 
 const innerOf = new WeakMap<Bus, FileBus>()
 
-busContract('RemoteBus of a FileBus, by places in its tails', {
+busContract('RemoteBus of a FileBus, by the memory of its tails', {
   open: async specs => {
     const folder = await temporaryFolder()
     const inner = await FileBus.open({ folder, specs, clock: new ManualClock() })
     onTestFinished(() => inner.close())
-    const bus = remoteOf(inner)
+    const { bus } = served(inner)
     innerOf.set(bus, inner)
+    // The tails have come: from here on the suite reads them.
+    await bus.logId(specs[0]?.name ?? '')
     return bus
   },
   second: async bus => {
     const inner = innerOf.get(bus) as FileBus
-    const other = remoteOf(inner)
+    const other = served(inner).bus
     innerOf.set(other, inner)
     return other
   },
@@ -37,87 +54,123 @@ busContract('RemoteBus of a FileBus, by places in its tails', {
 
 const smallRing = { ringBytes: 64 * 1024, commitBytesMax: 16 * 1024 }
 
-test('young records stay in the tail, those of the oldest quarter of the ring are given away', async () => {
-  const { bus } = await openBus({ logLimits: smallRing })
-  const shared = bus.shared()
-  const batchAt = (offset: number) => shared.read('t', 0, offset, 1, 0)
-  const isPlaced = async (offset: number): Promise<boolean> =>
-    (placeBatch(await batchAt(offset), shared.tails).records as PlacedRecords).within === 0
-  const eighth = Buffer.alloc(8 * 1024 - 64, 'x')
-  for (let at = 0; at < 6; at++) await bus.append('t', 0, [{ value: eighth }])
-  expect(await isPlaced(0)).toBe(true)
-  await bus.append('t', 0, [{ value: eighth }])
-  expect(await isPlaced(0)).toBe(false)
-  expect(await isPlaced(1)).toBe(true)
-})
-
-test('a place that was written over is no record: the batch has to be asked for again', async () => {
-  const { bus } = await openBus({ logLimits: smallRing })
-  await bus.append('t', 1, [{ value: Buffer.from('old'), header: Buffer.from('h') }])
-  const shared = bus.shared()
-  const sent = placeBatch(await shared.read('t', 1, 0, 100, 0), shared.tails)
-  const tails = receiveTails(shared.tails)
-  const receive = (partition: number) => receiveRecords(sent.records, tails, partition, freshMemory)
-  expect((receive(1) as BusRecord[]).map(textOf)).toEqual(['old'])
-  // The same bytes under another partition's name are another record.
-  expect(receive(0)).toEqual({ from: 0, to: 1 })
-  for (let at = 0; at < 9; at++) await bus.append('t', 1, [{ value: Buffer.alloc(8_000) }])
-  expect(receive(1)).toEqual({ from: 0, to: 1 })
-})
-
-/** A bus whose tails are written over the moment somebody is told of a place in them. */
-function forgetful(bus: FileBus): Bus {
-  const shared = bus.shared()
-  const lost = shared.tails.map(({ seed }) => ({ seed, memory: new SharedArrayBuffer(1 << 20) }))
-  const tailOf = shared.tails.map(({ memory }) => memory)
-  const placed = (record: BusRecord): BusRecord => {
-    const at = tailOf.indexOf(record.value.buffer as SharedArrayBuffer)
-    if (at < 0) return record
-    const { memory } = lost[at] as { readonly memory: SharedArrayBuffer }
-    return { ...record, value: Buffer.from(memory, record.value.byteOffset, record.value.length) }
-  }
-  return Object.assign(Object.create(null), {
-    ...bus.shared(),
-    shared: () => ({
-      ...shared,
-      tails: lost,
-      fetch: async (...at: Parameters<Bus['fetch']>) => placed(await shared.fetch(...at)),
-      read: async (...at: Parameters<Bus['read']>) => {
-        const batch = await shared.read(...at)
-        return { ...batch, records: batch.records.map(placed) }
-      },
-      join: (topic: string, group: string, fold: (lease: Lease) => Promise<void>) =>
-        shared.join(topic, group, lease =>
-          fold({
-            ...lease,
-            read: async (bytesMax, waitMs) => {
-              const batch = await lease.read(bytesMax, waitMs)
-              return { ...batch, records: batch.records.map(placed) }
-            },
-          }),
-        ),
-    }),
-    fetch: bus.fetch.bind(bus),
-    read: bus.read.bind(bus),
-  }) as Bus
-}
-
-test('whoever copies too late gets every record all the same, once and in order', async () => {
+test('what lies in the tail is read, fetched, cut and waited for without a message', async () => {
   const { bus: inner } = await openBus()
-  await inner.append('t', 2, records('a', 'b', 'c', 'd'))
-  const bus = remoteOf(forgetful(inner))
+  const { bus, requests } = served(inner)
+  await bus.logId('t')
+  await inner.append('t', 2, records('a', 'b', 'c'))
+  expect(textsOf(await bus.read('t', 2, 1, 100, 0))).toEqual(['b', 'c'])
   expect(textOf(await bus.fetch('t', 2, 1))).toBe('b')
-  expect(textsOf(await bus.read('t', 2, 1, 100, 0))).toEqual(['b', 'c', 'd'])
+  expect(await bus.bounds('t', 2)).toEqual({ first: 0, end: 3 })
+  const ranges = await bus.fetchRanges('t', 2, [{ offset: 2, start: 0, length: 1 }])
+  expect(Buffer.from(ranges[0] as Uint8Array).toString()).toBe('c')
+  const waiting = bus.read('t', 2, 3, 100, 600_000)
+  await inner.append('t', 1, records('other'))
+  await inner.append('t', 2, records('d'))
+  expect(textsOf(await waiting)).toEqual(['d'])
+  expect(requests).toEqual(['logId'])
+})
+
+test('a lease reads the tail without a message, from where its group stands', async () => {
+  const { bus: inner } = await openBus()
+  const { bus, requests } = served(inner)
+  await inner.append('t', 2, records('a', 'b', 'c'))
+  const fold = async (count: number): Promise<string[]> => {
+    const seen = Promise.withResolvers<string[]>()
+    const membership = bus.join('t', 'g', async lease => {
+      if (lease.partition !== 2) return
+      const texts: string[] = []
+      while (texts.length < count) texts.push(...textsOf(await lease.read(1, 600_000)))
+      await lease.commit({ offset: 2, note: '' })
+      seen.resolve(texts)
+    })
+    const texts = await seen.promise
+    await membership.close()
+    return texts
+  }
+  expect(await fold(3)).toEqual(['a', 'b', 'c'])
+  await inner.append('t', 2, records('d'))
+  expect(await fold(2)).toEqual(['c', 'd'])
+  expect(requests.filter(kind => kind.toLowerCase().includes('read'))).toEqual([])
+})
+
+test('what the ring has gone round is asked for: whole, once and in order', async () => {
+  const { bus: inner } = await openBus({ logLimits: smallRing })
+  const { bus, requests } = served(inner)
+  const texts = Array.from({ length: 40 }, (_, at) => `${at}`.padEnd(8_000, 'x'))
+  for (const text of texts) await inner.append('t', 0, records(text))
+  await bus.logId('t')
   const seen: string[] = []
-  const done = Promise.withResolvers<void>()
-  const membership = bus.join('t', 'g', async lease => {
-    if (lease.partition !== 2) return
-    // Two bytes at a time: what is owed is read in parts too.
-    while (seen.length < 5) seen.push(...textsOf(await lease.read(2, 1_000)))
-    done.resolve()
+  while (seen.length < texts.length)
+    seen.push(...textsOf(await bus.read('t', 0, seen.length, 20_000, 0)))
+  expect(seen).toEqual(texts)
+  const asked = requests.length
+  expect(asked).toBeGreaterThan(1)
+  const [old, young] = await bus.fetchRanges('t', 0, [
+    { offset: 1, start: 0, length: 3 },
+    { offset: 39, start: 0, length: 3 },
+  ])
+  expect([old, young].map(read => Buffer.from(read as Uint8Array).toString())).toEqual([
+    '1xx',
+    '39x',
+  ])
+  expect(requests.length).toBe(asked + 1)
+})
+
+test('a read that finds nothing has waited for what was stamped before it asked', async () => {
+  const { bus: inner, hold, release } = await openHeldBus()
+  const { bus } = served(inner)
+  await bus.logId('t')
+  await inner.append('t', 0, records('a'))
+  hold()
+  const appending = inner.append('t', 0, records('b'))
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
+  let told: string[] | undefined
+  const reading = bus.read('t', 0, 1, 1000, 0).then(batch => {
+    told = textsOf(batch)
   })
-  await inner.append('t', 2, records('e'))
-  await done.promise
-  expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
-  await membership.close()
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
+  expect(told).toBeUndefined()
+  release()
+  await Promise.all([appending, reading])
+  expect(told).toEqual(['b'])
+})
+
+test('a worker reads what another thread writes over at the same time, whole or not at all', async () => {
+  const seed = 25
+  const random = randomFrom(seed)
+  const { bus } = await openBus({ logLimits: smallRing })
+  const counts = [0, 0, 0]
+  const worker = new Worker(new URL('./shared-bus.fixture.ts', import.meta.url))
+  onTestFinished(async () => {
+    await worker.terminate()
+  })
+  const report = new Promise<TailReport>((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+  const { port1, port2 } = new MessageChannel()
+  const serving = serveBus(port1, bus)
+  worker.postMessage({ port: port2, seed }, [port2])
+  for (let step = 0; step < 1500; step++) {
+    const partition = random(3)
+    const values = Array.from({ length: 1 + random(6) }, (_, at) =>
+      checkedValue(partition, (counts[partition] as number) + at, random(3) === 0 ? 3000 : 200),
+    )
+    counts[partition] = (counts[partition] as number) + values.length
+    const appending = bus.append(
+      't',
+      partition,
+      values.map(value => ({ value })),
+    )
+    if (random(3) === 0) await appending
+  }
+  for (let p = 0; p < 3; p++) {
+    await bus.append('t', p, [{ value: checkedValue(p, counts[p] as number, 0) }])
+  }
+  const { problems, ends, cut } = await report
+  expect(problems, `seed ${seed}`).toEqual([])
+  expect(ends).toEqual(counts.map(count => count + 1))
+  expect(cut).toBeGreaterThan(0)
+  await serving.close()
 })

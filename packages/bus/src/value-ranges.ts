@@ -60,6 +60,19 @@ export function ownMemory(reads: readonly RangeRead[]): RangeRead[] {
   })
 }
 
+/** The reads with those at the places `missing`, in order, from `late`. */
+export function filled(
+  reads: readonly RangeRead[],
+  missing: readonly number[],
+  late: readonly RangeRead[],
+): RangeRead[] {
+  const all = [...reads]
+  missing.forEach((at, index) => {
+    all[at] = late[index] as RangeRead
+  })
+  return all
+}
+
 /** Throws what may pass, and what is a bug. */
 function forGood(error: unknown): PipelineError {
   if (!(error instanceof PipelineError) || isRetryable(error)) throw error

@@ -24,4 +24,4 @@ export class Waiters {
 }
 
 /** Node fires a longer timer at once. */
-const timerMaxMs = 0x7fffffff
+export const timerMaxMs = 0x7fffffff
