@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryBus } from '@winnow/bus'
-import type { Decision } from '@winnow/model'
+import { type Decision, packSlice, spanBlockBytes } from '@winnow/model'
 import { Query, queryConfigSchema, type Why } from '@winnow/query'
 import { Health, Metrics, silentLog, systemClock } from '@winnow/runtime'
 import {
@@ -59,6 +59,8 @@ function traceIdOf(n: number): string {
   return Array.from(shared, word => word.toString(16).padStart(8, '0')).join('')
 }
 
+const spans = Buffer.alloc(8 * spanBlockBytes).toString('base64')
+
 function dropped(n: number, decidedAtMs: number): Decision {
   return {
     v: 1,
@@ -103,11 +105,11 @@ function dropped(n: number, decidedAtMs: number): Decision {
     lastSpanAtMs: decidedAtMs - 5_000,
     fingerprint: n.toString(16).padStart(16, '0'),
     slices: [
-      {
+      packSlice({
         ref: { partition: 0, offset: n, start: 0, length: 14_200, spanCount: 8 },
         appendedAtMs: decidedAtMs - 7_000,
-        facts: { startNs: '1795244400000000000', endNs: '1795244402608000000', spans: '' },
-      },
+        facts: { startNs: '1795244400000000000', endNs: '1795244402608000000', spans },
+      }),
     ],
     write: [],
     evaluations: [],

@@ -5,9 +5,9 @@ import {
   type CloseReason,
   countRecord,
   type Decision,
+  type PackedSlice,
   parseDecision,
   refKey,
-  type Slice,
   startOfCounting,
 } from '@winnow/model'
 import { decodeTraces } from '@winnow/otlp'
@@ -146,7 +146,7 @@ interface Close {
   readonly lastMs: number
 }
 
-function closeOf({ closeReason }: Decision, fresh: readonly Slice[]): Close {
+function closeOf({ closeReason }: Decision, fresh: readonly PackedSlice[]): Close {
   const times = fresh.map(({ appendedAtMs }) => appendedAtMs)
   return { reason: closeReason, firstMs: Math.min(...times), lastMs: Math.max(...times) }
 }

@@ -4,6 +4,7 @@ import {
   decodeTenantRuns,
   encodeTenantRuns,
   evaluationsFrom,
+  packedSlices,
   parseDecision,
   parseDecisionHead,
 } from '@winnow/model'
@@ -50,6 +51,7 @@ const taken = (isTaken: boolean): Outcome => (isTaken ? 'taken' : 'refused')
 const request = encodeTraces(trace48f())
 const slices = sliceReader()
 const goldenTraceId = goldenSpans[0]?.trace_id ?? ''
+const [packed] = JSON.parse(file('packages/model/src/golden/packed-slice.v1.jsonl').toString())
 
 /** Everything that reads bytes from outside, or from a log or store that a fault may have touched. */
 export const parserTargets: readonly FuzzTarget[] = [
@@ -118,6 +120,15 @@ export const parserTargets: readonly FuzzTarget[] = [
       ...lines('packages/model/src/golden/request.v1.jsonl'),
     ],
     run: input => taken(parseEvidence(input, 'evidence/0@0').ok),
+  },
+  {
+    name: 'packed slices',
+    weight: 4,
+    seeds: [Buffer.from(packed, 'base64'), text(`"${packed}","${packed}"`)],
+    run: input => {
+      const read = packedSlices(`"${input.toString('base64')}"`) ?? packedSlices(input.toString())
+      return taken(read?.every(({ isWhole, facts }) => isWhole && facts.spans !== '') === true)
+    },
   },
   {
     name: 'record of decisions',

@@ -1,4 +1,4 @@
-import { compareRefs, type Slice } from '@winnow/model'
+import { compareRefs, type PackedSlice } from '@winnow/model'
 import { type CompiledPolicy, compilePolicy, rederive } from '@winnow/sampler'
 import { type OracleVerdict, oracle, traceKey } from '@winnow/testing'
 import type { Counted } from './counted.ts'
@@ -100,7 +100,7 @@ function checkRederived(world: World, one: Counted): void {
   if (!agrees) world.violate('5', `${nameOf(one)} is not derived again: ${differences.join('; ')}`)
 }
 
-const byRef = (a: Slice, b: Slice): number => compareRefs(a.ref, b.ref)
+const byRef = (a: PackedSlice, b: PackedSlice): number => compareRefs(a.ref, b.ref)
 
 /** [5], [6] What the bytes themselves say, by code that the stages do not share. */
 function checkOracle(world: World, one: Counted, before: Counted | undefined): void {

@@ -1,4 +1,4 @@
-import { type Evidence, refKey } from '@winnow/model'
+import { type Evidence, refKey, unpackSlices } from '@winnow/model'
 import { checkDecisions } from './check-decisions.ts'
 import { checkSegments } from './check-segments.ts'
 import { checkSnapshots } from './check-snapshots.ts'
@@ -104,7 +104,7 @@ function lostBySaying(world: World): Set<string> {
     }
     if (kind === 'sampler.evidence_lost' || isLate(evidence.name)) {
       for (const { value } of world.log(evidence.name, partition).slice(from, to)) {
-        const record = JSON.parse(Buffer.from(value).toString()) as Evidence
+        const record: Evidence = unpackSlices(JSON.parse(Buffer.from(value).toString()))
         if (record.kind !== 'summary') lost.add(record.id)
         else for (const { ref } of record.slices) lost.add(refKey(ref))
       }
@@ -121,7 +121,7 @@ function checkEvidence(
 ): void {
   for (let partition = 0; partition < world.partitions; partition++) {
     for (const { value } of world.log(world.specs.evidence.name, partition)) {
-      const record = JSON.parse(Buffer.from(value).toString()) as Evidence
+      const record: Evidence = unpackSlices(JSON.parse(Buffer.from(value).toString()))
       if (record.kind === 'summary') continue
       const { kind, tenant, traceId, id } = record
       const revisions = byTrace.get(traceKeyOf(tenant, traceId)) ?? []

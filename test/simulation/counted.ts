@@ -1,4 +1,4 @@
-import { type Claim, type Decision, refKey, type Slice } from '@winnow/model'
+import { type Claim, type Decision, type PackedSlice, refKey, unpackSlices } from '@winnow/model'
 import type { World } from './world.ts'
 
 /** A decision that counts, with all that its chain leads to. */
@@ -7,7 +7,7 @@ export interface Counted {
   readonly offset: number
   readonly decision: Decision
   /** The slices of its series so far, by ref: its own and those behind `prev`. */
-  readonly slices: ReadonlyMap<string, Slice>
+  readonly slices: ReadonlyMap<string, PackedSlice>
   /** Keys of what the writer has to write for it. */
   readonly writes: ReadonlySet<string>
 }
@@ -32,7 +32,7 @@ export function countedLog(world: World, partition: number): CountedLog {
   let claim = -1
   let next = 1
   for (const { offset, value, by } of world.log(world.specs.decisions.name, partition)) {
-    const record = JSON.parse(Buffer.from(value).toString()) as Claim | Decision
+    const record: Claim | Decision = unpackSlices(JSON.parse(Buffer.from(value).toString()))
     if (record.kind === 'claim') {
       claim = offset
       next = 1
@@ -58,7 +58,7 @@ function withChain(
   decision: Decision,
   byOffset: ReadonlyMap<number, Counted>,
 ): Counted {
-  const slices = new Map<string, Slice>()
+  const slices = new Map<string, PackedSlice>()
   const writes = new Set<string>()
   const { prev } = decision
   if (prev !== null) {

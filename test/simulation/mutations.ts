@@ -67,7 +67,7 @@ export const mutations: readonly Mutation[] = [
   one(
     'a revision of a kept trace writes its new slices alone',
     revise,
-    'return indices.filter(index => fresh.has(slices[index] as Slice))',
+    'return indices.filter(index => fresh.has(slices[index] as PackedSlice))',
     'return indices',
   ),
   one(

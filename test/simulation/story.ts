@@ -1,7 +1,8 @@
+import { unpackSlices } from '@winnow/model'
 /** What a record of `evidence`, `decisions` or `control` says, on one line. */
 export function tellRecord(offset: number, value: Uint8Array): string {
   try {
-    const record = JSON.parse(Buffer.from(value).toString()) as Told
+    const record: Told = unpackSlices(JSON.parse(Buffer.from(value).toString()))
     return `@${offset} ${tell(record)}`
   } catch {
     return `@${offset} ${value.length} bytes`

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import type { Decision } from './decision.ts'
 import { decisionFormat, parseDecision, parseDecisionHead, slicesText } from './decision-record.ts'
+import { packSlice } from './slice-packer.ts'
+import { spanBlockBytes } from './span-blocks.ts'
 
-const slice = {
+const slice = packSlice({
   ref: { partition: 0, offset: 7, start: 0, length: 100, spanCount: 1 },
   appendedAtMs: 1_000,
-  facts: { startNs: '0', endNs: '0', spans: 'AAAA' },
-}
+  facts: { startNs: '0', endNs: '0', spans: Buffer.alloc(spanBlockBytes).toString('base64') },
+})
 const head = {
   v: 1,
   kind: 'decision',
@@ -103,7 +104,7 @@ test('bytes that are no record are none, whole and in part', () => {
 test('the golden decision has a head that says all but the slices', () => {
   const url = new URL('../../../services/sampler/src/golden/decision.v1.jsonl', import.meta.url)
   const json = readFileSync(url, 'utf8').trimEnd()
-  const { slices, ...rest } = JSON.parse(json) as Decision
+  const { slices, ...rest } = JSON.parse(json)
   expect(parseDecisionHead(json)).toEqual({ kind: 'record', record: rest })
   expect(`[${slicesText(json)}]`).toBe(JSON.stringify(slices))
 })

@@ -1,5 +1,6 @@
 // Hot: once a decision for each of its readers.
 import type { Claim, Decision, DecisionHead, DecisionRecord } from './decision.ts'
+import { type PackedSlice, packedSlices, packedSlicesOf } from './packed-slice.ts'
 
 /** The newest format of `decisions` that this release reads; it writes the same. */
 export const decisionFormat = 1
@@ -16,25 +17,52 @@ export type ParsedDecision<T> =
  * count for no reader.
  */
 export function parseDecision(text: string): ParsedDecision<DecisionRecord> {
-  return parsed(text, isWhole)
+  const between = slicesText(text)
+  if (between !== undefined) {
+    const head = parsed<Claim | DecisionHead>(headOf(text), isWholeHead)
+    const slices = head.kind === 'record' ? packedSlices(between) : undefined
+    if (head.kind === 'newer' || (head.kind === 'record' && head.record.kind === 'claim')) {
+      return head as ParsedDecision<Claim>
+    }
+    if (head.kind === 'record' && slices !== undefined) {
+      return { kind: 'record', record: withSlices(head.record as DecisionHead, slices) }
+    }
+  }
+  return parseWhole(text)
 }
 
 /**
- * The same without the slices, which are most of a record and come last: a third of the cost. The text
- * of the slices is not looked at: only there may a record be broken and have a head all the same.
+ * The same without the slices, which are most of a record and come last. The text of the slices is not
+ * looked at: only there may a record be broken and have a head all the same.
  */
 export function parseDecisionHead(text: string): ParsedDecision<Claim | DecisionHead> {
   // Within a JSON string the quotes would be escaped, so this is a key; no other value is an array of that name.
-  const at = text.indexOf(slicesKey)
-  if (at >= 0 && text.endsWith(']}')) {
-    const head = parsed<Claim | DecisionHead>(`${text.slice(0, at)}}`, isWholeHead)
+  if (text.endsWith(']}') && text.includes(slicesKey)) {
+    const head = parsed<Claim | DecisionHead>(headOf(text), isWholeHead)
     if (head.kind !== 'none') return head
   }
-  // Whoever wrote this has another order of keys: it is a record exactly when the whole is one.
-  const whole = parsed<DecisionRecord>(text, isWhole)
+  const whole = parseWhole(text)
   if (whole.kind !== 'record' || whole.record.kind === 'claim') return whole
   const { slices: _, ...record } = whole.record
   return { kind: 'record', record }
+}
+
+/** Whoever wrote this has another order of keys: it is a record exactly when the whole is one. */
+function parseWhole(text: string): ParsedDecision<DecisionRecord> {
+  const whole = parsed<DecisionRecord>(text, isWhole)
+  if (whole.kind !== 'record' || whole.record.kind === 'claim') return whole
+  const slices = packedSlicesOf(whole.record.slices)
+  if (slices === undefined) return none
+  return { kind: 'record', record: withSlices(whole.record, slices) }
+}
+
+/** The record itself: nobody else has it. */
+function withSlices(head: DecisionHead, slices: readonly PackedSlice[]): Decision {
+  return Object.assign(head, { slices })
+}
+
+function headOf(text: string): string {
+  return `${text.slice(0, text.indexOf(slicesKey))}}`
 }
 
 /**
@@ -44,7 +72,7 @@ export function parseDecisionHead(text: string): ParsedDecision<Claim | Decision
 export function slicesText(text: string): string | undefined {
   const at = text.indexOf(slicesKey)
   if (at < 0) return undefined
-  const isLast = text.endsWith('}]}') || text.length === at + slicesKey.length + 2
+  const isLast = text.endsWith('"]}') || text.length === at + slicesKey.length + 2
   return isLast && text.endsWith(']}') ? text.slice(at + slicesKey.length, -2) : undefined
 }
 

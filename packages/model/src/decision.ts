@@ -1,4 +1,5 @@
-import type { CloseReason, Evaluation, Slice } from './evidence.ts'
+import type { CloseReason, Evaluation } from './evidence.ts'
+import type { PackedSlice } from './packed-slice.ts'
 
 export type Verdict = 'keep' | 'drop'
 
@@ -99,7 +100,7 @@ export interface Decision {
    * The slices that the record at `prev` and its own chain do not have, by (offset, start); all of the
    * series where `prev` is null. Always the record's last key: see `decisionHead`.
    */
-  readonly slices: readonly Slice[]
+  readonly slices: readonly PackedSlice[]
   /** Indices into `slices` of what the writer has to write for this revision; empty for a drop. */
   readonly write: readonly number[]
   /** The trace became kept with this revision: the slices of the whole chain are to be written too. */
@@ -128,23 +129,23 @@ export type DecisionHead = Omit<Decision, 'slices'>
 export type DecisionRecord = Claim | Decision
 
 /** A decision record is at most this, by construction. */
-export const decisionBytesMax = 512 * 1024
+export const decisionBytesMax = 544 * 1024
 
 /**
- * Most slices one record carries, and their bytes as UTF-8 JSON; over either a record chains to `prev`.
+ * Most slices one record carries, and their bytes as JSON; over either a record chains to `prev`.
  * One slice alone may have more, up to {@link sliceBytesMax}.
  */
 export const refsMax = 256
 export const slicesBytesMax = 128 * 1024
 
 /**
- * Most bytes of one slice as UTF-8 JSON: 2,000 spans of 48 bytes, which is where a receiver splits, and
- * four full lists of facts whose every byte has to be escaped.
+ * Most bytes of one slice as JSON: 2,000 spans of 36 bytes, which is where a receiver splits, and four
+ * full lists of facts whose every byte has to be escaped; all of it in base64, which is a third more.
  */
-export const sliceBytesMax = 184 * 1024
+export const sliceBytesMax = 212 * 1024
 
 /**
- * Most slices of one series, over all records of its chain, and their bytes as UTF-8 JSON: some 330,000
+ * Most slices of one series, over all records of its chain, and their bytes as JSON: some 500,000
  * spans, whose fold takes about 40 ms with every new summary.
  */
 export const seriesRefsMax = 20_000

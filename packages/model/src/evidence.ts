@@ -1,7 +1,8 @@
 import type { SliceFacts } from './facts.ts'
+import type { PackedSlice } from './packed-slice.ts'
 import type { SpanRef } from './span-ref.ts'
 
-/** A slice as a summary and a decision carry it. */
+/** A slice spelled out. Summaries and decisions carry it as {@link PackedSlice}, which reads as one. */
 export interface Slice {
   readonly ref: SpanRef
   /** Append time of the record that holds it, log time. Retention counts from here. */
@@ -18,7 +19,8 @@ export interface Summary {
   readonly kind: 'summary'
   readonly tenant: string
   readonly traceId: string
-  readonly slices: readonly Slice[]
+  /** Always the record's last key. */
+  readonly slices: readonly PackedSlice[]
   readonly reason: CloseReason
   /** Parents that were named and had not come when it closed. */
   readonly missingParents: number

@@ -55,6 +55,7 @@ export {
   type Slice,
   type Summary,
 } from './evidence.ts'
+export { expandFactText, factToken, spanIdToken } from './fact-tokens.ts'
 export {
   type ErrorFact,
   factListMax,
@@ -63,6 +64,18 @@ export {
   type SliceFacts,
   type SpanOutcome,
 } from './facts.ts'
+export { idText, nanosText } from './number-text.ts'
+export {
+  PackedSlice,
+  packedSlices,
+  packedSlicesOf,
+  type SliceLists,
+  spanColumns,
+  unpackSlices,
+} from './packed-slice.ts'
+export { PackedSliceReader } from './packed-slice-reader.ts'
+export { readSpanIds, type SpanColumns } from './packed-spans.ts'
+export { packedHeadBytesMax, packSlice, SlicePacker } from './slice-packer.ts'
 export { blockAt, blockFlag, fnv1a, spanBlockBytes } from './span-blocks.ts'
 export { compareRefs, refKey, type SpanRef } from './span-ref.ts'
 export { decodeTenantRuns, encodeTenantRuns, type TenantRun } from './tenant-runs.ts'

@@ -2,7 +2,7 @@ import {
   type DecidedEvaluation,
   type DecisionHead,
   factTextBytesMax,
-  type Slice,
+  type PackedSlice,
 } from '@winnow/model'
 import { isClearText } from '@winnow/privacy'
 import { slabOf } from './slab.ts'
@@ -23,7 +23,9 @@ export function factsOnly<D extends DecisionHead>(decision: D): D {
 
 /** `factsOnly` without slices, as the hot store keeps it. */
 export function factsHead(decision: DecisionHead): DecisionHead {
-  const { slices, ...head } = decision as DecisionHead & { readonly slices?: readonly Slice[] }
+  const { slices, ...head } = decision as DecisionHead & {
+    readonly slices?: readonly PackedSlice[]
+  }
   return factsOnly(slices === undefined ? decision : head)
 }
 

@@ -1,4 +1,4 @@
-import type { Decision, Slice } from '@winnow/model'
+import { type Decision, type PackedSlice, packSlice } from '@winnow/model'
 import type { AnyValue, KeyValue, Span, TracesData } from '@winnow/otlp'
 import type { HotTrace } from './hot-store.ts'
 import { SpanPack } from './span-pack.ts'
@@ -20,8 +20,8 @@ export function sampleSpanId(n: number): string {
   return (n + 1).toString(16).padStart(16, '0')
 }
 
-export function sampleSlice(offset: number, start = 0, spanCount = 8): Slice {
-  return {
+export function sampleSlice(offset: number, start = 0, spanCount = 8): PackedSlice {
+  return packSlice({
     ref: { partition: 3, offset, start, length: 14_200, spanCount },
     appendedAtMs: sampleTimeMs,
     facts: {
@@ -32,7 +32,7 @@ export function sampleSlice(offset: number, start = 0, spanCount = 8): Slice {
       experiment: 'exp_prompt_terser_v3',
       variant: 'B',
     },
-  }
+  })
 }
 
 export function sampleDecision(n: number, changes: Partial<Decision> = {}): Decision {

@@ -1,5 +1,5 @@
 import { MemoryBus, partitionOfHex, type TopicSpec } from '@winnow/bus'
-import { encodeTenantRuns, type Summary } from '@winnow/model'
+import { encodeTenantRuns, type Summary, unpackSlices } from '@winnow/model'
 import { encodeTraces, type TracesData, tracesFromJson } from '@winnow/otlp'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { trace48f, trace48fId, trace48fRequests } from '@winnow/testing'
@@ -68,7 +68,7 @@ function wideTrace(seed: number, spans: number): TracesData {
 
 async function summaries(bus: MemoryBus): Promise<Summary[]> {
   const { records } = await bus.read(topics.evidence, partition, 0, 1 << 24, 0)
-  return records.map(record => JSON.parse(Buffer.from(record.value).toString()))
+  return records.map(({ value }) => unpackSlices(JSON.parse(Buffer.from(value).toString())))
 }
 
 const caughtUp = (bus: MemoryBus) =>
@@ -143,8 +143,8 @@ test('many large summaries due at once are several appends, none larger than a b
     }
     return append(topic, at, records)
   }
-  const traces = 60
-  for (let trace = 0; trace < traces; trace++) await send(bus, wideTrace(trace, 500))
+  const traces = 80
+  for (let trace = 0; trace < traces; trace++) await send(bus, wideTrace(trace, 1_000))
   await start()
   clock.advanceMs(8000)
   await expect.poll(() => summaries(bus), { timeout: 10_000 }).toHaveLength(traces)

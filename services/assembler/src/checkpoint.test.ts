@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { encodeTenantRuns } from '@winnow/model'
+import { encodeTenantRuns, unpackSlices } from '@winnow/model'
 import { encodeTraces } from '@winnow/otlp'
 import { trace48fRequests } from '@winnow/testing'
 import fc from 'fast-check'
@@ -214,7 +214,7 @@ function slicesOf({ offset, slices }: LogRecord): string[] {
 }
 
 function refsOf(summary: string): string[] {
-  const { tenant, traceId, slices } = JSON.parse(summary)
+  const { tenant, traceId, slices } = unpackSlices(JSON.parse(summary))
   return slices.map(
     ({ ref }: { ref: { offset: number; start: number } }) =>
       `${tenant} ${traceId} ${ref.offset} ${ref.start}`,

@@ -1,10 +1,9 @@
 // Hot where spans state outcomes: one text an outcome, no object.
-import { factListMax, factTextBytesMax } from '@winnow/model'
+import { factListMax, factTextBytesMax, factToken } from '@winnow/model'
 import { type AttributeHits, valueType } from '@winnow/otlp'
 import { evaluationEvent, factRole } from './fact-interest.ts'
 import { countOf, entriesOf, numberOf } from './fact-numbers.ts'
 import { cutAt, isText, jsonText } from './fact-text.ts'
-import { factToken } from './fact-tokens.ts'
 
 /** Labels that say "failed" (design, section 7). Here they only decide what a full list keeps. */
 const failureLabels = ['"fail"', '"failed"', '"incorrect"', '"policy_incorrect"']

@@ -1,24 +1,19 @@
 // Hot: every span of the pipeline is packed here once, and unpacked once.
-import { blockAt, spanBlockBytes } from '@winnow/model'
-import { nanosText } from './fact-text.ts'
-import { expandFactText } from './fact-tokens.ts'
+import type { SlicePacker } from '@winnow/model'
 import { sharedTexts } from './text-table.ts'
 
 /**
- * The facts of a slice as an open trace keeps them, a third of their JSON:
+ * The facts of a slice as an open trace keeps them, nearly as its summary will have them:
  *
- *   u16 number of a shared text, 0: none │ u64 earliest start │ u64 latest end │ a span … │ UTF-8 text
- *   a span: u8 flags │ 8 bytes id │ u32 op hash │ start ms, tokens in, tokens out where not 0: varints
- *           │ f64 cost where not 0 │ 8 bytes parent where it has one
+ *   u16 number of a shared text, 0: none │ u64 earliest start │ u64 latest end │ a span … │ own text
+ *   a span: packed as the model has it │ 8 bytes parent where it has one
  *
- * Flags are those of a span's block, and which of the rest is there. Ids are big-endian as they come.
- * The text has the members of the JSON that are this slice's own, in tokens (see fact-tokens.ts).
+ * A summary goes to other processes: the shared text is spelled out there, and parents stay behind.
  */
 export const packedHeadBytes = 18
 const spanBytesMax = 1 + 8 + 4 + 3 * 5 + 8 + 8
 
 const packedFlag = { root: 2, entry: 4, start: 8, input: 16, output: 32, cost: 64 } as const
-const blockFlags = 7
 
 /** Writes the facts of one slice after another into memory of its own. */
 export class FactsPacker {
@@ -126,28 +121,25 @@ export class FactsPacker {
 /** Words a span in what `ids` writes: id high, low, parent high, low (0, 0: none), 1 for an entry span. */
 export const spanIdWords = 5
 
-/** Reads packed facts, with memory of its own to work in. */
+/** Reads packed facts. */
 export class FactsUnpacker {
-  #blocks = Buffer.alloc(64 * spanBlockBytes)
-  #view = new DataView(this.#blocks.buffer)
   #at = 0
 
-  /** The facts of `spans` spans at [from, to) as SliceFacts in JSON. */
-  json(bytes: Buffer, from: number, to: number, spans: number): string {
-    if (spans * spanBlockBytes > this.#blocks.length) {
-      this.#blocks = Buffer.alloc(2 * spans * spanBlockBytes)
-      this.#view = new DataView(this.#blocks.buffer)
+  /** The shared text of the facts at `from`; empty where all is their own. */
+  shared(bytes: Buffer, from: number): Uint8Array {
+    return sharedTexts.bytesOf(bytes.readUInt16LE(from))
+  }
+
+  /** Hands the times, `spans` spans and the own text of the facts at [from, to) to a slice that was begun. */
+  repack(bytes: Buffer, from: number, to: number, spans: number, out: SlicePacker): void {
+    out.add(bytes, from + 2, from + packedHeadBytes)
+    let at = from + packedHeadBytes
+    for (let span = 0; span < spans; span++) {
+      const isRoot = ((bytes[at] as number) & packedFlag.root) > 0
+      at = out.addPacked(bytes, at)
+      if (!isRoot) at += 8
     }
-    this.#at = from + packedHeadBytes
-    for (let span = 0; span < spans; span++) this.#writeBlock(bytes, span * spanBlockBytes)
-    const at = this.#at
-    const shared = sharedTexts.textOf(bytes.readUInt16LE(from))
-    const startNs = nanosText(wordAt(bytes, from + 2), wordAt(bytes, from + 6))
-    const endNs = nanosText(wordAt(bytes, from + 10), wordAt(bytes, from + 14))
-    const base64 = this.#blocks.toString('base64', 0, spans * spanBlockBytes)
-    const own =
-      at === to ? '' : expandFactText(bytes.toString('utf8', at, to), this.#blocks, startNs)
-    return `{"startNs":"${startNs}","endNs":"${endNs}","spans":"${base64}"${own}${shared}}`
+    out.add(bytes, at, to)
   }
 
   /** Writes the ids of `spans` spans at `from` into `words`, from `word` on, {@link spanIdWords} each. */
@@ -170,26 +162,6 @@ export class FactsUnpacker {
       words[to + 4] = (flags & packedFlag.entry) > 0 ? 1 : 0
       if (!isRoot) this.#at += 8
     }
-  }
-
-  #writeBlock(bytes: Buffer, block: number): void {
-    const blocks = this.#blocks
-    const view = this.#view
-    const flags = bytes[this.#at++] as number
-    for (let byte = block; byte < block + 12; byte++) blocks[byte] = bytes[this.#at++] as number
-    const startMs = (flags & packedFlag.start) > 0 ? this.#varint(bytes) : 0
-    const input = (flags & packedFlag.input) > 0 ? this.#varint(bytes) : 0
-    const output = (flags & packedFlag.output) > 0 ? this.#varint(bytes) : 0
-    view.setUint32(block + blockAt.startOffsetMs, startMs, true)
-    view.setUint32(block + blockAt.inputTokens, input, true)
-    view.setUint32(block + blockAt.outputTokens, output, true)
-    if ((flags & packedFlag.cost) > 0) {
-      for (let byte = 0; byte < 8; byte++) {
-        blocks[block + blockAt.costUsd + byte] = bytes[this.#at++] as number
-      }
-    } else view.setFloat64(block + blockAt.costUsd, 0)
-    view.setUint32(block + blockAt.flags, flags & blockFlags, true)
-    if ((flags & packedFlag.root) === 0) this.#at += 8
   }
 
   #varint(bytes: Buffer): number {

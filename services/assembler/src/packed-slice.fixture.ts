@@ -1,4 +1,4 @@
-import { blockFlag } from '@winnow/model'
+import { blockFlag, type PackedSlice, packedSlices, SlicePacker } from '@winnow/model'
 import { FactsPacker, FactsUnpacker, spanIdWords } from './packed-facts.ts'
 import type { ReadSlice } from './partition-fold.ts'
 
@@ -27,9 +27,17 @@ export function packedSlice(
   return { ...place, spanCount: spans.length, facts, jsonLength, hasRoot, hasEntry }
 }
 
-/** The facts of a slice as JSON. */
-export function jsonOf({ facts, spanCount }: Pick<ReadSlice, 'facts' | 'spanCount'>): string {
-  return new FactsUnpacker().json(Buffer.from(facts), 0, facts.length, spanCount)
+/** The slice as a summary has it, of the first place there is. */
+export function summarised({
+  facts,
+  spanCount,
+}: Pick<ReadSlice, 'facts' | 'spanCount'>): PackedSlice {
+  const [packer, unpacker, bytes] = [new SlicePacker(), new FactsUnpacker(), Buffer.from(facts)]
+  packer.begin(0, 0, 0, 0, spanCount, 0, unpacker.shared(bytes, 0))
+  unpacker.repack(bytes, 0, bytes.length, spanCount, packer)
+  const [slice] = packedSlices(`"${packer.finish()}"`) ?? []
+  if (slice === undefined) throw new Error('a summary would have no such slice')
+  return slice
 }
 
 /** The ids of a slice's spans, {@link spanIdWords} words each. */

@@ -1,5 +1,5 @@
 import { MemoryBus, type NewRecord } from '@winnow/bus'
-import { encodeTenantRuns, type Summary } from '@winnow/model'
+import { encodeTenantRuns, type Summary, unpackSlices } from '@winnow/model'
 import { encodeTraces, tracesFromJson } from '@winnow/otlp'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { type Checkpoint, MemoryTraceBuffer } from '@winnow/storage'
@@ -57,7 +57,7 @@ class Bench {
 
   async summaries(): Promise<Summary[]> {
     const { records } = await this.bus.read(topics.evidence, 0, 0, 1 << 24, 0)
-    return records.map(record => JSON.parse(Buffer.from(record.value).toString()))
+    return records.map(({ value }) => unpackSlices(JSON.parse(Buffer.from(value).toString())))
   }
 
   /** Offsets of the slices of every summary; what is due at once closes in any order. */

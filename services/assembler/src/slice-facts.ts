@@ -1,10 +1,18 @@
 // Hot: every span of the pipeline passes here once. Texts a slice, nothing a span.
-import { blockFlag, factListMax, fnv1a } from '@winnow/model'
+import {
+  blockFlag,
+  factListMax,
+  factToken,
+  fnv1a,
+  idText,
+  nanosText,
+  packedHeadBytesMax,
+  spanIdToken,
+} from '@winnow/model'
 import { type SpanTable, valueType } from '@winnow/otlp'
 import { factRole, rankOfKey, roleOfKey } from './fact-interest.ts'
 import { costOfDetails, countOf, numberOf } from './fact-numbers.ts'
-import { idText, jsonName, nanosText } from './fact-text.ts'
-import { expandedLength, factToken, spanIdToken } from './fact-tokens.ts'
+import { jsonName } from './fact-text.ts'
 import { OutcomeFacts } from './outcome-facts.ts'
 import { FactsPacker } from './packed-facts.ts'
 import { samplingStateOf } from './sampling-state.ts'
@@ -38,7 +46,7 @@ export class SliceFactsExtractor {
   /** Of the slice that was packed last: whether it has a span without parent, and an entry span. */
   hasRoot = false
   hasEntry = false
-  /** Characters of its facts as JSON, or a few more. */
+  /** Characters that it takes in a summary, or a few more. */
   jsonLength = 0
   readonly #packer = new FactsPacker()
   readonly #outcomes = new OutcomeFacts()
@@ -84,8 +92,11 @@ export class SliceFactsExtractor {
     this.#findShared()
     const own = this.#ownText()
     const { text, number } = this.#shared
-    this.jsonLength = jsonHeadLength + 48 * (to - from) + text.length + expandedLength(own)
-    return this.#packer.finish(endHi, endLo, number, number === 0 ? own + text : own)
+    const facts = this.#packer.finish(endHi, endLo, number, number === 0 ? own + text : own)
+    // No character of a string takes more than three bytes.
+    const bytes = packedHeadBytesMax + facts.length + (number === 0 ? 0 : 3 * text.length)
+    this.jsonLength = 4 * Math.ceil(bytes / 3)
+    return facts
   }
 
   #clear(): void {
@@ -303,9 +314,9 @@ export class SliceFactsExtractor {
         }
       }
     }
-    let text = this.#services.length > 0 ? `,"services":[${listed(this.#services)}]` : ''
-    if (experiment !== '') text += `,"experiment":${experiment}`
-    if (variant !== '') text += `,"variant":${variant}`
+    let text = this.#services.length > 0 ? `${factToken.services}${listed(this.#services)}]` : ''
+    if (experiment !== '') text += factToken.experiment + experiment
+    if (variant !== '') text += factToken.variant + variant
     this.#shared = { service, experiment, variant, text, number: sharedTexts.numberOf(text) }
     if (service === '') return
     recent[this.#nextRecent] = this.#shared
@@ -359,9 +370,6 @@ function spanIdOf(table: SpanTable, row: number, from: number): string {
 function listed(texts: readonly string[]): string {
   return texts.length === 1 ? (texts[0] as string) : texts.join(',')
 }
-
-/** Characters of the JSON of facts beside spans, texts and lists. */
-const jsonHeadLength = 90
 
 const noRank = 255
 const fnvStart = 0x811c9dc5

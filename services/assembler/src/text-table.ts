@@ -15,6 +15,8 @@ export class TextTable {
   readonly #numbers = new Map<string, number>()
   /** By number; 0 is no text. */
   readonly #texts: string[] = ['']
+  /** The same in UTF-8. */
+  readonly #bytes: Uint8Array[] = [new Uint8Array()]
 
   /** 0: the table takes it no more, and it is to be written out. */
   numberOf(text: string): number {
@@ -31,12 +33,17 @@ export class TextTable {
     if (known !== undefined || text === '') return known ?? 0
     if (this.#texts.length > sharedNumberMax) throw new RangeError('no number is left for a text')
     const number = this.#texts.push(text) - 1
+    this.#bytes.push(Buffer.from(text))
     this.#numbers.set(text, number)
     return number
   }
 
   textOf(number: number): string {
     return this.#texts[number] ?? ''
+  }
+
+  bytesOf(number: number): Uint8Array {
+    return this.#bytes[number] ?? (this.#bytes[0] as Uint8Array)
   }
 }
 

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { MemoryBus } from '@winnow/bus'
-import { spanBlockBytes } from '@winnow/model'
+import { packSlice, spanBlockBytes } from '@winnow/model'
 import { ManualClock, silentLog } from '@winnow/runtime'
 import type { Bench } from '@winnow/testing'
 import { DecisionFold } from './decision-fold.ts'
@@ -49,25 +49,26 @@ function decision(at: number): Uint8Array {
     threshold: 1,
   }))
   const spans = Buffer.alloc(4 * spanBlockBytes, at & 255).toString('base64')
-  const slice = (start: number) => ({
-    ref: { partition: 0, offset: at, start, length: 6800, spanCount: 4 },
-    appendedAtMs: 1_800_000_000_000,
-    facts: {
-      startNs: '1800000000000000000',
-      endNs: '1800000002000000000',
-      spans,
-      roots: [
-        {
-          spanId: '0102030405060708',
-          service: 'refund-bot',
-          name: 'refund_chat.turn',
-          startNs: '1800000000000000000',
-          durationMs: 2608,
-        },
-      ],
-      services: ['refund-bot', 'tools'],
-    },
-  })
+  const slice = (start: number) =>
+    packSlice({
+      ref: { partition: 0, offset: at, start, length: 6800, spanCount: 4 },
+      appendedAtMs: 1_800_000_000_000,
+      facts: {
+        startNs: '1800000000000000000',
+        endNs: '1800000002000000000',
+        spans,
+        roots: [
+          {
+            spanId: '0102030405060708',
+            service: 'refund-bot',
+            name: 'refund_chat.turn',
+            startNs: '1800000000000000000',
+            durationMs: 2608,
+          },
+        ],
+        services: ['refund-bot', 'tools'],
+      },
+    })
   const record = {
     v: 1,
     kind: 'decision',

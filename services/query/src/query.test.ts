@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type BusRecord, MemoryBus, partitionOfHex } from '@winnow/bus'
-import type { Decision } from '@winnow/model'
+import { type Decision, packSlice, spanBlockBytes } from '@winnow/model'
 import { Health, Metrics, silentLog, systemClock } from '@winnow/runtime'
 import { MemoryHotStore } from '@winnow/storage'
 import { expect, onTestFinished, test } from 'vitest'
@@ -86,11 +86,11 @@ async function decide(bus: MemoryBus, over: Partial<Decision> & { traceId: strin
     lastSpanAtMs: nowMs,
     fingerprint: '0'.repeat(16),
     slices: [
-      {
-        ref: { partition, offset: 0, start: 0, length: 1, spanCount: 8 },
+      packSlice({
+        ref: { partition, offset: 0, start: 0, length: 1, spanCount: 1 },
         appendedAtMs: nowMs,
-        facts: {},
-      },
+        facts: { startNs: '0', endNs: '0', spans: Buffer.alloc(spanBlockBytes).toString('base64') },
+      }),
     ],
     write: [],
     evaluations: [],

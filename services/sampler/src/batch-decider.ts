@@ -29,7 +29,6 @@ export interface Group {
 /** A decision that waits to be appended and read back. */
 export interface Pending {
   readonly decision: Decision
-  readonly sliceText: string | undefined
   /** Borrowed from those in flight. */
   readonly value: Uint8Array
   readonly outcome: Outcome
@@ -119,13 +118,13 @@ export class BatchDecider {
     })
     if (revision === undefined) return undefined
     const { decision } = revision
-    const { isPartial, earlier, text } = revision.placed
+    const { isPartial, earlier } = revision.placed
     // A group that is decided link by link says its refused evaluations with the last one.
     this.#learn(last, revision, !isPartial)
     this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
     const outcome = outcomeOf(last, revision, this.#policy.policy)
-    const value = this.#inFlight.bytes.copy(decisionBytes(decision, text))
-    return { decision, sliceText: text, value, outcome, earlier, isPartial }
+    const value = this.#inFlight.bytes.copy(decisionBytes(decision))
+    return { decision, value, outcome, earlier, isPartial }
   }
 
   #group(records: readonly BusRecord[]): Map<string, Group> {
@@ -134,10 +133,10 @@ export class BatchDecider {
       this.logTimeMs = Math.max(this.logTimeMs, appendedAtMs)
       const parsed = this.#parse(value, offset)
       if (parsed === undefined) continue
-      const { evidence, sliceText } = parsed
+      const { evidence } = parsed
       const { tenant, traceId } = evidence
       const key = traceId + tenant
-      const input = { evidence, appendedAtMs, sliceText }
+      const input = { evidence, appendedAtMs }
       const group = groups.get(key)
       if (group === undefined) {
         groups.set(key, { tenant, traceId, inputs: [input], nowMs: this.logTimeMs })

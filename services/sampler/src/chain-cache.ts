@@ -1,8 +1,8 @@
-import type { Slice } from '@winnow/model'
+import type { PackedSlice } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { inOrder } from './fold.ts'
 import { noSlices, type Series, type SliceList } from './series.ts'
-import { slicesBytes } from './slice-text.ts'
+import { slicesBytes } from './slice-bytes.ts'
 
 /** Slices of chains, as JSON, that one partition holds in memory; the one last used stays in any case. */
 export const chainCacheBytesMax = 64 * 1024 * 1024
@@ -56,10 +56,10 @@ export class ChainCache {
 export async function readChain(
   prev: number | null,
   cache: ChainCache,
-  fetch: (offset: number) => Promise<Pick<Series, 'last' | 'sliceText'> | undefined>,
+  fetch: (offset: number) => Promise<Pick<Series, 'last'> | undefined>,
 ): Promise<{ readonly earlier: SliceList; readonly isCut: boolean }> {
   if (prev === null) return { earlier: noSlices, isCut: false }
-  const parts: (readonly Slice[])[] = []
+  const parts: (readonly PackedSlice[])[] = []
   let bytes = 0
   let isCut = false
   for (let at: number | null = prev; at !== null; ) {
@@ -74,9 +74,9 @@ export async function readChain(
       isCut = true
       break
     }
-    const { last: link, sliceText: text } = read
+    const { last: link } = read
     parts.push(link.slices)
-    bytes += slicesBytes({ slices: link.slices, text })
+    bytes += slicesBytes(link.slices)
     if (link.prev !== null && link.prev >= at) {
       throw new PipelineError('DATA_CORRUPT', `decision ${at} chains to ${link.prev}, a later one`)
     }

@@ -1,5 +1,5 @@
 import type { Bus } from '@winnow/bus'
-import { type Decision, refsMax, type Slice } from '@winnow/model'
+import { type Decision, type PackedSlice, refsMax } from '@winnow/model'
 import { afterEach, expect, test } from 'vitest'
 import { ChainCache } from './chain-cache.ts'
 import { evaluation, summary, traceIdOf } from './fixtures.ts'
@@ -11,11 +11,11 @@ afterEach(async () => {
   await Promise.all(world.samplers.map(sampler => sampler.stop()))
 })
 
-const slicesOf = (from: number, count: number): Slice[] =>
+const slicesOf = (from: number, count: number): PackedSlice[] =>
   Array.from({ length: count }, (_, at) => world.slice(from + at, [from + at + 1]))
 
 /** All slices of a decision, followed through the log itself. */
-async function chainOf(decision: Decision | undefined): Promise<readonly Slice[]> {
+async function chainOf(decision: Decision | undefined): Promise<readonly PackedSlice[]> {
   if (decision === undefined) return []
   const all = await world.decisions()
   const link = decision.prev === null ? undefined : all[decision.prev]

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { BusRecord } from '@winnow/bus'
-import { blockAt, blockFlag, spanBlockBytes } from '@winnow/model'
+import { blockAt, blockFlag, packSlice, type SliceFacts, spanBlockBytes } from '@winnow/model'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { Baselines } from './baselines.ts'
 import { BatchDecider, type DeciderShared } from './batch-decider.ts'
@@ -38,21 +38,41 @@ function summaryJson(n: number): string {
   const traceId = randomBytes(16).toString('hex')
   const startNs = `${BigInt(nowMs - 9_000 + (n % 1_000)) * 1_000_000n}`
   const endNs = `${BigInt(nowMs - 7_000 + (n % 1_000)) * 1_000_000n}`
-  const sliceJson = (at: number, count: number, more: string) =>
-    `{"ref":{"partition":7,"offset":${1_000 + n * 4 + at},"start":${at * 917},"length":${count * 1_700},"spanCount":${count}},` +
-    `"appendedAtMs":${nowMs - 6_000},"facts":{"startNs":"${startNs}","endNs":"${endNs}",` +
-    `"spans":"${blocks(count, isFailing && at === 1)}"${more},"services":["refund-bot"]}}`
-  const root =
-    `,"roots":[{"spanId":"0100000000000000","service":"refund-bot","name":"refund_chat.turn","startNs":"${startNs}","durationMs":${1_500 + (n % 1_100)}}],` +
-    '"outcomes":[{"name":"citation","spanId":"0700000000000000","extracted":2,"supported":2,"unsupported":0},' +
-    '{"name":"outcome.policy_correct","spanId":"0100000000000000","passed":true}]'
-  const judge =
-    ',"outcomes":[{"name":"judge","spanId":"0800000000000000","score":1,"label":"policy_correct"}]'
-  const variant = ',"experiment":"exp_prompt_terser_v3","variant":"B"'
-  return (
-    `{"v":1,"kind":"summary","tenant":"default","traceId":"${traceId}","reason":"root","missingParents":0,` +
-    `"closedAtMs":${nowMs - 1_000},"slices":[${sliceJson(0, 3, '')},${sliceJson(1, 2, '')},${sliceJson(2, 2, root + variant)},${sliceJson(3, 1, judge)}]}`
-  )
+  const packed = (at: number, spanCount: number, more: Partial<SliceFacts> = {}) => {
+    const spans = blocks(spanCount, isFailing && at === 1)
+    const ref = { partition: 7, offset: 1_000 + n * 4 + at, start: at * 917 }
+    return packSlice({
+      ref: { ...ref, length: spanCount * 1_700, spanCount },
+      appendedAtMs: nowMs - 6_000,
+      facts: { startNs, endNs, spans, services: ['refund-bot'], ...more },
+    })
+  }
+  const durationMs = 1_500 + (n % 1_100)
+  const spanId = '0100000000000000'
+  const root = { spanId, service: 'refund-bot', name: 'refund_chat.turn', startNs, durationMs }
+  return JSON.stringify({
+    v: 1,
+    kind: 'summary',
+    tenant: 'default',
+    traceId,
+    reason: 'root',
+    missingParents: 0,
+    closedAtMs: nowMs - 1_000,
+    slices: [
+      packed(0, 3),
+      packed(1, 2),
+      packed(2, 2, {
+        roots: [root],
+        outcomes: [
+          { name: 'citation', spanId, extracted: 2, supported: 2, unsupported: 0 },
+          { name: 'outcome.policy_correct', spanId, passed: true },
+        ],
+        experiment: 'exp_prompt_terser_v3',
+        variant: 'B',
+      }),
+      packed(3, 1, { outcomes: [{ name: 'judge', spanId, score: 1, label: 'policy_correct' }] }),
+    ],
+  })
 }
 
 const shared: DeciderShared = {

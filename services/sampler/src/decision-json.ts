@@ -1,12 +1,12 @@
 // Hot: once a decision.
-import type { Decision, RuleAnswer } from '@winnow/model'
+import type { Decision, PackedSlice, RuleAnswer } from '@winnow/model'
 import type { JsonBytes } from './json-bytes.ts'
 
 /**
- * A decision as the JSON of the `decisions` topic, `slices` being the text between their brackets. Small
- * fields first, so that whoever looks into a record sees the verdict first; the slices last.
+ * A decision as the JSON of the `decisions` topic. Small fields first, so that whoever looks into a
+ * record sees the verdict first; the slices last, as they were read.
  */
-export function writeDecision(out: JsonBytes, decision: Decision, slices: string): void {
+export function writeDecision(out: JsonBytes, decision: Decision): void {
   out.raw('{"v":1,"kind":"decision","tenant":')
   out.text(decision.tenant)
   out.raw(',"traceId":')
@@ -22,8 +22,11 @@ export function writeDecision(out: JsonBytes, decision: Decision, slices: string
   out.raw(',"seq":')
   out.number(decision.seq)
   out.raw(',"slices":[')
-  out.json(slices)
-  out.raw(']}')
+  for (let i = 0; i < decision.slices.length; i++) {
+    out.raw(i === 0 ? '"' : '","')
+    out.ascii((decision.slices[i] as PackedSlice).text)
+  }
+  out.raw(decision.slices.length === 0 ? ']}' : '"]}')
 }
 
 function writeVerdict(out: JsonBytes, decision: Decision): void {

@@ -8,25 +8,20 @@ import {
   type ParsedDecision,
   parseDecision,
   parseDecisionHead,
-  slicesText,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { writeDecision } from './decision-json.ts'
 import { checkFormat } from './format.ts'
 import { JsonBytes } from './json-bytes.ts'
-import { textOf } from './slice-text.ts'
 
 export function encodeClaim(by: string): Uint8Array {
   return Buffer.from(JSON.stringify({ v: decisionFormat, kind: 'claim', by } satisfies Claim))
 }
 
-/**
- * The bytes of a record; `sliceText` is that of the slices, where it is known. Borrowed: valid until the
- * next decision is written.
- */
-export function decisionBytes(decision: Decision, sliceText?: string): Uint8Array {
+/** The bytes of a record. Borrowed: valid until the next decision is written. */
+export function decisionBytes(decision: Decision): Uint8Array {
   out.clear()
-  writeDecision(out, decision, textOf({ slices: decision.slices, text: sliceText }))
+  writeDecision(out, decision)
   // Slices, evaluations, requests and rules are all bounded, so that size never refuses a record.
   if (out.length <= decisionBytesMax) return out.bytes
   throw new PipelineError(
@@ -37,22 +32,12 @@ export function decisionBytes(decision: Decision, sliceText?: string): Uint8Arra
 
 const out = new JsonBytes(decisionBytesMax)
 
-/** A record of `decisions`, with the text of its slices where they are its last key. */
-export interface ReadDecision {
-  readonly record: DecisionRecord
-  readonly sliceText: string | undefined
-}
-
 /**
  * Reads a record of `decisions`. Undefined for bytes that are none: such a record counts for no reader.
  * A newer format is DATA_CORRUPT: to skip it would part the readers.
  */
-export function readDecision(value: Uint8Array, where: string): ReadDecision | undefined {
-  const text = stringOf(value)
-  const record = recordOf(parseDecision(text), where)
-  if (record === undefined) return undefined
-  const isLast = record.kind === 'decision' && Object.keys(record).at(-1) === 'slices'
-  return { record, sliceText: isLast ? slicesText(text) : undefined }
+export function readDecision(value: Uint8Array, where: string): DecisionRecord | undefined {
+  return recordOf(parseDecision(stringOf(value)), where)
 }
 
 /** The same without the slices. */

@@ -22,10 +22,8 @@ test('what an assembler, a receiver and a query write is read back as it was', (
 
 test('a mistake names its field and never its value', () => {
   const good = summary(id, [slice(1, [{ id: 1 }])])
-  const facts = (change: object) => ({
-    ...good,
-    slices: [{ ...good.slices[0], facts: { ...good.slices[0]?.facts, ...change } }],
-  })
+  const facts = (change: object) => ({ ...good, slices: [slice(1, [{ id: 1 }], change)] })
+  const [packed] = good.slices.map(({ text }) => text)
   const cases: [unknown, string][] = [
     [5, 'not an object'],
     [null, 'not an object'],
@@ -34,17 +32,20 @@ test('a mistake names its field and never its value', () => {
     [{ ...good, tenant: '' }, 'tenant'],
     [{ ...good, traceId: id.toUpperCase().replace('A', 'G') }, 'traceId'],
     [{ ...good, slices: [] }, 'slices'],
-    [{ ...good, slices: [null] }, 'slices.ref'],
-    [{ ...good, slices: [{ ...good.slices[0], appendedAtMs: '1' }] }, 'slices.appendedAtMs'],
+    [{ ...good, slices: [null] }, 'slices'],
+    [{ ...good, slices: [packed, packed?.slice(4)] }, 'slices'],
+    [{ ...good, slices: [`${packed}!`] }, 'slices'],
+    [{ ...good, slices: { 0: packed } }, 'slices'],
     [{ ...good, reason: 'bored' }, 'reason'],
     [{ ...good, missingParents: -1 }, 'missingParents'],
     [{ ...good, closedAtMs: null }, 'closedAtMs'],
-    [facts({ spans: 5 }), 'slices.facts.spans'],
-    [facts({ startNs: '-1' }), 'slices.facts.startNs'],
-    [facts({ roots: [null] }), 'slices.facts'],
-    [facts({ outcomes: [{}] }), 'slices.facts'],
-    [facts({ services: [7] }), 'slices.facts'],
-    [facts({ th: 8 }), 'slices.facts'],
+    [facts({ roots: [null] }), 'slices'],
+    [facts({ roots: [{ spanId: '1', durationMs: 1, startNs: '-1' }] }), 'slices'],
+    [facts({ errors: [null] }), 'slices'],
+    [facts({ outcomes: [{}] }), 'slices'],
+    [facts({ services: [7] }), 'slices'],
+    [facts({ th: 8 }), 'slices'],
+    [facts({ ignored: '8' }), 'slices'],
     [{ ...evaluation(id, { name: 'x' }), score: null }, 'score'],
     [{ ...evaluation(id, { name: 'x' }), passed: 'yes' }, 'passed'],
     [{ ...evaluation(id, { name: 'x' }), label: 3 }, 'label'],

@@ -4,11 +4,15 @@ import type {
   EvaluationRecord,
   Evidence,
   RescueRequest,
-  Slice,
-  SliceFacts,
   Summary,
 } from '@winnow/model'
-import { requestReasonBytesMax } from '@winnow/model'
+import {
+  type PackedSlice,
+  packedSlices,
+  packedSlicesOf,
+  requestReasonBytesMax,
+  slicesText,
+} from '@winnow/model'
 import { checkFormat } from './format.ts'
 
 /** An evaluation as a decision carries it, in UTF-8 JSON; a larger one is not taken. */
@@ -17,12 +21,7 @@ export const evaluationBytesMax = 1_024
 export const idBytesMax = 256
 
 export type ParsedEvidence =
-  | {
-      readonly ok: true
-      readonly evidence: Evidence
-      /** JSON of a summary's slices between their brackets, where it is sure to be that. */
-      readonly sliceText: string | undefined
-    }
+  | { readonly ok: true; readonly evidence: Evidence }
   | { readonly ok: false; readonly mistake: string }
 
 /**
@@ -31,31 +30,37 @@ export type ParsedEvidence =
  */
 export function parseEvidence(value: Uint8Array, where: string): ParsedEvidence {
   const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString()
+  const sliceText = slicesText(text)
+  const slices = sliceText === undefined ? undefined : packedSlices(sliceText)
+  // An assembler writes the slices last: then only what stands before them has to be parsed.
+  const isKnown = slices !== undefined && sliceText !== undefined
+  const parsed = parseObject(isKnown ? headText(text, sliceText) : text)
+  if (typeof parsed === 'string') return { ok: false, mistake: parsed }
+  checkFormat(parsed.v, `${where}: evidence`)
+  if (isKnown) parsed.slices = slices
+  else if (Array.isArray(parsed.slices)) parsed.slices = packedSlicesOf(parsed.slices)
+  const mistake = mistakeIn(parsed)
+  if (mistake !== undefined) return { ok: false, mistake }
+  return { ok: true, evidence: parsed as unknown as Evidence }
+}
+
+/** What stands before the slices' key. */
+function headText(text: string, slices: string): string {
+  return `${text.slice(0, text.length - slices.length - slicesKeyLength - 2)}}`
+}
+
+const slicesKeyLength = ',"slices":['.length
+
+/** Or what is wrong with it. */
+function parseObject(text: string): Record<string, unknown> | string {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch {
-    return { ok: false, mistake: 'not JSON' }
+    return 'not JSON'
   }
-  if (!isObject(parsed)) return { ok: false, mistake: 'not an object' }
-  checkFormat(parsed.v, `${where}: evidence`)
-  const mistake = mistakeIn(parsed)
-  if (mistake !== undefined) return { ok: false, mistake }
-  const evidence = parsed as unknown as Evidence
-  const sliceText = evidence.kind === 'summary' ? sliceTextIn(evidence, text) : undefined
-  return { ok: true, evidence, sliceText }
+  return isObject(parsed) ? parsed : 'not an object'
 }
-
-/** An assembler writes the slices last, so their text ends where the record does. */
-function sliceTextIn(summary: Summary, text: string): string | undefined {
-  if (Object.keys(summary).at(-1) !== 'slices' || !text.endsWith(']}')) return undefined
-  // Within a JSON string the quotes would be escaped, so this is the key; a second one is not trusted.
-  const at = text.indexOf(slicesKey)
-  const isOnly = at >= 0 && text.indexOf(slicesKey, at + 1) === -1
-  return isOnly ? text.slice(at + slicesKey.length, -2) : undefined
-}
-
-const slicesKey = '"slices":['
 
 /** What of an evaluation record a decision keeps: all but the comment, which is content. */
 export function evaluationOf(record: EvaluationRecord): Evaluation {
@@ -97,48 +102,9 @@ function mistakeInSummary(record: Loose<Summary>): string | undefined {
   if (!reasons.has(record.reason)) return 'reason'
   if (!isCount(record.missingParents)) return 'missingParents'
   if (!isNumber(record.closedAtMs)) return 'closedAtMs'
-  const slices = record.slices as readonly (Loose<Slice> | null)[]
-  for (let i = 0; i < slices.length; i++) {
-    const mistake = mistakeInSlice(slices[i] ?? nothing)
-    if (mistake !== undefined) return mistake
-  }
+  const slices = record.slices as readonly PackedSlice[]
+  for (let i = 0; i < slices.length; i++) if (slices[i]?.isWhole !== true) return 'slices'
   return undefined
-}
-
-const nothing: Loose<Slice> = {}
-
-function mistakeInSlice({ ref, facts, appendedAtMs }: Loose<Slice>): string | undefined {
-  if (!isObject(ref) || !isCount(ref.partition) || !isCount(ref.offset)) return 'slices.ref'
-  if (!isCount(ref.start) || !isCount(ref.length)) return 'slices.ref'
-  if (!isNumber(appendedAtMs)) return 'slices.appendedAtMs'
-  if (!isObject(facts) || typeof facts.spans !== 'string') return 'slices.facts.spans'
-  if (!isDecimal(facts.startNs) || !isDecimal(facts.endNs)) return 'slices.facts.startNs'
-  return areFacts(facts) ? undefined : 'slices.facts'
-}
-
-function areFacts(facts: Loose<SliceFacts>): boolean {
-  const { roots, outcomes, services, experiment, variant, rv, th } = facts
-  return (
-    isTextOrNone(experiment) &&
-    isTextOrNone(variant) &&
-    isTextOrNone(rv) &&
-    isTextOrNone(th) &&
-    isListOrNone(services, isTextOrNone) &&
-    isListOrNone(roots, isRoot) &&
-    isListOrNone(outcomes, isOutcome)
-  )
-}
-
-const isTextOrNone = (value: unknown): boolean => value === undefined || typeof value === 'string'
-const isRoot = (value: unknown): boolean =>
-  isObject(value) && isId(value.spanId) && isNumber(value.durationMs) && isDecimal(value.startNs)
-const isOutcome = (value: unknown): boolean => isObject(value) && isId(value.name)
-
-function isListOrNone(value: unknown, isOne: (value: unknown) => boolean): boolean {
-  if (value === undefined) return true
-  if (!Array.isArray(value)) return false
-  for (let i = 0; i < value.length; i++) if (!isOne(value[i])) return false
-  return true
 }
 
 function mistakeInEvaluation(record: Loose<EvaluationRecord>): string | undefined {
@@ -182,14 +148,4 @@ function isTraceId(value: unknown): boolean {
     if (!((code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66))) return false
   }
   return true
-}
-
-/** At most 20 digits without a leading zero. */
-function isDecimal(value: unknown): boolean {
-  if (typeof value !== 'string' || value.length === 0 || value.length > 20) return false
-  for (let at = 0; at < value.length; at++) {
-    const code = value.charCodeAt(at)
-    if (code < 0x30 || code > 0x39) return false
-  }
-  return value.length === 1 || value.charCodeAt(0) !== 0x30
 }

@@ -1,5 +1,5 @@
 // Hot: once a slice of every revision.
-import { refKey, type Slice } from '@winnow/model'
+import { type PackedSlice, refKey } from '@winnow/model'
 
 interface Named {
   readonly id: string
@@ -12,13 +12,13 @@ interface Named {
  * evidence of a trace whose every id is his own.
  */
 export function fingerprintOf(
-  slices: readonly Pick<Slice, 'ref'>[],
+  slices: readonly Pick<PackedSlice, 'ref'>[],
   evaluations: readonly Named[],
   requests: readonly Named[],
 ): bigint {
   sumHigh = 0
   sumLow = 0
-  for (let i = 0; i < slices.length; i++) add(`s${refKey((slices[i] as Slice).ref)}`)
+  for (let i = 0; i < slices.length; i++) add(`s${refKey((slices[i] as PackedSlice).ref)}`)
   for (let i = 0; i < evaluations.length; i++) add(`e${(evaluations[i] as Named).id}`)
   for (let i = 0; i < requests.length; i++) add(`r${(requests[i] as Named).id}`)
   return (BigInt(sumHigh) << 32n) | BigInt(sumLow)

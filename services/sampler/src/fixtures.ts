@@ -2,8 +2,9 @@ import {
   blockAt,
   blockFlag,
   type EvaluationRecord,
+  type PackedSlice,
+  packSlice,
   type RescueRequest,
-  type Slice,
   type SliceFacts,
   type Summary,
   spanBlockBytes,
@@ -34,7 +35,7 @@ export function slice(
   spans: readonly FixtureSpan[],
   facts: Partial<SliceFacts> = {},
   appendedAtMs = 1_000,
-): Slice {
+): PackedSlice {
   const starts = spans.map(({ startMs = 0 }) => startMs)
   const firstMs = Math.min(...starts)
   const blocks = Buffer.alloc(spans.length * spanBlockBytes)
@@ -48,7 +49,7 @@ export function slice(
     block.writeDoubleLE(span.costUsd ?? 0, blockAt.costUsd)
     block.writeUInt32LE(span.error === true ? blockFlag.error : 0, blockAt.flags)
   })
-  return {
+  return packSlice({
     ref: { partition: 0, offset, start: 0, length: 100, spanCount: spans.length },
     appendedAtMs,
     facts: {
@@ -57,7 +58,7 @@ export function slice(
       spans: blocks.toString('base64'),
       ...facts,
     },
-  }
+  })
 }
 
 /** Facts of a slice that holds the root, span 1. */
@@ -72,7 +73,7 @@ export function root(durationMs: number, more: Partial<SliceFacts> = {}): Partia
 
 export function summary(
   traceId: string,
-  slices: readonly Slice[],
+  slices: readonly PackedSlice[],
   more: Partial<Summary> = {},
 ): Summary {
   return {

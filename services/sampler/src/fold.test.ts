@@ -1,4 +1,4 @@
-import type { Slice } from '@winnow/model'
+import type { PackedSlice } from '@winnow/model'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type FixtureSpan, root, slice, spanIdOf } from './fixtures.ts'
@@ -120,12 +120,12 @@ test('the fold depends neither on order nor on overlaps', () => {
   fc.assert(
     fc.property(anySlices, fc.infiniteStream(fc.nat()), (slices, dice) => {
       const roll = (below: number): number => (dice.next().value as number) % below
-      const again: Slice[] = [...slices]
-      for (let i = roll(5); i > 0; i--) again.push(slices[roll(slices.length)] as Slice)
+      const again: PackedSlice[] = [...slices]
+      for (let i = roll(5); i > 0; i--) again.push(slices[roll(slices.length)] as PackedSlice)
       for (let i = again.length - 1; i > 0; i--) {
         const j = roll(i + 1)
-        const held = again[i] as Slice
-        again[i] = again[j] as Slice
+        const held = again[i] as PackedSlice
+        again[i] = again[j] as PackedSlice
         again[j] = held
       }
       expect(foldTrace(again)).toEqual(foldTrace(slices))

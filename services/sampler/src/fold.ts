@@ -2,9 +2,9 @@
 import {
   compareRefs,
   type Evaluation,
+  type PackedSlice,
   type RootFact,
   refKey,
-  type Slice,
   type SpanOutcome,
 } from '@winnow/model'
 import { SpanTable } from './span-table.ts'
@@ -47,7 +47,7 @@ const nothing: readonly never[] = []
 
 /** A function of sets: the order of `slices` and repeats among them change nothing. Hot, once a trace. */
 export function foldTrace(
-  slices: readonly Slice[],
+  slices: readonly PackedSlice[],
   evaluations: readonly Evaluation[] = nothing,
 ): TraceFacts {
   const folded = inOrder(slices)
@@ -64,16 +64,16 @@ export function foldTrace(
   let lastAppendedAtMs: number | null = null
   let ignored = 0
   for (let i = 0; i < folded.length; i++) {
-    const { facts, appendedAtMs } = folded[i] as Slice
+    const { lists, appendedAtMs } = folded[i] as PackedSlice
     firstAppendedAtMs = Math.min(firstAppendedAtMs ?? appendedAtMs, appendedAtMs)
     lastAppendedAtMs = Math.max(lastAppendedAtMs ?? appendedAtMs, appendedAtMs)
-    services = union(services, facts.services)
-    if (facts.outcomes !== undefined) outcomes = [...(outcomes ?? nothing), ...facts.outcomes]
-    experiment ??= facts.experiment ?? null
-    variant ??= facts.variant ?? null
-    rv ??= facts.rv
-    if (facts.th !== undefined) upstream = stricter(upstream, facts.th)
-    ignored += facts.ignored ?? 0
+    services = union(services, lists.services)
+    if (lists.outcomes !== undefined) outcomes = [...(outcomes ?? nothing), ...lists.outcomes]
+    experiment ??= lists.experiment ?? null
+    variant ??= lists.variant ?? null
+    rv ??= lists.rv
+    if (lists.th !== undefined) upstream = stricter(upstream, lists.th)
+    ignored += lists.ignored ?? 0
   }
   if (evaluations.length > 0) outcomes = [...(outcomes ?? nothing), ...evaluations]
   return {
@@ -99,9 +99,9 @@ export function foldTrace(
 }
 
 /** Distinct slices by (offset, start), as decisions carry them. */
-export function inOrder(slices: readonly Slice[]): readonly Slice[] {
+export function inOrder(slices: readonly PackedSlice[]): readonly PackedSlice[] {
   if (isInOrder(slices)) return slices
-  const byRef = new Map<string, Slice>()
+  const byRef = new Map<string, PackedSlice>()
   for (const slice of slices) {
     const key = refKey(slice.ref)
     if (!byRef.has(key)) byRef.set(key, slice)
@@ -111,9 +111,10 @@ export function inOrder(slices: readonly Slice[]): readonly Slice[] {
 
 const noError = { count: 0, spanId: null } as const
 
-function isInOrder(slices: readonly Slice[]): boolean {
+function isInOrder(slices: readonly PackedSlice[]): boolean {
   for (let i = 1; i < slices.length; i++) {
-    if (compareRefs((slices[i - 1] as Slice).ref, (slices[i] as Slice).ref) >= 0) return false
+    if (compareRefs((slices[i - 1] as PackedSlice).ref, (slices[i] as PackedSlice).ref) >= 0)
+      return false
   }
   return true
 }
@@ -122,11 +123,11 @@ function isInOrder(slices: readonly Slice[]): boolean {
  * The span without parent that started first (then the smallest id), else such an entry span whose
  * parent is not among the trace's spans.
  */
-function rootOf(slices: readonly Slice[]): RootFact | null {
+function rootOf(slices: readonly PackedSlice[]): RootFact | null {
   let root: RootFact | null = null
   let entry: RootFact | null = null
   for (let i = 0; i < slices.length; i++) {
-    const roots = (slices[i] as Slice).facts.roots ?? nothing
+    const roots = (slices[i] as PackedSlice).lists.roots ?? nothing
     for (let j = 0; j < roots.length; j++) {
       const candidate = roots[j] as RootFact
       if (candidate.parentId === undefined) {

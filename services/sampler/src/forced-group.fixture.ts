@@ -16,6 +16,7 @@ import {
   type Decision,
   type DecisionRecord,
   type Evidence,
+  unpackSlices,
 } from '@winnow/model'
 import { Health, ManualClock, Metrics, PipelineError, silentLog } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
@@ -62,7 +63,7 @@ export class ForcedGroup {
     const { records } = await this.log.read(topics.decisions, 0, 0, 1e9, 0)
     let state: CountingState = countingStart
     return records.map(({ offset, value }) => {
-      const record = JSON.parse(Buffer.from(value).toString()) as DecisionRecord
+      const record: DecisionRecord = unpackSlices(JSON.parse(Buffer.from(value).toString()))
       const step = countRecord(state, offset, record)
       state = step.state
       return { offset, record, counts: step.counts }

@@ -43,6 +43,14 @@ export class JsonBytes {
     this.length += this.#bytes.write(text, this.length)
   }
 
+  /** ASCII of any length that is JSON already. */
+  ascii(text: string): void {
+    if (this.length + text.length <= this.#bytes.length) {
+      this.#bytes.write(text, this.length, 'latin1')
+    }
+    this.length += text.length
+  }
+
   /** A string; nearly every one here is short and has nothing to escape. */
   text(text: string): void {
     if (!this.#plain(text)) this.json(JSON.stringify(text))

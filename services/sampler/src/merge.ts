@@ -6,8 +6,8 @@ import {
   type Decision,
   type Evaluation,
   type Evidence,
+  type PackedSlice,
   refKey,
-  type Slice,
   type Summary,
 } from '@winnow/model'
 import { evaluationOf } from './evidence-record.ts'
@@ -24,8 +24,6 @@ export const requestsMax = 16
 /** A record of `evidence` on the trace in question. */
 export interface Input {
   readonly evidence: Evidence
-  /** JSON of a summary's slices, where it is known. */
-  readonly sliceText?: string | undefined
   readonly appendedAtMs: number
 }
 
@@ -56,12 +54,11 @@ export function merge(
 ): Merged {
   const last = series?.last
   const outcomes = new OutcomesOf(last, fails)
-  let fresh: readonly Slice[] = nothing
-  let text: string | undefined
+  let fresh: readonly PackedSlice[] = nothing
   let close = closeOf(last)
   let cause: Cause | undefined
   for (let i = 0; i < inputs.length; i++) {
-    const { evidence, sliceText } = inputs[i] as Input
+    const { evidence } = inputs[i] as Input
     if (evidence.kind !== 'summary') {
       if (outcomes.take(evidence)) cause ??= evidence.kind
       continue
@@ -69,16 +66,11 @@ export function merge(
     const more = newTo(series, fresh, evidence)
     if (more.length === 0) continue
     // The summary's own list is what its text says; any other one has none.
-    text = fresh.length === 0 && more === evidence.slices ? sliceText : undefined
     fresh = fresh.length === 0 ? more : [...fresh, ...more]
     cause ??= last !== undefined && last.sliceCount > 0 ? 'fragment' : 'completed'
     close = better(close, evidence)
   }
-  const ordered = inOrder(fresh)
-  const placed = place(series, {
-    slices: ordered,
-    text: ordered === fresh ? text : undefined,
-  })
+  const placed = place(series, inOrder(fresh))
   // Part of the trace is another series'.
   const isPart = placed.begins !== undefined || last?.seriesFrom !== undefined
   return {
@@ -96,9 +88,9 @@ const nothing: readonly never[] = []
 /** Slices of the summary that neither the series nor the inputs before it have; its own list where that is all. */
 function newTo(
   series: Series | undefined,
-  fresh: readonly Slice[],
+  fresh: readonly PackedSlice[],
   { slices }: Summary,
-): readonly Slice[] {
+): readonly PackedSlice[] {
   const isFirst = fresh.length === 0
   const isNewSeries = series === undefined || series.last.sliceCount === 0
   if (isFirst && isNewSeries) return slices

@@ -195,7 +195,7 @@ export class PartitionLoop {
     for (let series = known; ; ) {
       const pending = decider.decide(group, series, this.#claim, this.#seq + 1)
       if (pending === undefined) return true
-      const { decision, earlier, isPartial, sliceText, value } = pending
+      const { decision, earlier, isPartial, value } = pending
       this.#unread.set(++this.#seq, pending)
       this.#unreadBytes += value.length
       if (series !== undefined && decision.prev === series.offset) {
@@ -206,7 +206,7 @@ export class PartitionLoop {
       if ((isFull || isPartial) && !(await this.#flush())) return false
       if (!isPartial) return true
       const offset = this.#state.find(group.tenant, group.traceId)?.offset ?? -1
-      series = { offset, last: decision, sliceText, earlier, isCut: false }
+      series = { offset, last: decision, earlier, isCut: false }
     }
   }
 
@@ -293,8 +293,8 @@ export class PartitionLoop {
       const { value } = await this.#bus.fetch(decisions, this.#partition, offset)
       const where = `${decisions}/${this.#partition}@${offset}`
       const read = readDecision(value, where)
-      if (read?.record.kind === 'decision') {
-        return { offset, last: read.record, sliceText: read.sliceText }
+      if (read?.kind === 'decision') {
+        return { offset, last: read }
       }
       throw new PipelineError('DATA_CORRUPT', `${where}: no decision where the index has one`)
     } catch (error) {
@@ -396,4 +396,4 @@ export class PartitionLoop {
 }
 
 /** A decision as it lies in the log. */
-type Fetched = Pick<Series, 'offset' | 'last' | 'sliceText'>
+type Fetched = Pick<Series, 'offset' | 'last'>

@@ -1,4 +1,4 @@
-import { compareRefs, type Decision, type Evidence, refKey, type Slice } from '@winnow/model'
+import { compareRefs, type Decision, type Evidence, type PackedSlice, refKey } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { MemoryBlobStore } from '@winnow/storage'
 import { afterEach, expect, test } from 'vitest'
@@ -230,7 +230,7 @@ function dice(seed: number): (below: number) => number {
 }
 
 interface Sent {
-  readonly slices: Map<string, Slice>
+  readonly slices: Map<string, PackedSlice>
   readonly evaluations: Map<string, { id: string; name: string; score: number }>
   isRequested: boolean
 }
@@ -298,7 +298,7 @@ test('through zombies, crashes and lost acknowledgements the last revisions are 
       const owner = group.assign({
         before: async () => {
           for (let n = roll(4); n > 0; n--) await new Promise(setImmediate)
-          if (!isCalm && roll(150) === 0) isDead = true
+          if (!isCalm && roll(100) === 0) isDead = true
           // A process that is gone never hears of its calls.
           if (!isDead) return
           seen.crashed++
@@ -335,14 +335,14 @@ test('through zombies, crashes and lost acknowledgements the last revisions are 
     seen.fenced += log.filter(({ record }) => record.kind === 'claim').length
     const last = new Map<string, Decision>()
     const written = new Map<string, string[]>()
-    const chainOf = ({ prev }: Decision): readonly Slice[] => {
+    const chainOf = ({ prev }: Decision): readonly PackedSlice[] => {
       const link = prev === null ? undefined : log[prev]?.record
       return link?.kind === 'decision' ? [...chainOf(link), ...link.slices] : []
     }
     for (const decision of await group.counting()) {
       const { traceId } = decision
       const earlier = chainOf(decision)
-      const keysOf = (slices: readonly Slice[]) => slices.map(({ ref }) => refKey(ref))
+      const keysOf = (slices: readonly PackedSlice[]) => slices.map(({ ref }) => refKey(ref))
       const before = last.get(traceId)
       expect(decision.revision, `seed ${seed}`).toBe((before?.revision ?? 0) + 1)
       if (before?.verdict === 'keep') expect(decision.verdict, `seed ${seed}`).toBe('keep')

@@ -1,4 +1,4 @@
-import type { Decision, RuleAnswer, Slice } from '@winnow/model'
+import type { Decision, PackedSlice, RuleAnswer } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { fingerprintOf, fingerprintText } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
@@ -24,7 +24,7 @@ export interface Rederived {
 export function rederive(
   decision: Decision,
   policy: CompiledPolicy,
-  earlier: readonly Slice[] = [],
+  earlier: readonly PackedSlice[] = [],
 ): Rederived {
   const { version } = policy.policy
   if (version !== decision.policyVersion) {
@@ -56,7 +56,7 @@ export function rederive(
 
 function seriesFields(
   { evaluations, requests }: Decision,
-  slices: readonly Slice[],
+  slices: readonly PackedSlice[],
   { firstAppendedAtMs, lastAppendedAtMs }: TraceFacts,
 ) {
   return {

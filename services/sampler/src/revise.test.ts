@@ -3,8 +3,8 @@ import {
   decisionBytesMax,
   type Evidence,
   factListMax,
+  type PackedSlice,
   refsMax,
-  type Slice,
   sliceBytesMax,
   slicesBytesMax,
 } from '@winnow/model'
@@ -28,7 +28,7 @@ import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
 import { compilePolicy } from './rules.ts'
 import { noSlices } from './series.ts'
-import { sliceBytes } from './slice-text.ts'
+import { sliceBytes } from './slice-bytes.ts'
 
 const policy = compilePolicy(defaultPolicy)
 const context: RevisionContext = {
@@ -116,10 +116,17 @@ test('the largest decision there can be fits its record', () => {
   const spanId = 'f'.repeat(16)
   const list = <T>(one: T): T[] => Array.from({ length: factListMax }, () => one)
   const number = 1.7976931348623157e308
+  const word = 2 ** 32 - 1
   const nanos = `${2n ** 64n - 1n}`
   const fullest = slice(
     Number.MAX_SAFE_INTEGER,
-    Array.from({ length: 2_000 }, (_, n) => ({ id: n + 1 })),
+    Array.from({ length: 2_000 }, (_, n) => ({
+      id: n + 1,
+      startMs: n === 0 ? 0 : word,
+      inputTokens: word,
+      outputTokens: word,
+      costUsd: 1,
+    })),
     {
       roots: list({
         spanId,
@@ -165,7 +172,7 @@ test('the largest decision there can be fits its record', () => {
       { kind: 'ordinary', probability: 0.1 },
     ],
   })
-  const sized = (own: readonly Slice[]) => {
+  const sized = (own: readonly PackedSlice[]) => {
     const inputs = [summary(id, own), ...evaluations, ...requests].map(one => ({
       evidence: one,
       appendedAtMs: 1,
@@ -182,7 +189,7 @@ test('the largest decision there can be fits its record', () => {
   const several = Array.from({ length: refsMax }, (_, at) =>
     slice(
       at,
-      Array.from({ length: 4 }, (__, n) => ({ id: 1 + n + at * 17 })),
+      Array.from({ length: 15 }, (__, n) => ({ id: 1 + n + at * 17 })),
       root(9),
     ),
   )

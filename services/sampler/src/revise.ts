@@ -3,8 +3,8 @@ import type {
   DecidedRequest,
   Decision,
   Evaluation,
+  PackedSlice,
   RuleAnswer,
-  Slice,
 } from '@winnow/model'
 import { fingerprintOf, fingerprintText } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
@@ -306,5 +306,5 @@ function toWrite(
   const indices = slices.map((_, index) => index)
   if (last?.verdict !== 'keep' || taken.length === slices.length) return indices
   const fresh = new Set(taken)
-  return indices.filter(index => fresh.has(slices[index] as Slice))
+  return indices.filter(index => fresh.has(slices[index] as PackedSlice))
 }

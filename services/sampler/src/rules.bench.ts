@@ -1,4 +1,4 @@
-import type { Slice } from '@winnow/model'
+import type { PackedSlice } from '@winnow/model'
 import { Baselines } from './baselines.ts'
 import { root, slice } from './fixtures.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
@@ -9,7 +9,7 @@ import { judge } from './verdict.ts'
 const traces = 2_000
 
 /** Eight spans in four slices, a root, a judge and a citation check, as agent traffic has them. */
-const slicesOf = (id: number): Slice[] => {
+const slicesOf = (id: number): PackedSlice[] => {
   const spans = (from: number, count: number) =>
     Array.from({ length: count }, (_, at) => ({
       id: id * 16 + from + at,
@@ -83,6 +83,6 @@ export const benches = [
   {
     name: 'rules: fold of 4 slices, all rules, verdict',
     unit: 'traces/s',
-    run: () => rate(at => decide(foldTrace(slices[at] as Slice[]))),
+    run: () => rate(at => decide(foldTrace(slices[at] as PackedSlice[]))),
   },
 ]

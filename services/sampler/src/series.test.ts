@@ -1,9 +1,9 @@
 import {
   type Decision,
   type Evidence,
+  type PackedSlice,
   refKey,
   refsMax,
-  type Slice,
   type SliceFacts,
   seriesBytesMax,
   seriesRefsMax,
@@ -17,7 +17,7 @@ import { defaultPolicy } from './policy-file.ts'
 import { rederive } from './rederive.ts'
 import { compilePolicy } from './rules.ts'
 import { place, type Series } from './series.ts'
-import { sliceBytes } from './slice-text.ts'
+import { sliceBytes, slicesBytes } from './slice-bytes.ts'
 import { TraceLog } from './trace.fixture.ts'
 
 const policy = compilePolicy(defaultPolicy)
@@ -32,22 +32,24 @@ const newLog = () =>
     variantUsed: () => 0,
   })
 const id = traceIdOf(1)
-const small = (from: number, count: number, facts: Partial<SliceFacts> = {}): Slice[] =>
+const small = (from: number, count: number, facts: Partial<SliceFacts> = {}): PackedSlice[] =>
   Array.from({ length: count }, (_, at) => slice(from + at, [{ id: from + at + 1 }], facts))
-const wide = (at: number, spans: number, more: Partial<SliceFacts> = {}): Slice =>
+const wide = (at: number, spans: number, more: Partial<SliceFacts> = {}): PackedSlice =>
   slice(
     at,
     Array.from({ length: spans }, (_, n): FixtureSpan => ({ id: 1 + n + at * 2_000 })),
     more,
   )
-/** A slice of exactly so many bytes as JSON, its comma included. */
-const sized = (at: number, bytes: number): Slice => {
-  const empty = sliceBytes(slice(at, [{ id: at + 1 }], { services: [''] }))
-  return slice(at, [{ id: at + 1 }], { services: ['x'.repeat(bytes - empty)] })
+/** A slice of exactly so many bytes as JSON, its comma included: three and a multiple of four, as base64 has it. */
+const sized = (at: number, bytes: number): PackedSlice => {
+  const of = (chars: number) => slice(at, [{ id: at + 1 }], { services: ['x'.repeat(chars)] })
+  let length = Math.floor(((bytes - sliceBytes(of(0))) * 3) / 4)
+  while (sliceBytes(of(length)) > bytes) length--
+  expect(sliceBytes(of(length))).toBe(bytes)
+  return of(length)
 }
-const texts = (slices: readonly Slice[]) => ({ slices, text: undefined })
 const failing = evaluation(id, { name: 'csat', score: 1 })
-const offsets = (slices: readonly Slice[]) => slices.map(({ ref }) => ref.offset)
+const offsets = (slices: readonly PackedSlice[]) => slices.map(({ ref }) => ref.offset)
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => from + at)
 
 test('a record takes as many slices as its limit, and one more chains', () => {
@@ -69,20 +71,22 @@ test('a record takes as many slices as its limit, and one more chains', () => {
 })
 
 test('a record takes as many bytes of slices as its limit, and one more byte chains', () => {
-  const of = (bytes: number) => {
+  const of = (bytes: number, count: number) => {
     const log = newLog()
-    const first = wide(0, 2_000)
-    log.add(summary(id, [first]))
-    log.add(summary(id, [sized(1, bytes - sliceBytes(first))]))
+    const first = wide(0, 1_000)
+    const others = range(1, count - 1).map(at => sized(at, 403))
+    const rest = bytes - slicesBytes([first, ...others])
+    log.add(summary(id, [first, ...others]))
+    log.add(summary(id, [sized(count, rest)]))
     return log.last
   }
-  expect(of(slicesBytesMax)).toMatchObject({ prev: null, sliceCount: 2 })
-  expect(of(slicesBytesMax + 1)).toMatchObject({ prev: 0, sliceCount: 2 })
+  expect(of(slicesBytesMax, 4)).toMatchObject({ prev: null, sliceCount: 4 })
+  expect(of(slicesBytesMax + 1, 3)).toMatchObject({ prev: 0, sliceCount: 3 })
 })
 
 test('a slice that alone is over a record’s bytes has a record for itself', () => {
   const log = newLog()
-  const huge = sized(1, slicesBytesMax + 1)
+  const huge = sized(1, slicesBytesMax + 3)
   const made = log.add(summary(id, [...small(0, 1), huge, ...small(2, 1)]))
   expect(made.map(({ slices, prev }) => [offsets(slices), prev])).toEqual([
     [[0], null],
@@ -137,7 +141,7 @@ test('a trace that is kept from its first record on never asks for its chain', (
 
 test('the verdict is that on all slices of the chain, whatever record they lie in', () => {
   const log = newLog()
-  const spans = (at: number): Slice =>
+  const spans = (at: number): PackedSlice =>
     slice(at, [
       { id: at + 1, inputTokens: 3 },
       { id: 1, inputTokens: 5 },
@@ -188,12 +192,12 @@ const full = (sliceCount: number, bytes: number): Series => {
 }
 
 test('a series ends one past its slices, and the next new one begins another', () => {
-  const room = (count: number) => place(full(seriesRefsMax - 3, 0), texts(small(200, count)))
+  const room = (count: number) => place(full(seriesRefsMax - 3, 0), small(200, count))
   expect(room(3)).toMatchObject({ isPartial: false, prev: 3 })
   expect(room(3).begins).toBeUndefined()
   const over = room(4)
   expect([offsets(over.taken), over.isPartial]).toEqual([[200, 201, 202], true])
-  const next = place(full(seriesRefsMax, 0), texts(small(203, 1)))
+  const next = place(full(seriesRefsMax, 0), small(203, 1))
   expect(next).toMatchObject({
     prev: null,
     earlier: { slices: [] },
@@ -201,14 +205,14 @@ test('a series ends one past its slices, and the next new one begins another', (
   })
   expect(offsets(next.slices)).toEqual([203])
   // An evaluation alone begins none.
-  expect(place(full(seriesRefsMax, 0), texts([])).begins).toBeUndefined()
+  expect(place(full(seriesRefsMax, 0), []).begins).toBeUndefined()
 })
 
 test('a series ends one byte past its size', () => {
   const own = small(100, 2).reduce((sum, one) => sum + sliceBytes(one), 0)
   const left = (bytes: number) => full(2, seriesBytesMax - own - bytes)
-  expect(place(left(1_000), texts([sized(200, 1_000)])).begins).toBeUndefined()
-  expect(place(left(999), texts([sized(200, 1_000)])).begins).toEqual({ offset: 101, start: 0 })
+  expect(place(left(1_003), [sized(200, 1_003)]).begins).toBeUndefined()
+  expect(place(left(1_002), [sized(200, 1_003)]).begins).toEqual({ offset: 101, start: 0 })
 })
 
 /** A log whose series is as full as the limits allow, without the work of filling it. */
@@ -327,7 +331,7 @@ test('however a trace’s slices are cut into summaries, batches and records, ea
       if (isFailing) batch.push(failing)
       log.add(...batch)
     }
-    const before = new Map<Decision, readonly Slice[]>()
+    const before = new Map<Decision, readonly PackedSlice[]>()
     for (const decision of log.decisions) before.set(decision, log.earlierOf(decision))
     for (const [at, decision] of log.decisions.entries()) {
       const keys = decision.slices.map(({ ref }) => refKey(ref))

@@ -1,19 +1,19 @@
 import {
   compareRefs,
   type Decision,
+  type PackedSlice,
   refsMax,
-  type Slice,
   type SpanRef,
   seriesBytesMax,
   seriesRefsMax,
   slicesBytesMax,
 } from '@winnow/model'
 import { inOrder } from './fold.ts'
-import { type SliceTexts, sliceBytes, slicesBytes } from './slice-text.ts'
+import { sliceBytes, slicesBytes } from './slice-bytes.ts'
 
 /** Slices by (offset, start) with what they take as JSON. */
 export interface SliceList {
-  readonly slices: readonly Slice[]
+  readonly slices: readonly PackedSlice[]
   readonly bytes: number
 }
 
@@ -23,8 +23,6 @@ export const noSlices: SliceList = { slices: [], bytes: 0 }
 export interface Series {
   readonly offset: number
   readonly last: Decision
-  /** JSON of its slices, where it is known. */
-  readonly sliceText?: string | undefined
   /** Of the record at `prev` and of its own chain. */
   readonly earlier: SliceList
   /** Retention has passed a record of the chain, so that `earlier` is not all. */
@@ -33,14 +31,13 @@ export interface Series {
 
 /** Where new slices go: into the next record of the series, or into the first of another one. */
 export interface Placed {
-  /** Of the next record, and their JSON where it is known. */
-  readonly slices: readonly Slice[]
-  readonly text: string | undefined
+  /** Of the next record. */
+  readonly slices: readonly PackedSlice[]
   readonly prev: number | null
   /** Those of the series that `slices` leaves out. */
   readonly earlier: SliceList
   /** Those of `slices` that are new to the trace. */
-  readonly taken: readonly Slice[]
+  readonly taken: readonly PackedSlice[]
   /** New ones are left for a record after this one, which needs the offset of this one. */
   readonly isPartial: boolean
   /** Where the other series ends, when this record begins a new one. */
@@ -57,35 +54,34 @@ export interface Place {
  * slices of the last one while all fit; once they do not it carries the new ones alone and chains. A
  * series takes slices up to its limits; the first that does not fit begins another one.
  */
-export function place(series: Series | undefined, fresh: SliceTexts): Placed {
+export function place(series: Series | undefined, fresh: readonly PackedSlice[]): Placed {
   if (series === undefined || series.last.sliceCount === 0) return first(fresh)
   const { last, earlier } = series
   if (series.isCut) return cut(series, fresh)
-  const own = ownOf(series)
+  const own = last.slices
   const ownBytes = slicesBytes(own)
   const fitting = atMost(fresh, {
     refs: seriesRefsMax - last.sliceCount,
     bytes: seriesBytesMax - earlier.bytes - ownBytes,
   })
-  const count = fitting.slices.length
-  if (count === 0 && fresh.slices.length > 0) return { ...first(fresh), begins: endOf(series) }
-  const isPartial = count < fresh.slices.length
+  const count = fitting.length
+  if (count === 0 && fresh.length > 0) return { ...first(fresh), begins: endOf(series) }
+  const isPartial = count < fresh.length
   const repeats =
-    last.slices.length + count <= refsMax &&
+    own.length + count <= refsMax &&
     (count === 0 || ownBytes + slicesBytes(fitting) <= slicesBytesMax)
   if (repeats) {
-    const taken = fitting.slices
-    return { ...joined(own, fitting), prev: last.prev, earlier, taken, isPartial }
+    const slices = merged(own, fitting)
+    return { slices, prev: last.prev, earlier, taken: fitting, isPartial }
   }
   return { ...first(fitting), ...chained(series), ...(isPartial && { isPartial }) }
 }
 
 /** What the record at `series.offset` and its chain know, as the next link needs it. */
 export function chained(series: Series): Pick<Placed, 'prev' | 'earlier'> {
-  const { earlier, offset } = series
-  const own = ownOf(series)
-  const slices = merged(earlier.slices, own.slices)
-  return { prev: offset, earlier: { slices, bytes: earlier.bytes + slicesBytes(own) } }
+  const { earlier, offset, last } = series
+  const slices = merged(earlier.slices, last.slices)
+  return { prev: offset, earlier: { slices, bytes: earlier.bytes + slicesBytes(last.slices) } }
 }
 
 /** Has the series this slice, or did the one before it? */
@@ -95,34 +91,27 @@ export function knows({ last, earlier }: Series, ref: SpanRef): boolean {
   return includes(last.slices, ref) || includes(earlier.slices, ref)
 }
 
-function ownOf({ last, sliceText }: Pick<Series, 'last' | 'sliceText'>): SliceTexts {
-  return { slices: last.slices, text: sliceText }
-}
-
-function first(fresh: SliceTexts): Placed {
+function first(fresh: readonly PackedSlice[]): Placed {
   const fitting = atMost(fresh, { refs: refsMax, bytes: slicesBytesMax })
   // One slice alone has its place in every record, whatever its size: see `sliceBytesMax`.
-  const isNone = fitting.slices.length === 0
-  const { slices, text } = isNone ? { slices: fresh.slices.slice(0, 1), text: undefined } : fitting
-  const isPartial = slices.length < fresh.slices.length
-  return { slices, text, prev: null, earlier: noSlices, taken: slices, isPartial }
+  const slices = fitting.length === 0 ? fresh.slice(0, 1) : fitting
+  const isPartial = slices.length < fresh.length
+  return { slices, prev: null, earlier: noSlices, taken: slices, isPartial }
 }
 
 /**
  * What is no longer known cannot be judged again, so another series goes on with what the last record
  * has, as long as that and the new ones fit.
  */
-function cut(series: Series, fresh: SliceTexts): Placed {
-  const own = ownOf(series)
+function cut(series: Series, fresh: readonly PackedSlice[]): Placed {
+  const own = series.last.slices
   const fits =
-    own.slices.length + fresh.slices.length <= refsMax &&
-    slicesBytes(own) + slicesBytes(fresh) <= slicesBytesMax
-  const [begin] = own.slices
+    own.length + fresh.length <= refsMax && slicesBytes(own) + slicesBytes(fresh) <= slicesBytesMax
+  const [begin] = own
   if (!fits || begin === undefined) return { ...first(fresh), begins: endOf(series) }
   const begins = { offset: begin.ref.offset, start: begin.ref.start - 1 }
-  const taken = fresh.slices
-  const all = joined(own, fresh)
-  return { ...all, prev: null, earlier: noSlices, taken, isPartial: false, begins }
+  const slices = merged(own, fresh)
+  return { slices, prev: null, earlier: noSlices, taken: fresh, isPartial: false, begins }
 }
 
 /**
@@ -139,43 +128,29 @@ function endOf({ last, earlier }: Pick<Series, 'last' | 'earlier'>): Place {
 
 /** As many of them, in order, as lie within both limits. */
 function atMost(
-  list: SliceTexts,
+  slices: readonly PackedSlice[],
   { refs, bytes }: { readonly refs: number; readonly bytes: number },
-): SliceTexts {
-  const { slices } = list
-  if (slices.length === 0 || (slices.length <= refs && slicesBytes(list) <= bytes)) return list
+): readonly PackedSlice[] {
   let sum = 0
   for (let taken = 0; taken < slices.length; taken++) {
-    sum += sliceBytes(slices[taken] as Slice)
-    if (taken >= refs || sum > bytes) return { slices: slices.slice(0, taken), text: undefined }
+    sum += sliceBytes(slices[taken] as PackedSlice)
+    if (taken >= refs || sum > bytes) return slices.slice(0, taken)
   }
-  return list
+  return slices
 }
 
-/** Both in order; the texts side by side where one list lies behind the other. */
-function joined(a: SliceTexts, b: SliceTexts): SliceTexts {
-  if (b.slices.length === 0) return a
-  if (a.slices.length === 0) return b
-  const isBehind = compareRefs((a.slices.at(-1) as Slice).ref, (b.slices[0] as Slice).ref) < 0
-  const text = isBehind && a.text !== undefined && b.text !== undefined
-  return {
-    slices: merged(a.slices, b.slices),
-    text: text ? `${a.text},${b.text}` : undefined,
-  }
-}
-
-function merged(a: readonly Slice[], b: readonly Slice[]): readonly Slice[] {
+function merged(a: readonly PackedSlice[], b: readonly PackedSlice[]): readonly PackedSlice[] {
   if (b.length === 0) return a
   return a.length === 0 ? b : inOrder([...a, ...b])
 }
 
 /** `slices` are in order. */
-function includes(slices: readonly Slice[], ref: SpanRef): boolean {
+function includes(slices: readonly PackedSlice[], ref: SpanRef): boolean {
   let low = 0
   let high = slices.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order = compareRefs((slices[middle] as Slice).ref, ref)
+    const order = compareRefs((slices[middle] as PackedSlice).ref, ref)
     if (order === 0) return true
     if (order < 0) low = middle + 1
     else high = middle

@@ -1,12 +1,20 @@
 // Hot: every span of every revision passes here.
-import { blockAt, blockFlag, type RootFact, type Slice, spanBlockBytes } from '@winnow/model'
+import {
+  blockFlag,
+  idText,
+  type PackedSlice,
+  type RootFact,
+  type SpanColumns,
+  spanColumns,
+} from '@winnow/model'
 
 /**
- * The spans of one trace, decoded into one reused buffer. No object, closure or expression per span;
- * a table is loaded, read and loaded again, and is nobody's to keep.
+ * The spans of one trace, decoded into columns that are used again and again. No object, closure or
+ * expression per span; a table is loaded, read and loaded again, and is nobody's to keep.
  *
- *   slices   │ a: 3 spans │ b: 2 spans │          repeats   0 0 0 1 0
- *   bytes    │ 36 │ 36 │ 36 │ 36 │ 36 │          (the first span of b came in a already)
+ *   slices    │ a: 3 spans │ b: 2 spans │
+ *   rows      │ 0 │ 1 │ 2  │ 3 │ 4      │
+ *   repeats     0   0   0    1   0                (the first span of b came in a already)
  */
 export class SpanTable {
   /** All blocks, repeats included. */
@@ -16,8 +24,8 @@ export class SpanTable {
   outputTokens = 0
   costUsd = 0
   errors = 0
-  #bytes = Buffer.alloc(4_096)
-  #view = new DataView(this.#bytes.buffer)
+  #rows = 128
+  #columns: SpanColumns = spanColumns(this.#rows)
   #repeats = new Uint8Array(128)
   /** Any copy of the span has status ERROR: a late copy must not take an error back. */
   #failed = new Uint8Array(128)
@@ -26,7 +34,7 @@ export class SpanTable {
   #buckets = new Int32Array(64)
 
   /** `slices` in the order of the fold (protocol F): a span whose id came before is a repeat. */
-  load(slices: readonly Slice[]): void {
+  load(slices: readonly PackedSlice[]): void {
     this.#decode(slices)
     this.#markRepeats()
     this.#add()
@@ -61,28 +69,28 @@ export class SpanTable {
     return { count, spanId: shown === -1 ? null : this.#spanId(shown) }
   }
 
-  #decode(slices: readonly Slice[]): void {
-    let end = 0
+  #decode(slices: readonly PackedSlice[]): void {
+    let rows = 0
+    for (let i = 0; i < slices.length; i++) rows += (slices[i] as PackedSlice).ref.spanCount
+    if (rows > this.#rows) this.#grow(rows)
+    const { startOffsetMs } = this.#columns
     this.count = 0
     for (let i = 0; i < slices.length; i++) {
-      const { facts } = slices[i] as Slice
-      this.#reserve(end + ((facts.spans.length * 3) >>> 2) + 3)
-      const written = this.#bytes.write(facts.spans, end, 'base64')
-      const count = Math.floor(written / spanBlockBytes)
-      const baseMs = Number(facts.startNs) / 1e6
-      for (let at = this.count; at < this.count + count; at++) {
-        const offset = at * spanBlockBytes + blockAt.startOffsetMs
-        this.#startMs[at] = baseMs + this.#view.getUint32(offset, true)
+      const slice = slices[i] as PackedSlice
+      slice.readSpans(this.#columns, this.count)
+      const baseMs = slice.startMs
+      const end = this.count + slice.ref.spanCount
+      for (let at = this.count; at < end; at++) {
+        this.#startMs[at] = baseMs + (startOffsetMs[at] as number)
       }
-      this.count += count
-      end = this.count * spanBlockBytes
+      this.count = end
     }
   }
 
   #markRepeats(): void {
+    const { flags } = this.#columns
     for (let at = 0; at < this.count; at++) {
-      const flags = this.#view.getUint32(at * spanBlockBytes + blockAt.flags, true)
-      this.#failed[at] = (flags & blockFlag.error) === 0 ? 0 : 1
+      this.#failed[at] = ((flags[at] as number) & blockFlag.error) === 0 ? 0 : 1
     }
     this.#repeats.fill(0, 0, this.count)
     if (this.count > pairwiseMax) this.#markRepeatsHashed()
@@ -128,7 +136,7 @@ export class SpanTable {
   }
 
   #add(): void {
-    const view = this.#view
+    const { inputTokens, outputTokens, costUsd } = this.#columns
     this.duplicates = 0
     this.inputTokens = 0
     this.outputTokens = 0
@@ -139,10 +147,9 @@ export class SpanTable {
         this.duplicates++
         continue
       }
-      const start = at * spanBlockBytes
-      this.inputTokens += view.getUint32(start + blockAt.inputTokens, true)
-      this.outputTokens += view.getUint32(start + blockAt.outputTokens, true)
-      this.costUsd += view.getFloat64(start + blockAt.costUsd, true)
+      this.inputTokens += inputTokens[at] as number
+      this.outputTokens += outputTokens[at] as number
+      this.costUsd += costUsd[at] as number
       this.errors += this.#failed[at] as number
     }
   }
@@ -160,20 +167,12 @@ export class SpanTable {
     return last
   }
 
-  #reserve(bytes: number): void {
-    if (bytes > this.#bytes.length) {
-      const grown = Buffer.alloc(2 ** Math.ceil(Math.log2(bytes)))
-      this.#bytes.copy(grown)
-      this.#bytes = grown
-      this.#view = new DataView(grown.buffer)
-    }
-    const spans = Math.ceil(bytes / spanBlockBytes)
-    if (spans <= this.#repeats.length) return
-    const startMs = new Float64Array(spans * 2)
-    startMs.set(this.#startMs)
-    this.#startMs = startMs
-    this.#repeats = new Uint8Array(spans * 2)
-    this.#failed = new Uint8Array(spans * 2)
+  #grow(rows: number): void {
+    this.#rows = 2 * rows
+    this.#columns = spanColumns(this.#rows)
+    this.#startMs = new Float64Array(this.#rows)
+    this.#repeats = new Uint8Array(this.#rows)
+    this.#failed = new Uint8Array(this.#rows)
   }
 
   #repeat(at: number, of: number): void {
@@ -186,15 +185,15 @@ export class SpanTable {
   }
 
   #high(at: number): number {
-    return this.#view.getUint32(at * spanBlockBytes)
+    return this.#columns.idHigh[at] as number
   }
 
   #low(at: number): number {
-    return this.#view.getUint32(at * spanBlockBytes + 4)
+    return this.#columns.idLow[at] as number
   }
 
   #opHash(at: number): number {
-    return this.#view.getUint32(at * spanBlockBytes + blockAt.opHash, true)
+    return this.#columns.opHash[at] as number
   }
 
   #start(at: number): number {
@@ -202,7 +201,7 @@ export class SpanTable {
   }
 
   #spanId(at: number): string {
-    return this.#bytes.toString('hex', at * spanBlockBytes, at * spanBlockBytes + 8)
+    return idText(this.#high(at), this.#low(at))
   }
 }
 

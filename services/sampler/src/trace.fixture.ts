@@ -1,8 +1,8 @@
-import type { Decision, Evidence, Slice } from '@winnow/model'
+import type { Decision, Evidence, PackedSlice } from '@winnow/model'
 import type { Input } from './merge.ts'
 import { type RevisionContext, revise } from './revise.ts'
 import { noSlices, type Series } from './series.ts'
-import { slicesBytes } from './slice-text.ts'
+import { slicesBytes } from './slice-bytes.ts'
 
 /** The decisions on one trace, each at the offset that is its index, as a partition's loop makes them. */
 export class TraceLog {
@@ -20,12 +20,12 @@ export class TraceLog {
   }
 
   /** Slices of the whole chain of a decision, in the order of its links. */
-  slicesOf(decision: Decision | undefined): readonly Slice[] {
+  slicesOf(decision: Decision | undefined): readonly PackedSlice[] {
     if (decision === undefined) return []
     return [...this.earlierOf(decision), ...decision.slices]
   }
 
-  earlierOf({ prev }: Decision): readonly Slice[] {
+  earlierOf({ prev }: Decision): readonly PackedSlice[] {
     return prev === null || prev < this.firstRetained ? [] : this.slicesOf(this.decisions[prev])
   }
 
@@ -49,8 +49,7 @@ export class TraceLog {
     const { last } = this
     if (last === undefined) return undefined
     const slices = this.earlierOf(last)
-    const earlier =
-      slices.length === 0 ? noSlices : { slices, bytes: slicesBytes({ slices, text: undefined }) }
+    const earlier = slices.length === 0 ? noSlices : { slices, bytes: slicesBytes(slices) }
     return { offset: this.decisions.length - 1, last, earlier, isCut: this.#isCut(last) }
   }
 

@@ -1,5 +1,5 @@
 import { type Bus, MemoryBus, type NewRecord, topicSpecs } from '@winnow/bus'
-import type { Decision, DecisionRecord, Evidence } from '@winnow/model'
+import { type Decision, type DecisionRecord, type Evidence, unpackSlices } from '@winnow/model'
 import { Health, type Log, ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
 import { defaultSamplerConfig, type SamplerConfig } from './config.ts'
@@ -75,7 +75,7 @@ export class World {
     const { records } = await this.bus.read(topics.decisions, 0, 0, 1e9, 0)
     return records.map(({ offset, value }) => ({
       offset,
-      ...(JSON.parse(Buffer.from(value).toString()) as DecisionRecord),
+      ...unpackSlices(JSON.parse(Buffer.from(value).toString()) as DecisionRecord),
     }))
   }
 

@@ -1,5 +1,5 @@
 import type { Bus } from '@winnow/bus'
-import { type Decision, refsMax, type Slice, seriesRefsMax } from '@winnow/model'
+import { type Decision, type PackedSlice, refsMax, seriesRefsMax } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import type { MemoryBlobStore } from '@winnow/storage'
 import { afterEach, expect, test } from 'vitest'
@@ -35,14 +35,14 @@ async function writeAll(config = {}): Promise<void> {
 }
 
 /** One slice a record, of one span each. */
-async function slicesOf(spans: readonly number[]): Promise<Slice[]> {
-  const slices: Slice[] = []
+async function slicesOf(spans: readonly number[]): Promise<PackedSlice[]> {
+  const slices: PackedSlice[] = []
   for (const n of spans) slices.push(...(await fixture.slices([[spanOf(id, n)]])))
   return slices
 }
 
 /** A trace that is dropped link by link; resolves with the offsets of the links. */
-async function droppedChain(links: readonly (readonly Slice[])[]): Promise<number[]> {
+async function droppedChain(links: readonly (readonly PackedSlice[])[]): Promise<number[]> {
   const offsets: number[] = []
   let sliceCount = 0
   for (const [at, slices] of links.entries()) {
@@ -57,7 +57,7 @@ async function droppedChain(links: readonly (readonly Slice[])[]): Promise<numbe
 const names = (spans: readonly number[]): string[] => spans.map(n => `${id} ${spanIdOf(n)}`).sort()
 
 const lateKeep = (
-  slices: readonly Slice[],
+  slices: readonly PackedSlice[],
   sliceCount: number,
   prev: number,
 ): Partial<Decision> => ({

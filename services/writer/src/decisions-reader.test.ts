@@ -1,5 +1,5 @@
 import type { BusRecord } from '@winnow/bus'
-import { countingStart, type Decision } from '@winnow/model'
+import { countingStart, type Decision, packSlice, unpackSlices } from '@winnow/model'
 import { expect, test } from 'vitest'
 import { foldRecords, parseRecord, RecordParser, refsToWrite } from './decisions-reader.ts'
 import { decisionOn, loggedOn, sliceAt, traceIdOf } from './writer.fixture.ts'
@@ -131,14 +131,15 @@ test('a record is parsed once for two groups in step, and again for one that lag
 test('slices are parsed where somebody needs them: to write them, or for outcomes', () => {
   const slices = [sliceAt({ offset: 3 })]
   const outcomes = [{ name: 'judge', spanId: 'ab', passed: false }]
-  const judged = slices.map(slice => ({ ...slice, facts: { ...slice.facts, outcomes } }))
+  const judged = slices.map(slice => packSlice({ ...slice, facts: { ...slice.facts, outcomes } }))
   const read = (changes: Partial<Decision>): number | undefined => {
     const { slices: own, ...head } = decisionOn(traceIdOf(1), changes)
     const parsed = parseRecord(Buffer.from(JSON.stringify({ ...head, slices: own })), 1)
     if (parsed?.kind !== 'decision') return undefined
     const { decision, json } = parsed.logged
     expect(decision).toEqual(head)
-    expect(JSON.parse(Buffer.from(json as Uint8Array).toString())).toEqual({ ...head, slices: own })
+    const logged = unpackSlices(JSON.parse(Buffer.from(json as Uint8Array).toString()))
+    expect(logged).toEqual({ ...head, slices: own })
     return parsed.logged.slices.length
   }
   expect(read({ slices })).toBe(1)

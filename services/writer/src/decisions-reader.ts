@@ -6,10 +6,11 @@ import {
   countRecord,
   type DecisionHead,
   decisionFormat,
+  type PackedSlice,
   type ParsedDecision,
+  packedSlices,
   parseDecision,
   parseDecisionHead,
-  type Slice,
   type SpanRef,
   startOfCounting,
 } from '@winnow/model'
@@ -98,11 +99,10 @@ export function refsToWrite({ decision, slices }: LoggedDecision): SpanRef[] {
 }
 
 const slicesKey = Buffer.from(',"slices":[')
-const outcomesKey = Buffer.from('"outcomes":[')
 
 /**
- * Undefined for bytes that are no record. The slices are most of a record, and of a drop nobody looks
- * at them unless they state outcomes: then they are not parsed.
+ * Undefined for bytes that are no record. Of a drop nobody looks at the slices unless they state
+ * outcomes: else there are none.
  */
 export function parseRecord(value: Uint8Array, offset: number): ParsedRecord | undefined {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
@@ -113,10 +113,10 @@ export function parseRecord(value: Uint8Array, offset: number): ParsedRecord | u
   const head = bytes.toString('utf8', 0, slicesAt)
   const record = recordOf(parseDecisionHead(`${head},"slices":[]}`), offset)
   if (record?.kind !== 'decision') return record && { kind: 'claim', claim: record }
+  const read = packedSlices(bytes.toString('latin1', slicesAt + slicesKey.length, bytes.length - 2))
+  if (read === undefined) return undefined
   const isWanted = record.write.length > 0 || record.writePrev === true
-  const needsSlices = isWanted || bytes.indexOf(outcomesKey, slicesAt) >= 0
-  const slices = needsSlices ? slicesOf(bytes, slicesAt) : []
-  if (slices === undefined) return undefined
+  const slices = isWanted || read.some(({ outcomes }) => outcomes.length > 0) ? read : []
   if (record.verdict === 'keep') rememberText(record, `${head}}`)
   return decided(record, slices, factsJson(record, bytes, slicesAt))
 }
@@ -132,17 +132,12 @@ function parseWhole(bytes: Buffer, offset: number): ParsedRecord | undefined {
   return decided(record, record.slices, json)
 }
 
-function decided(decision: DecisionHead, slices: readonly Slice[], json: Uint8Array): ParsedRecord {
+function decided(
+  decision: DecisionHead,
+  slices: readonly PackedSlice[],
+  json: Uint8Array,
+): ParsedRecord {
   return { kind: 'decision', logged: { decision, slices, json } }
-}
-
-function slicesOf(bytes: Buffer, slicesAt: number): readonly Slice[] | undefined {
-  try {
-    const text = bytes.toString('utf8', slicesAt + slicesKey.length - 1, bytes.length - 1)
-    return JSON.parse(text) as readonly Slice[]
-  } catch {
-    return undefined
-  }
 }
 
 function recordOf<T>(parsed: ParsedDecision<T>, offset: number): T | undefined {

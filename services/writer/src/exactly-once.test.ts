@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Decision, Slice } from '@winnow/model'
+import { type Decision, type PackedSlice, packSlice } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import type { MemoryBlobStore } from '@winnow/storage'
 import { Random } from '@winnow/testing'
@@ -95,12 +95,12 @@ async function sliceOf(
   fixture: Fixture,
   traceId: string,
   spans: readonly number[],
-): Promise<Slice> {
+): Promise<PackedSlice> {
   const own = spans.map(n => spanOf(traceId, n))
   const [slice] = await fixture.slices([own])
   if (slice === undefined) throw new TypeError('one slice was asked for')
   const services = own.map(({ spanId }) => spanId)
-  return { ...slice, facts: { ...slice.facts, services } }
+  return packSlice({ ...slice, facts: { ...slice.facts, services } })
 }
 
 async function keepOne(fixture: Fixture, n: number): Promise<number> {
@@ -313,7 +313,7 @@ test('two logs have two sets of objects', async () => {
 class Sampling {
   readonly #fixture: Fixture
   readonly #random: Random
-  readonly #traces: { slices: Slice[]; kept: boolean; revision: number }[] = []
+  readonly #traces: { slices: PackedSlice[]; kept: boolean; revision: number }[] = []
   #claim = 0
   #seq = 0
   #staleClaim = 0

@@ -1,4 +1,4 @@
-import type { Slice } from '@winnow/model'
+import type { PackedSlice } from '@winnow/model'
 import { afterEach, expect, test } from 'vitest'
 import { type Chain, noChain } from './chain.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
@@ -18,7 +18,7 @@ const id = traceIdOf(1)
 let fixture: Fixture
 afterEach(() => fixture?.stop())
 
-const recordOf = (slices: readonly Slice[], offset = 7): FoldedRecord => ({
+const recordOf = (slices: readonly PackedSlice[], offset = 7): FoldedRecord => ({
   offset,
   appendedAtMs: 0,
   value: new Uint8Array(),
@@ -26,7 +26,7 @@ const recordOf = (slices: readonly Slice[], offset = 7): FoldedRecord => ({
   after: { claim: 0, next: 2 },
 })
 
-const pieceOf = (slices: readonly Slice[], offset = 7): Piece => ({
+const pieceOf = (slices: readonly PackedSlice[], offset = 7): Piece => ({
   record: recordOf(slices, offset),
   refs: slices.map(({ ref }) => ref),
   isLast: true,
@@ -117,7 +117,7 @@ test('a span that a client sent twice is one row, of the slice that came first',
   const { kept } = reading()
   const [first] = await fixture.slices([[spanOf(id, 0, { name: 'first' })]])
   const [second] = await fixture.slices([[spanOf(id, 0, { name: 'second' }), spanOf(id, 1)]])
-  const read = await kept.read(0, pieceOf([second, first] as Slice[]))
+  const read = await kept.read(0, pieceOf([second, first] as PackedSlice[]))
   expect(read.spans.rows().map(row => row.name)).toEqual(['first', 'llm.generate'])
   expect(read.bodies.length).toBe(2)
 })
@@ -127,7 +127,7 @@ test('expired slices are counted by their spans, the others are read', async () 
   const [old] = await fixture.slices([[spanOf(id, 0), spanOf(id, 1)]])
   const [young] = await fixture.slices([[spanOf(id, 2)]])
   fixture.bus.expire(spansTopic, 0, 1)
-  const read = await kept.read(0, pieceOf([old, young] as Slice[]))
+  const read = await kept.read(0, pieceOf([old, young] as PackedSlice[]))
   expect(read).toMatchObject({ slicesRead: 1, spansGone: 2, spansAside: 0 })
 })
 

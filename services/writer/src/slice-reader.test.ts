@@ -125,7 +125,7 @@ test('what can never be read is an answer with its reason: another log’s, dama
     { start: Number.NaN, length: 1 },
     { start: 0.5, length: 1 },
   ]
-  const read = await source.reader().read(nowhere.map(ref => sliceAt(ref).ref))
+  const read = await source.reader().read(nowhere.map(ref => ({ ...sliceAt({}).ref, ...ref })))
   for (const one of read) {
     expect(one).toMatchObject({ kind: 'unreadable', error: { code: 'DATA_CORRUPT' } })
   }

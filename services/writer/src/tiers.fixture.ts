@@ -5,6 +5,7 @@ import {
   countRecord,
   type Decision,
   type DecisionRecord,
+  unpackSlices,
 } from '@winnow/model'
 import {
   type BlobStore,
@@ -71,7 +72,7 @@ export async function countingOf(
   const { first } = await bus.bounds(decisionsTopic, partition)
   const { records } = await bus.read(decisionsTopic, partition, first, Number.MAX_SAFE_INTEGER, 0)
   for (const { offset, value } of records) {
-    const record = JSON.parse(Buffer.from(value).toString()) as DecisionRecord
+    const record: DecisionRecord = unpackSlices(JSON.parse(Buffer.from(value).toString()))
     const step = countRecord(state, offset, record)
     state = step.state
     if (step.counts && record.kind === 'decision') counting.push({ offset, decision: record })

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { countingStart, type Slice } from '@winnow/model'
+import { countingStart, type PackedSlice, packSlice } from '@winnow/model'
 import { encodeTraces, type KeyValue, type Span } from '@winnow/otlp'
 import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import type { Bench } from '@winnow/testing'
@@ -69,7 +69,7 @@ function benchSpan(traceId: string, n: number): Span {
 async function logged(keptEvery: number): Promise<Fixture> {
   const fixture = new Fixture()
   for (let first = 0; first < traces; first += tracesPerRecord) {
-    const slices: Slice[][] = Array.from({ length: tracesPerRecord }, () => [])
+    const slices: PackedSlice[][] = Array.from({ length: tracesPerRecord }, () => [])
     for (let part = 0; part < slicesPerTrace; part++) {
       const record = await fixture.slices(
         slices.map((_, n) => sliceBytes(traceIdOf(first + n), part)),
@@ -91,10 +91,10 @@ function sliceBytes(traceId: string, part: number): Uint8Array {
 }
 
 /** As large as the facts of two spans are. */
-function withFacts(slice: Slice): Slice {
+function withFacts(slice: PackedSlice): PackedSlice {
   const spans = Buffer.alloc(2 * 36, 7).toString('base64')
   const facts = { startNs: '1795244400000000000', endNs: '1795244402608000000', spans }
-  return { ...slice, facts: { ...facts, services: ['refund-bot'] } }
+  return packSlice({ ...slice, facts: { ...facts, services: ['refund-bot'] } })
 }
 
 type Groups = 'hot' | 'segments' | 'both'

@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bus, MemoryBus, type TopicSpec } from '@winnow/bus'
-import type { Decision, Slice, SpanRef } from '@winnow/model'
+import {
+  type Decision,
+  type PackedSlice,
+  packSlice,
+  type SpanRef,
+  spanBlockBytes,
+} from '@winnow/model'
 import { encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import { ColdHashers, MemoryColdKeys } from '@winnow/privacy'
 import { type Clock, createLog, type Log, ManualClock, Metrics } from '@winnow/runtime'
@@ -143,12 +149,14 @@ function jsonOf(record: unknown): string {
   return JSON.stringify(slices === undefined ? head : { ...head, slices })
 }
 
-export function sliceAt(ref: Partial<SpanRef>): Slice {
-  return {
-    ref: { partition: 0, offset: 0, start: 0, length: 1, spanCount: 1, ...ref },
+export function sliceAt(ref: Partial<SpanRef>): PackedSlice {
+  const whole = { partition: 0, offset: 0, start: 0, length: 1, spanCount: 1, ...ref }
+  const spans = Buffer.alloc(whole.spanCount * spanBlockBytes).toString('base64')
+  return packSlice({
+    ref: whole,
     appendedAtMs: startMs,
-    facts: { startNs: '0', endNs: '0', spans: '' },
-  }
+    facts: { startNs: '0', endNs: '0', spans },
+  })
 }
 
 /** A bus, stores that end with the test, and whatever writes to the bus before a writer. */
@@ -189,7 +197,10 @@ export class Fixture {
   }
 
   /** One record of `spans` that holds these slices side by side, and where each of them lies. */
-  async slices(parts: readonly (readonly Span[] | Uint8Array)[], partition = 0): Promise<Slice[]> {
+  async slices(
+    parts: readonly (readonly Span[] | Uint8Array)[],
+    partition = 0,
+  ): Promise<PackedSlice[]> {
     const bytes = parts.map(part =>
       part instanceof Uint8Array ? part : encodeTraces(tracesOf(part)),
     )

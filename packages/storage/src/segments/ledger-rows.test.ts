@@ -1,4 +1,4 @@
-import type { DecidedEvaluation } from '@winnow/model'
+import { type DecidedEvaluation, packSlice } from '@winnow/model'
 import { expect, test } from 'vitest'
 import { sampleDecision, sampleSlice, sampleSpanId, sampleTimeMs } from '../samples.ts'
 import { decisionOf, ledgerRow } from './ledger-rows.ts'
@@ -64,7 +64,7 @@ test('outcomes in spans and beside them are one set of columns, the worst counts
     { name: 'csat', spanId: sampleSpanId(0), score: 4 },
   ]
   const decision = sampleDecision(1, {
-    slices: [{ ...slice, facts: { ...slice.facts, outcomes } }],
+    slices: [packSlice({ ...slice, facts: { ...slice.facts, outcomes } })],
     evaluations: [
       { id: 'a', name: 'csat', score: 2, effect: 'applied' },
       { id: 'b', name: 'judge', score: 0.2, passed: false, effect: 'applied' },

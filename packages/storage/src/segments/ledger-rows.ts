@@ -1,5 +1,6 @@
 // Hot: the writer goes through here for every decision, dropped ones too.
-import type { Decision, DecisionHead, Slice } from '@winnow/model'
+import { type Decision, type DecisionHead, type PackedSlice, parseDecision } from '@winnow/model'
+import { PipelineError } from '@winnow/runtime'
 import { factsOnly } from '../facts-only.ts'
 import { matchingRules } from '../hot-search.ts'
 import type { LedgerEntry, LedgerRow } from './ledger-row.ts'
@@ -8,7 +9,7 @@ import type { LedgerEntry, LedgerRow } from './ledger-row.ts'
 export interface LoggedDecision {
   readonly decision: DecisionHead
   /** Of its own record; where there are no outcomes in them and nobody asks, none. */
-  readonly slices: readonly Slice[]
+  readonly slices: readonly PackedSlice[]
   /** The whole decision as JSON, without free text: see `factsJson`. */
   readonly json: string | Uint8Array
 }
@@ -80,7 +81,9 @@ export function ledgerRow(
 
 /** The decision of a ledger row. */
 export function decisionOf(row: Pick<LedgerRow, 'decision'>): Decision {
-  return JSON.parse(row.decision) as Decision
+  const parsed = parseDecision(row.decision)
+  if (parsed.kind === 'record' && parsed.record.kind === 'decision') return parsed.record
+  throw new PipelineError('DATA_CORRUPT', 'a row of the ledger holds no decision')
 }
 
 type Outcomes = Pick<
@@ -93,7 +96,7 @@ type Outcomes = Pick<
   | 'csat'
 >
 
-function outcomes(decision: DecisionHead, slices: readonly Slice[]): Outcomes {
+function outcomes(decision: DecisionHead, slices: readonly PackedSlice[]): Outcomes {
   let judgePassed: boolean | null = null
   let judgeScore: number | null = null
   let csat: number | null = null
@@ -108,8 +111,8 @@ function outcomes(decision: DecisionHead, slices: readonly Slice[]): Outcomes {
     judgeScore = lower(judgeScore, score)
     if (passed !== undefined) judgePassed = judgePassed !== false && passed
   }
-  for (const { facts } of slices) {
-    for (const outcome of facts.outcomes ?? []) {
+  for (const slice of slices) {
+    for (const outcome of slice.outcomes) {
       see(outcome.name, outcome.score, outcome.passed)
       if (outcome.name !== 'citation') continue
       if ((outcome.unsupported ?? 0) < (citation.unsupported ?? 0)) continue

@@ -16,7 +16,7 @@ export class ChainFacts {
   /** The slices of the chain's next record. */
   add(named: NamedSlices): void {
     for (let slice = 0; slice < named.length; slice++) {
-      const spans = named.ids[slice] as number
+      const spans = named.spanCount[slice] as number
       let fresh = 0
       for (let at = named.spanFrom[slice] as number, left = spans; left > 0; left--, at++) {
         if (this.ids.add(named.spanIds[2 * at] as number, named.spanIds[2 * at + 1] as number)) {

@@ -135,7 +135,7 @@ export class PartitionLedger {
     const { slices } = this
     const offset = named.offset[at] as number
     const start = named.start[at] as number
-    const spans = named.ids[at] as number
+    const spans = named.spanCount[at] as number
     const fresh = this.#freshOf(named, at, chain)
     entry.fresh += fresh
     entry.spans += spans
@@ -193,7 +193,7 @@ export class PartitionLedger {
     const { spanIds } = named
     let fresh = 0
     let at = 2 * (named.spanFrom[slice] as number)
-    for (const end = at + 2 * (named.ids[slice] as number); at < end; at += 2) {
+    for (const end = at + 2 * (named.spanCount[slice] as number); at < end; at += 2) {
       const high = spanIds[at] as number
       const low = spanIds[at + 1] as number
       if (chain?.ids.has(high, low)) continue
@@ -210,7 +210,7 @@ export class PartitionLedger {
       4 * series,
       named.spanIds,
       named.spanFrom[at] as number,
-      named.ids[at] as number,
+      named.spanCount[at] as number,
     )
   }
 

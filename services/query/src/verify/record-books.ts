@@ -103,13 +103,13 @@ export class RecordBooks {
     const offset = named.offset[at] as number
     const start = named.start[at] as number
     const bytes = named.byteLength[at] as number
-    const spans = named.ids[at] as number
+    const spans = named.spanCount[at] as number
     const tenant = this.#accounts.table.tenant[series] as number
     const row = slices.add(offset, start, bytes, spans, check, tenant)
     this.#accounts.tenants.of(tenant).received += spans
     const length = records.lengthOf(offset)
     const all = records.addNamed(offset, bytes)
-    const isOdd = all > length || start + bytes > length || spans !== named.spanCount[at]
+    const isOdd = all > length || start + bytes > length
     if (isOdd || (all === length && !this.#isProven(offset))) this.#wanted.push(offset)
     return row
   }

@@ -4,7 +4,8 @@ import {
   blockAt,
   type Decision,
   encodeTenantRuns,
-  type Slice,
+  type PackedSlice,
+  packSlice,
   spanBlockBytes,
   type TenantRun,
 } from '@winnow/model'
@@ -29,7 +30,7 @@ export interface Sent {
 export interface Lying {
   readonly tenant: string
   readonly traceId: string
-  readonly slice: Slice
+  readonly slice: PackedSlice
 }
 
 export const traceIdOf = (trace: number): string => trace.toString(16).padStart(32, '0')
@@ -69,7 +70,8 @@ export class PipelineTopics {
       } else runs.push({ tenant, start, length: bytes.length })
       const ref = { partition: 0, offset, start, length: bytes.length, spanCount: spans.length }
       const facts = { startNs: '0', endNs: '1', spans: blocksOf(spans) }
-      lying.push({ tenant, traceId, slice: { ref, appendedAtMs: this.clock.nowMs(), facts } })
+      const slice = packSlice({ ref, appendedAtMs: this.clock.nowMs(), facts })
+      lying.push({ tenant, traceId, slice })
       parts.push(bytes)
       start += bytes.length
     }

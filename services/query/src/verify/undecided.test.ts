@@ -1,4 +1,5 @@
 import type { MemoryBus } from '@winnow/bus'
+import { packSlice } from '@winnow/model'
 import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { sampledOfRecords } from './record-books.ts'
@@ -60,10 +61,11 @@ test('a byte named twice is no proof of one that nobody names', async () => {
   if (!a || !b || !c) throw new Error('three slices')
   // As many bytes as the record has, but those of b are named by nobody.
   const { ref } = a.slice
-  const within = { ...a.slice, ref: { ...ref, start: ref.start + 1 } }
+  const { appendedAtMs, facts } = b.slice
+  const within = packSlice({ ref: { ...ref, start: ref.start + 1 }, appendedAtMs, facts })
   await pipe.decide([a])
   await pipe.decide([c])
-  await pipe.decide([{ ...b, slice: { ...b.slice, ref: within.ref } }])
+  await pipe.decide([{ ...b, slice: within }])
   const report = await pipe.verify()
   expect(report).toMatchObject({ pending: 1, balanced: false, problems: 1 })
   expect(report.offending[0]).toMatchObject({ problem: 'foreign', traceId: b.traceId })

@@ -1,4 +1,5 @@
 import type { Decision } from '@winnow/model'
+import { packSlice } from '@winnow/model'
 import { expect, test } from 'vitest'
 import { offendingMax } from './ledger-report.ts'
 import { problemsMax } from './problem.ts'
@@ -142,9 +143,11 @@ test('a decision on other bytes than lie there, or on none, is foreign', async (
   const { pipe, b } = await settled()
   const [d] = await pipe.receive({ trace: 9, spans: [90] })
   if (d === undefined) throw new Error('one slice')
-  const other = { ...b.slice, ref: d.slice.ref }
+  const { facts, appendedAtMs, ref } = b.slice
+  const { spanCount } = ref
+  const other = packSlice({ ref: { ...d.slice.ref, spanCount }, appendedAtMs, facts })
   await pipe.decide([{ ...b, slice: other }], { revision: 1, traceId: traceIdOf(8) })
-  const nowhere = { ...b.slice, ref: { ...b.slice.ref, start: 1 } }
+  const nowhere = packSlice({ ref: { ...ref, start: 1 }, appendedAtMs, facts })
   await pipe.decide([{ ...b, slice: nowhere }], { revision: 1, traceId: traceIdOf(10) })
   // Who reads only what is undecided sees that no other trace is named once the bytes are read: by the sample.
   const report = await pipe.verify(undefined, 1000, d.slice.ref.offset)

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { MemoryBus } from '@winnow/bus'
-import { encodeTenantRuns, spanBlockBytes } from '@winnow/model'
+import { encodeTenantRuns, packSlice, spanBlockBytes } from '@winnow/model'
 import { encodeTraces, type Span } from '@winnow/otlp'
 import { ManualClock } from '@winnow/runtime'
 import type { Bench } from '@winnow/testing'
@@ -129,11 +129,11 @@ function decision(trace: number, offset: number, start: number, length: number):
     value: 0,
     threshold: 1,
   }))
-  const slice = {
+  const slice = packSlice({
     ref: { partition: 0, offset, start, length, spanCount: spansEach },
     appendedAtMs: 1_800_000_000_000,
     facts: { startNs: '1', endNs: '2', spans: blocks.toString('base64'), services: ['service'] },
-  }
+  })
   const record = {
     v: 1,
     kind: 'decision',

@@ -1,5 +1,4 @@
-import { blockAt, spanBlockBytes } from '@winnow/model'
-import { idText } from './fact-text.ts'
+import { idText } from './number-text.ts'
 
 /**
  * What is said again and again in the JSON of facts, as one character each. No JSON text holds a
@@ -24,6 +23,11 @@ const phrases = [
   ',"extracted":',
   ',"supported":',
   ',"unsupported":',
+  '',
+  '',
+  ',"services":[',
+  ',"experiment":',
+  ',"variant":',
 ] as const
 
 export const factToken = {
@@ -46,6 +50,9 @@ export const factToken = {
   unsupported: '\x11',
   /** The start of the whole slice. */
   sliceStart: '\x12',
+  services: '\x14',
+  experiment: '\x15',
+  variant: '\x16',
 } as const
 
 const sliceStart = 0x12
@@ -59,22 +66,18 @@ export function spanIdToken(span: number, hi: number, lo: number): string {
   return `\x13${String.fromCharCode(span & 127, span >> 7)}`
 }
 
-/** How many characters the text has once it is JSON. */
-export function expandedLength(text: string): number {
-  let length = text.length
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code >= 0x20) continue
-    if (code === idOfSpan) {
-      length += 15
-      at += 2
-    } else length += (code === sliceStart ? 19 : (phrases[code] as string).length) - 1
-  }
-  return length
+/** What a text of facts is about: the slice's spans by their number, and its start. */
+export interface FactTextSource {
+  /** The id as 16 hex digits; undefined: there is no such span. */
+  idOf(span: number): string | undefined
+  readonly startNs: string
 }
 
-/** The JSON that the text stands for; ids of spans come from their blocks. */
-export function expandFactText(text: string, blocks: Buffer, startNs: string): string {
+/** The JSON that the text stands for; undefined where it stands for none. Without a source it names no span. */
+export function expandFactText(
+  text: string,
+  source: FactTextSource | undefined,
+): string | undefined {
   let json = ''
   let from = 0
   for (let at = 0; at < text.length; at++) {
@@ -82,11 +85,16 @@ export function expandFactText(text: string, blocks: Buffer, startNs: string): s
     if (code >= 0x20) continue
     if (from < at) json += text.slice(from, at)
     if (code === idOfSpan) {
-      const span = text.charCodeAt(at + 1) | (text.charCodeAt(at + 2) << 7)
-      const id = span * spanBlockBytes + blockAt.spanId
-      json += `"${blocks.toString('hex', id, id + 8)}"`
+      if (at + 2 >= text.length) return undefined
+      const id = source?.idOf(text.charCodeAt(at + 1) | (text.charCodeAt(at + 2) << 7))
+      if (id === undefined) return undefined
+      json += `"${id}"`
       at += 2
-    } else json += code === sliceStart ? startNs : phrases[code]
+    } else {
+      const phrase = code === sliceStart ? source?.startNs : phrases[code]
+      if (phrase === undefined || phrase === '') return undefined
+      json += phrase
+    }
     from = at + 1
   }
   return from < text.length ? json + text.slice(from) : json
