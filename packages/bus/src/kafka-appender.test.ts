@@ -1,31 +1,47 @@
 import { ManualClock, PipelineError } from '@winnow/runtime'
 import { expect, test } from 'vitest'
-import { KafkaAppender, type Message, type SendBatches } from './kafka-appender.ts'
+import { KafkaAppender, type PartitionOutcome, type SendBatches } from './kafka-appender.ts'
 import { defaultKafkaLimits, type KafkaLimits } from './kafka-options.ts'
 
 interface Sent {
-  readonly messages: readonly Message[]
-  readonly answer: (firsts: Readonly<Record<number, number>>) => void
+  /** `partition:value` of every record, as it was when it was sent. */
+  readonly texts: readonly string[]
+  readonly partitions: readonly number[]
+  readonly bytesMax: number
+  readonly untilMs: readonly number[]
+  readonly answer: (outcomes: Readonly<Record<number, PartitionOutcome>>) => void
   readonly fail: (error: unknown) => void
 }
 
 /** An appender whose requests wait for the test to answer them. */
-function appender(limits: Partial<KafkaLimits> = {}): { sent: Sent[]; appends: KafkaAppender } {
+function appender(limits: Partial<KafkaLimits> = {}): {
+  sent: Sent[]
+  appends: KafkaAppender
+  clock: ManualClock
+} {
   const sent: Sent[] = []
-  const send: SendBatches = messages =>
+  const send: SendBatches = batches =>
     new Promise((resolve, reject) => {
-      const answer = (firsts: Readonly<Record<number, number>>): void =>
-        resolve(new Map(Object.entries(firsts).map(([p, first]) => [Number(p), first])))
-      sent.push({ messages, answer, fail: reject })
+      sent.push({
+        texts: batches.flatMap(({ partition, records }) =>
+          records.map(({ value }) => `${partition}:${value}`),
+        ),
+        partitions: batches.map(({ partition }) => partition),
+        bytesMax: batches.reduce((sum, batch) => sum + batch.bytesMax, 0),
+        untilMs: batches.map(({ untilMs }) => untilMs),
+        answer: outcomes =>
+          resolve(new Map(Object.entries(outcomes).map(([p, one]) => [Number(p), one]))),
+        fail: reject,
+      })
     })
   const all = { ...defaultKafkaLimits, ...limits }
-  return { sent, appends: new KafkaAppender('t', all, new ManualClock(), send) }
+  const clock = new ManualClock()
+  return { sent, appends: new KafkaAppender('t', all, clock, send), clock }
 }
 
 const record = (text: string): { value: Uint8Array } => ({ value: Buffer.from(text) })
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
-const texts = (sent: Sent | undefined): string[] =>
-  (sent?.messages ?? []).map(message => `${message.partition}:${message.value}`)
+const texts = (sent: Sent | undefined): readonly string[] => sent?.texts ?? []
 
 test('an idle topic sends at once, and appends of one turn share the request', async () => {
   const { sent, appends } = appender()
@@ -71,10 +87,10 @@ test('a batch is filled to its limit and not a byte over', async () => {
   const value = Buffer.alloc(100)
   for (let count = 0; count < 4; count++) appends.append(0, [{ value }]).catch(() => {})
   await turn()
-  expect(sent.map(one => one.messages.length)).toEqual([3])
+  expect(sent.map(one => one.texts.length)).toEqual([3])
   sent[0]?.answer({ 0: 0 })
   await turn()
-  expect(sent.map(one => one.messages.length)).toEqual([3, 1])
+  expect(sent.map(one => one.texts.length)).toEqual([3, 1])
 })
 
 test('an append at the batch limit is taken, one byte more is refused with the remedy', async () => {
@@ -91,10 +107,10 @@ test('a request holds no more than its limit over all partitions, and the others
   const value = Buffer.alloc(100)
   for (const partition of [0, 1, 2]) appends.append(partition, [{ value }]).catch(() => {})
   await turn()
-  expect(sent.map(one => one.messages.map(message => message.partition))).toEqual([[0, 1]])
+  expect(sent.map(one => one.partitions)).toEqual([[0, 1]])
   sent[0]?.answer({ 0: 0, 1: 0 })
   await turn()
-  expect(sent[1]?.messages.map(message => message.partition)).toEqual([2])
+  expect(sent[1]?.partitions).toEqual([2])
 })
 
 test('the queue takes bytes up to its limit, then BUS_UNAVAILABLE at once, until some left', async () => {
@@ -112,23 +128,27 @@ test('the queue takes bytes up to its limit, then BUS_UNAVAILABLE at once, until
   expect(appends.queuedBytes).toBe(0)
 })
 
-test('a deadline rejects; bytes under way are copied, so that their owner may reuse them', async () => {
+test('a deadline rejects what is under way and what is queued, and frees its bytes', async () => {
   const { sent, appends } = appender({ appendWaitMs: 20 })
-  const value = Buffer.from('mine')
-  const underWay = appends.append(0, [{ value, key: value, header: value }])
+  const underWay = appends.append(0, [record('mine')])
   await turn()
   const queued = appends.append(0, [record('queued')])
   for (const late of [underWay, queued]) {
     await expect(late).rejects.toMatchObject({ code: 'BUS_UNAVAILABLE' })
   }
-  value.fill('x')
-  const [message] = sent[0]?.messages ?? []
-  expect([message?.value, message?.key, message?.headers?.winnow].map(String)).toEqual(
-    Array.from({ length: 3 }, () => 'mine'),
-  )
   sent[0]?.answer({ 0: 0 })
   await turn()
   expect([sent.length, appends.queuedBytes]).toEqual([1, 0])
+})
+
+test('a batch may be sent until the last of its appends gives up', async () => {
+  const { sent, appends, clock } = appender({ appendWaitMs: 5_000 })
+  const startMs = clock.nowMs()
+  appends.append(0, [record('a')]).catch(() => {})
+  clock.advanceMs(100)
+  appends.append(0, [record('b')]).catch(() => {})
+  await turn()
+  expect(sent[0]?.untilMs).toEqual([startMs + 5_100])
 })
 
 test('a refusal for good meets the append whose fault it was, not its neighbours', async () => {
@@ -138,16 +158,38 @@ test('a refusal for good meets the append whose fault it was, not its neighbours
   const other = appends.append(1, [record('other')])
   await turn()
   const refusal = new PipelineError('PAYLOAD_TOO_LARGE', 'too large')
-  sent[0]?.fail(refusal)
+  sent[0]?.answer({ 0: refusal, 1: 6 })
   await turn()
   expect(texts(sent[1])).toEqual(['0:large'])
-  sent[1]?.fail(refusal)
+  sent[1]?.answer({ 0: refusal })
   await expect(large).rejects.toBe(refusal)
   await turn()
+  expect(texts(sent[2])).toEqual(['0:same'])
   sent[2]?.answer({ 0: 5 })
-  await turn()
-  sent[3]?.answer({ 1: 6 })
+  // The other partition had taken its batch: it is not sent again.
   expect(await Promise.all([same, other])).toEqual([5, 6])
+  expect(sent.length).toBe(3)
+})
+
+test('an append that was given up is not sent by itself: its bytes may be another’s by then', async () => {
+  const { sent, appends } = appender({ appendWaitMs: 20 })
+  const both = [appends.append(0, [record('a')]), appends.append(0, [record('b')])]
+  await turn()
+  for (const late of both) await expect(late).rejects.toMatchObject({ code: 'BUS_UNAVAILABLE' })
+  sent[0]?.answer({ 0: new PipelineError('PAYLOAD_TOO_LARGE', 'too large') })
+  await turn()
+  expect(sent.length).toBe(1)
+})
+
+test('a partition that is refused for now fails alone', async () => {
+  const { sent, appends } = appender()
+  const refused = [appends.append(0, [record('a')]), appends.append(0, [record('b')])]
+  const taken = appends.append(1, [record('c')])
+  await turn()
+  sent[0]?.answer({ 0: new PipelineError('BUS_UNAVAILABLE', 'not now'), 1: 4 })
+  for (const one of refused) await expect(one).rejects.toMatchObject({ code: 'BUS_UNAVAILABLE' })
+  expect(await taken).toBe(4)
+  expect(sent.length).toBe(1)
 })
 
 test('an outage meets all of a request, and the next request is tried', async () => {

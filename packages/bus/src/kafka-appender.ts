@@ -1,32 +1,40 @@
 import { type Clock, PipelineError } from '@winnow/runtime'
 import type { NewRecord } from './bus.ts'
+import { recordBytesMax } from './kafka-batches.ts'
 import { fromKafka } from './kafka-errors.ts'
 import type { KafkaLimits } from './kafka-options.ts'
-import { recordHeaderName } from './kafka-records.ts'
 
-/** One record as kafkajs takes it. Not readonly: its bytes are replaced when its caller stops waiting. */
-export interface Message {
-  key?: Buffer
-  value: Buffer
-  headers?: Record<string, Buffer>
+/** What leaves for one partition at a time. */
+export interface PartitionBatch {
   readonly partition: number
+  readonly records: readonly NewRecord[]
+  /** At least what the records take. */
+  readonly bytesMax: number
+  /** Nobody waits for it any more from here on. */
+  readonly untilMs: number
 }
 
-/** Sends one batch per partition, durably, and says the offset of each one's first record. */
-export type SendBatches = (messages: readonly Message[]) => Promise<ReadonlyMap<number, number>>
+/** The offset of a batch's first record, or why it was not taken. */
+export type PartitionOutcome = number | PipelineError
+
+/**
+ * Sends one batch per partition, durably. The records are read before it returns, and never again:
+ * their owner may use the memory again once it is told that they failed.
+ */
+export type SendBatches = (
+  batches: readonly PartitionBatch[],
+) => Promise<ReadonlyMap<number, PartitionOutcome>>
 
 interface Append {
   readonly partition: number
-  readonly messages: readonly Message[]
+  readonly records: readonly NewRecord[]
   readonly bytes: number
+  readonly untilMs: number
   readonly resolve: (offset: number) => void
   readonly reject: (error: PipelineError) => void
   timer: NodeJS.Timeout
   settled: boolean
 }
-
-/** More than a record's own lengths, deltas and header name ever take. */
-const recordOverheadBytes = 64
 
 /**
  * The appends of one topic on their way to the brokers. A partition has at most one request under
@@ -60,8 +68,7 @@ export class KafkaAppender {
   }
 
   append(partition: number, records: readonly NewRecord[]): Promise<number> {
-    const messages = records.map(record => toMessage(record, partition))
-    const bytes = messages.reduce((sum, message) => sum + messageBytes(message), 0)
+    const bytes = records.reduce((sum, record) => sum + recordBytesMax(record), 0)
     const { producerBatchBytesMax, queuedBytesMax, appendWaitMs } = this.#limits
     if (bytes > producerBatchBytesMax) {
       return this.#refuse(
@@ -80,8 +87,9 @@ export class KafkaAppender {
       const startedAtMs = this.#clock.nowMs()
       const one: Append = {
         partition,
-        messages,
+        records,
         bytes,
+        untilMs: startedAtMs + appendWaitMs,
         resolve,
         reject,
         settled: false,
@@ -157,38 +165,60 @@ export class KafkaAppender {
   }
 
   /**
-   * A refusal for good of a request with several appends does not say whose fault it was: each is
-   * then sent by itself. One that had landed lands twice, as it may after any lost answer.
+   * A refusal for good of a batch of several appends does not say whose fault it was: each is then
+   * sent by itself. One that had landed lands twice, as it may after any lost answer.
    */
   async #deliver(appends: readonly Append[]): Promise<void> {
-    try {
-      const firsts = await this.#send(appends.flatMap(one => one.messages))
-      const next = new Map(firsts)
-      for (const one of appends) {
-        const offset = next.get(one.partition)
-        if (offset === undefined) throw new Error(`no offset for ${this.#topic}/${one.partition}`)
-        this.#settle(one, offset)
-        next.set(one.partition, offset + one.messages.length)
+    const byPartition = new Map<number, Append[]>()
+    for (const one of appends) {
+      const others = byPartition.get(one.partition)
+      if (others === undefined) byPartition.set(one.partition, [one])
+      else others.push(one)
+    }
+    const outcomes = await this.#outcomes(byPartition)
+    for (const [partition, ofPartition] of byPartition) {
+      const outcome = outcomes.get(partition) ?? this.#unanswered(partition)
+      if (typeof outcome === 'number') {
+        let offset = outcome
+        for (const one of ofPartition) {
+          this.#settle(one, offset)
+          offset += one.records.length
+        }
+      } else if (outcome.retryable || ofPartition.length === 1) {
+        for (const one of ofPartition) this.#settle(one, outcome)
+      } else {
+        for (const one of ofPartition) if (!one.settled) await this.#deliver([one])
       }
-    } catch (cause) {
-      const error = fromKafka(cause, `appending to ${this.#topic}`)
-      if (error.retryable || appends.length === 1) {
-        for (const one of appends) this.#settle(one, error)
-        return
-      }
-      for (const one of appends) await this.#deliver([one])
     }
   }
 
-  /** Its caller may use the bytes again, and kafkajs, still repeating, reads them at every attempt. */
+  async #outcomes(
+    appends: ReadonlyMap<number, readonly Append[]>,
+  ): Promise<ReadonlyMap<number, PartitionOutcome>> {
+    const batches = [...appends].map(([partition, ofPartition]) => ({
+      partition,
+      records: ofPartition.flatMap(one => one.records),
+      bytesMax: ofPartition.reduce((sum, one) => sum + one.bytes, 0),
+      untilMs: Math.max(...ofPartition.map(one => one.untilMs)),
+    }))
+    try {
+      return await this.#send(batches)
+    } catch (cause) {
+      const error = fromKafka(cause, `appending to ${this.#topic}`)
+      return new Map(batches.map(({ partition }) => [partition, error]))
+    }
+  }
+
+  #unanswered(partition: number): PipelineError {
+    return new PipelineError('BUS_UNAVAILABLE', `no offset for ${this.#topic}/${partition}`)
+  }
+
   #giveUp(one: Append, startedAtMs: number): void {
     const queue = this.#queues.get(one.partition)
     const at = queue?.indexOf(one) ?? -1
     if (at >= 0) {
       queue?.splice(at, 1)
       this.#queuedBytes -= one.bytes
-    } else {
-      for (const message of one.messages) ownBytes(message)
     }
     const waitedMs = this.#clock.nowMs() - startedAtMs
     const message = `${this.#topic}/${one.partition}: not durable after ${waitedMs} ms`
@@ -202,32 +232,4 @@ export class KafkaAppender {
     if (typeof outcome === 'number') one.resolve(outcome)
     else one.reject(outcome)
   }
-}
-
-function toMessage(record: NewRecord, partition: number): Message {
-  return {
-    value: view(record.value),
-    ...(record.key === undefined ? undefined : { key: view(record.key) }),
-    ...(record.header === undefined
-      ? undefined
-      : { headers: { [recordHeaderName]: view(record.header) } }),
-    partition,
-  }
-}
-
-/** kafkajs writes anything but a Buffer as text. */
-function view(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function messageBytes(message: Message): number {
-  const header = message.headers?.[recordHeaderName]?.length ?? 0
-  return message.value.length + (message.key?.length ?? 0) + header + recordOverheadBytes
-}
-
-function ownBytes(message: Message): void {
-  message.value = Buffer.from(message.value)
-  if (message.key !== undefined) message.key = Buffer.from(message.key)
-  const header = message.headers?.[recordHeaderName]
-  if (header !== undefined) message.headers = { [recordHeaderName]: Buffer.from(header) }
 }

@@ -29,6 +29,17 @@ test('its private cluster has every method that is called', async () => {
   await cluster.disconnect()
 })
 
+test('its connection has every part that large requests are sent by', () => {
+  const Connection = createRequire(import.meta.url)('kafkajs/src/network/connection')
+  const logger = { namespace: () => logger, debug() {}, error() {} }
+  const connection = new Connection({ host: 'h', port: 1, logger, clientId: 'test' })
+  for (const method of ['authenticate', 'connect', 'isConnected', 'nextCorrelationId']) {
+    expect(connection[method], method).toBeTypeOf('function')
+  }
+  expect(connection.requestQueue.push).toBeTypeOf('function')
+  expect([connection.clientId, connection.nextCorrelationId()]).toEqual(['test', 0])
+})
+
 test('a release without them is refused by name, with the one to install', () => {
   const other = new Kafka({ brokers: options.brokers })
   const keys = Object.getOwnPropertySymbols(other)

@@ -1,16 +1,7 @@
 import { createRequire } from 'node:module'
-import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
+import type { Writable } from 'node:stream'
 import { PipelineError } from '@winnow/runtime'
-import {
-  CompressionCodecs,
-  CompressionTypes,
-  Kafka,
-  type KafkaConfig,
-  type KafkaJs,
-  logLevel,
-  type SASLOptions,
-} from './kafka-js.ts'
+import { Kafka, type KafkaConfig, type KafkaJs, logLevel, type SASLOptions } from './kafka-js.ts'
 import type { KafkaBusOptions, KafkaLimits } from './kafka-options.ts'
 import type { RawRequest } from './kafka-requests.ts'
 
@@ -89,8 +80,28 @@ export interface PrivateBroker {
 }
 
 export interface PrivateConnection {
+  readonly clientId: string
+  readonly socket: Writable
+  readonly requestQueue: {
+    push(request: {
+      readonly entry: {
+        readonly apiKey: number
+        readonly apiVersion: number
+        readonly apiName: string
+        readonly correlationId: number
+        readonly resolve: (answered: { readonly payload: Buffer }) => void
+        readonly reject: (error: unknown) => void
+      }
+      readonly expectResponse: boolean
+      readonly requestTimeout: number
+      readonly sendRequest: () => void
+    }): void
+  }
   isConnected(): boolean
   connect(): Promise<unknown>
+  /** Does nothing where it is authenticated still, or needs not be. */
+  authenticate(): Promise<void>
+  nextCorrelationId(): number
 }
 
 export interface PrivateCluster {
@@ -107,7 +118,7 @@ export interface PrivateCluster {
 }
 
 export interface KafkaClients {
-  /** Rides over an outage by itself: producers, topics. */
+  /** Rides over an outage by itself: topics. */
   readonly patient: KafkaJs
   /** A connection set of its own for one purpose; gives up soon, its callers ask again. */
   cluster(): PrivateCluster
@@ -119,7 +130,6 @@ export const kafkajsVersion = '2.2.4'
 const createCluster = 'private:Kafka:createCluster'
 
 export function kafkaClients(options: KafkaBusOptions, limits: KafkaLimits): KafkaClients {
-  useZstd()
   mendRequestQueue()
   const config = (): KafkaConfig => ({
     clientId: options.clientId,
@@ -155,21 +165,6 @@ export function privateCluster(kafka: KafkaJs): PrivateCluster {
   const create: unknown = symbol === undefined ? undefined : Reflect.get(kafka, symbol)
   if (typeof create !== 'function') throw wrongRelease(createCluster)
   return create.call(kafka, { allowAutoTopicCreation: false, metadataMaxAge: 300_000 })
-}
-
-const zstd = promisify(zstdCompress)
-const unzstd = promisify(zstdDecompress)
-
-/** A third of the default level's CPU for 5 % more bytes; told the size, zstd sets up smaller tables. */
-const fastest = { [constants.ZSTD_c_compressionLevel]: 1 }
-
-/** kafkajs knows the codec's number and leaves the codec to its user. */
-function useZstd(): void {
-  CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: ({ buffer }: { readonly buffer: Buffer }) =>
-      zstd(buffer, { params: fastest, pledgedSrcSize: buffer.length }),
-    decompress: (buffer: Buffer) => unzstd(buffer),
-  })
 }
 
 /** The request queue of a connection, as far as it is mended. */

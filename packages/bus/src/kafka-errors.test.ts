@@ -1,6 +1,6 @@
 import { PipelineError } from '@winnow/runtime'
 import { expect, test } from 'vitest'
-import { fromKafka, kafkaType } from './kafka-errors.ts'
+import { fromKafka, kafkaType, refusalOf } from './kafka-errors.ts'
 
 const refusal = (type: string): Error => Object.assign(new Error(type), { type })
 
@@ -32,6 +32,21 @@ test('neither yes nor no is BUS_UNAVAILABLE: ask again', () => {
   ]) {
     const error = fromKafka(refusal(type), 'doing it')
     expect([error.code, error.retryable]).toEqual(['BUS_UNAVAILABLE', true])
+  }
+})
+
+test('a refusal by its number has its name, and whether it is one for now', () => {
+  for (const [code, type, retriable] of [
+    [3, 'UNKNOWN_TOPIC_OR_PARTITION', true],
+    [6, 'NOT_LEADER_FOR_PARTITION', true],
+    [7, 'REQUEST_TIMED_OUT', true],
+    [10, 'MESSAGE_TOO_LARGE', false],
+    [19, 'NOT_ENOUGH_REPLICAS', true],
+    [20, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', true],
+    [29, 'TOPIC_AUTHORIZATION_FAILED', false],
+    [30_000, 'KAFKAJS_UNKNOWN_ERROR_CODE', false],
+  ] as const) {
+    expect(refusalOf(code)).toMatchObject({ type, retriable })
   }
 })
 

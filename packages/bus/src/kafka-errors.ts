@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { PipelineError, type PipelineErrorCode } from '@winnow/runtime'
 
 /** What kafkajs puts on its errors. `type` is the broker's own name for a refusal. */
@@ -97,6 +98,19 @@ export function fromKafka(error: unknown, what: string): PipelineError {
     return new PipelineError('CONFIG_INVALID', `${what}: ${text}; ${remedy}`, { cause: error })
   }
   return new PipelineError('BUS_UNAVAILABLE', `${what}: ${type ?? text}`, { cause: error })
+}
+
+/** A broker's refusal by its number, as kafkajs has it: whether it is one for now only. */
+export interface Refusal extends Error {
+  readonly type: string
+  readonly retriable: boolean
+}
+
+/** kafkajs' own table of them, private to it. */
+const { createErrorFromCode } = createRequire(import.meta.url)('kafkajs/src/protocol/error')
+
+export function refusalOf(errorCode: number): Refusal {
+  return createErrorFromCode(errorCode)
 }
 
 /** The broker's name for its refusal, wherever in the chain of causes kafkajs left it. */

@@ -6,7 +6,8 @@ import type {
   PrivateConnection,
 } from './kafka-client.ts'
 import { fromKafka, kafkaType } from './kafka-errors.ts'
-import type { RawRequest } from './kafka-requests.ts'
+import { sendPieces } from './kafka-pieces.ts'
+import type { PiecedRequest, RawRequest } from './kafka-requests.ts'
 
 /** Refusals that say nothing about the connection or about who leads: the link is as good as before. */
 const sound = new Set([
@@ -68,6 +69,16 @@ export class KafkaLink {
       const broker = await cluster.findBroker({ nodeId })
       await this.#connected(broker, channels.fetch)
       return broker.connectionPool.send(request)
+    })
+  }
+
+  /** Sends a large request as it is; kafkajs would copy it twice. */
+  async produce<T>(nodeId: number, request: PiecedRequest<T>, waitMs: number): Promise<T> {
+    return this.#use(async cluster => {
+      const broker = await cluster.findBroker({ nodeId })
+      await this.#connected(broker, channels.other)
+      const connection = broker.connectionPool.pool[channels.other] as PrivateConnection
+      return sendPieces(connection, request, waitMs)
     })
   }
 

@@ -1,62 +1,142 @@
-import type { Message } from './kafka-appender.ts'
+import { type Clock, PipelineError } from '@winnow/runtime'
+import type { PartitionBatch, PartitionOutcome } from './kafka-appender.ts'
+import { type EncodedBatch, encodeBatch, encodeRecords, writtenCodec } from './kafka-batches.ts'
 import type { KafkaClients } from './kafka-client.ts'
-import { CompressionTypes, Partitioners, type Producer } from './kafka-js.ts'
+import { fromKafka, refusalOf } from './kafka-errors.ts'
+import { KafkaLink } from './kafka-link.ts'
 import type { KafkaLimits } from './kafka-options.ts'
+import { produceRequest } from './kafka-requests.ts'
+import { compressFrame } from './kafka-zstd.ts'
+
+/** A batch on its way, written once and sent as often as it takes. */
+interface Outgoing {
+  readonly partition: number
+  readonly encoded: EncodedBatch
+  readonly untilMs: number
+  /** Why the last attempt failed: what its callers are told when time runs out. */
+  error: PipelineError
+}
+
+const firstPauseMs = 100
+const pauseMsMax = 3_000
 
 /**
- * kafkajs' producer for one topic. One topic each, and thrown away after a failure, because a
- * producer that ever sent to a topic that was then deleted sends nothing any more, to no topic, not
- * even after it reconnects.
+ * Produce requests for one topic, over a link of its own. Written here rather than by kafkajs'
+ * producer, which takes every record through half a dozen objects and copies, and repeats a whole
+ * request where one partition was refused, so that the others land twice.
  */
 export class KafkaProducer {
-  readonly #clients: KafkaClients
   readonly #topic: string
   readonly #limits: KafkaLimits
-  #connected: Promise<Producer> | undefined
+  readonly #clock: Clock
+  readonly #link: KafkaLink
+  readonly #closing = new AbortController()
 
-  constructor(clients: KafkaClients, topic: string, limits: KafkaLimits) {
-    this.#clients = clients
+  constructor(clients: KafkaClients, topic: string, limits: KafkaLimits, clock: Clock) {
     this.#topic = topic
     this.#limits = limits
+    this.#clock = clock
+    this.#link = new KafkaLink(clients, topic)
   }
 
-  /** One batch per partition, on disk at every replica in sync before it resolves. */
-  async send(messages: readonly Message[]): Promise<ReadonlyMap<number, number>> {
-    this.#connected ??= this.#connect()
-    const connected = this.#connected
-    try {
-      const producer = await connected
-      const answers = await producer.sendBatch({
-        acks: -1,
-        timeout: this.#limits.requestWaitMs,
-        compression: CompressionTypes.ZSTD,
-        topicMessages: [{ topic: this.#topic, messages: [...messages] }],
-      })
-      return new Map(answers.map(one => [one.partition, Number(one.baseOffset)]))
-    } catch (error) {
-      if (this.#connected === connected) {
-        this.#connected = undefined
-        connected.then(producer => producer.disconnect()).catch(() => {})
-      }
-      throw error
-    }
+  /**
+   * One batch per partition, on disk at every replica in sync before it counts. What a partition
+   * refuses for now is sent again, to whoever leads it by then, until the batch's time is over. The
+   * records are read before this returns and never again.
+   */
+  send(batches: readonly PartitionBatch[]): Promise<ReadonlyMap<number, PartitionOutcome>> {
+    return this.#deliver(batches.map(batch => this.#encode(batch)))
   }
 
   async close(): Promise<void> {
-    const connected = this.#connected
-    this.#connected = undefined
-    await connected?.then(producer => producer.disconnect()).catch(() => {})
+    this.#closing.abort()
+    await this.#link.close()
   }
 
-  async #connect(): Promise<Producer> {
-    const producer = this.#clients.patient.producer({
-      allowAutoTopicCreation: false,
-      // Measured: idempotence costs two thirds of the throughput and spares readers no duplicate.
-      idempotent: false,
-      // Every record names its partition. Passed all the same, or kafkajs warns on every start.
-      createPartitioner: Partitioners.DefaultPartitioner,
+  #encode({ partition, records, bytesMax, untilMs }: PartitionBatch): Promise<Outgoing> {
+    const memory = Buffer.allocUnsafeSlow(bytesMax)
+    const plain = memory.subarray(0, encodeRecords(records, memory))
+    return compressFrame(plain).then(packed => {
+      const [stored, codec] =
+        packed.length < plain.length ? [packed, writtenCodec.zstd] : [plain, writtenCodec.none]
+      const encoded = encodeBatch(stored, codec, records.length, this.#clock.nowMs())
+      const why = `${this.#topic}/${partition}: not sent yet`
+      return { partition, encoded, untilMs, error: new PipelineError('BUS_UNAVAILABLE', why) }
     })
-    await producer.connect()
-    return producer
+  }
+
+  async #deliver(
+    encoding: readonly Promise<Outgoing>[],
+  ): Promise<ReadonlyMap<number, PartitionOutcome>> {
+    const outcomes = new Map<number, PartitionOutcome>()
+    let left: readonly Outgoing[] = await Promise.all(encoding)
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMsMax, 2 * pauseMs)) {
+      left = await this.#attempt(left, outcomes)
+      const nextMs = this.#clock.nowMs() + pauseMs
+      const isOver = this.#closing.signal.aborted
+      for (const one of left) {
+        if (isOver || nextMs >= one.untilMs) outcomes.set(one.partition, one.error)
+      }
+      left = left.filter(one => !outcomes.has(one.partition))
+      if (left.length === 0) return outcomes
+      await this.#pause(pauseMs)
+    }
+  }
+
+  /** Asks every leader once; returns what may be tried again. */
+  async #attempt(
+    batches: readonly Outgoing[],
+    outcomes: Map<number, PartitionOutcome>,
+  ): Promise<Outgoing[]> {
+    const again: Outgoing[] = []
+    const failed = (one: Outgoing, cause: unknown, mayRepeat = true): void => {
+      one.error = fromKafka(cause, `appending to ${this.#topic}`)
+      if (mayRepeat && one.error.retryable) again.push(one)
+      else outcomes.set(one.partition, one.error)
+    }
+    const byLeader = new Map<number, Outgoing[]>()
+    for (const one of batches) {
+      try {
+        const leader = await this.#link.leaderOf(one.partition)
+        byLeader.set(leader, [...(byLeader.get(leader) ?? []), one])
+      } catch (cause) {
+        failed(one, cause)
+      }
+    }
+    await Promise.all(
+      [...byLeader].map(async ([leader, ofLeader]) => {
+        try {
+          const request = produceRequest(this.#topic, ofLeader, this.#limits.requestWaitMs)
+          const answers = await this.#link.produce(leader, request, this.#limits.requestWaitMs)
+          for (const one of ofLeader) {
+            const answer = answers.find(({ partition }) => partition === one.partition)
+            if (answer?.errorCode === 0) outcomes.set(one.partition, answer.first)
+            else {
+              const refusal = refusalOf(answer?.errorCode ?? -1)
+              failed(one, refusal, refusal.retriable)
+            }
+          }
+        } catch (cause) {
+          for (const one of ofLeader) failed(one, cause)
+        }
+      }),
+    )
+    // Refused for now: by one who leads no more, or for want of replicas. Look again who leads.
+    if (again.length > 0) this.#link.drop()
+    return again
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#closing
+    return new Promise(resolve => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, ms)
+      signal.addEventListener('abort', wake)
+      if (signal.aborted) wake()
+    })
   }
 }

@@ -5,6 +5,7 @@ import { constants, gunzip, zstdDecompress, zstdDecompressSync } from 'node:zlib
 import { PipelineError } from '@winnow/runtime'
 import type { BusRecord } from './bus.ts'
 import { WireReader } from './kafka-wire.ts'
+import { inflateFrame, isWholeFrame } from './kafka-zstd.ts'
 
 /** The one Kafka header a record of ours may carry. */
 export const recordHeaderName = 'winnow'
@@ -111,6 +112,8 @@ async function inflate(bytes: Buffer, kind: number): Promise<Buffer> {
       case codec.none:
         return bytes
       case codec.zstd:
+        if (isWholeFrame(bytes)) return await inflateFrame(bytes, decodedBatchBytesMax)
+        // Of another writer, in several frames, or cut off.
         if (bytes.length <= inlineBytesMax) {
           return zstdDecompressSync(bytes, { maxOutputLength: decodedBatchBytesMax })
         }

@@ -1,3 +1,4 @@
+import type { EncodedBatch } from './kafka-batches.ts'
 import { WireReader, WireWriter } from './kafka-wire.ts'
 
 /**
@@ -87,6 +88,62 @@ function readTopic(reader: WireReader): TopicMetadata {
   reader.int32() // Authorized operations.
   reader.skipTags()
   return { name, errorCode, id, partitions: leaders.length, led: leaders.every(node => node >= 0) }
+}
+
+/** A request in pieces that are written one after the other, so that large ones are not joined. */
+export interface PiecedRequest<T> {
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly apiName: string
+  readonly pieces: readonly Buffer[]
+  readonly decode: (answer: Buffer) => T
+}
+
+export interface ProducedPartition {
+  readonly partition: number
+  readonly errorCode: number
+  /** The offset of the batch's first record. */
+  readonly first: number
+}
+
+/** Produce version 7, the first that takes zstd, with answers from every replica in sync. */
+export function produceRequest(
+  topic: string,
+  batches: readonly { readonly partition: number; readonly encoded: EncodedBatch }[],
+  waitMs: number,
+): PiecedRequest<readonly ProducedPartition[]> {
+  let fields = new WireWriter()
+    .int16(-1) // No transaction.
+    .int16(-1) // All of them.
+    .int32(waitMs)
+    .int32(1)
+    .string(topic)
+    .int32(batches.length)
+  const pieces: Buffer[] = []
+  for (const { partition, encoded } of batches) {
+    const { head, records } = encoded
+    fields.int32(partition).int32(head.length + records.length)
+    pieces.push(fields.raw(head).bytes(), records)
+    fields = new WireWriter()
+  }
+  const api = { apiKey: 0, apiVersion: 7, apiName: 'Produce' }
+  return { ...api, pieces, decode: answer => readProduced(new WireReader(answer)) }
+}
+
+function readProduced(reader: WireReader): readonly ProducedPartition[] {
+  return reader
+    .array(() => {
+      reader.string()
+      return reader.array(() => {
+        const partition = reader.int32()
+        const errorCode = reader.int16()
+        const first = reader.int64()
+        reader.int64() // The log's time of it.
+        reader.int64() // Where the log starts.
+        return { partition, errorCode, first }
+      })
+    })
+    .flat()
 }
 
 export interface PartitionFetch {

@@ -90,8 +90,7 @@ async function led(cluster: PrivateCluster, specs: readonly TopicSpec[]): Promis
 }
 
 /**
- * A leader that was just named refuses for a moment. A first append to many partitions would then be
- * repeated for all of them, and land twice where it had landed.
+ * A leader that was just named refuses for a moment. Better met here than by somebody's first append.
  */
 async function answering(
   clients: KafkaClients,
