@@ -79,10 +79,10 @@ export const mutations: readonly Mutation[] = [
   one(
     'the ledger is put first: it fixes the end of the range',
     put,
-    'const ledger = await put(target, ours, metadataOf',
+    'const ledger = await put(target, ours, asRead',
     `const first = { tier: 'warm', count: spans.count, groups: () => spans.warm() } as const
-  await put(target, ours, metadataOf(target, open, ours, spans.count, digest), first)
-  const ledger = await put(target, ours, metadataOf`,
+  await put(target, ours, asRead, first)
+  const ledger = await put(target, ours, asRead`,
   ),
   one(
     'who has read less than a ledger that is there reads on to its end',

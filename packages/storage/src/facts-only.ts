@@ -5,7 +5,6 @@ import {
   type PackedSlice,
 } from '@winnow/model'
 import { isClearText } from '@winnow/privacy'
-import { slabOf } from './slab.ts'
 
 /**
  * A decision as a store may hold it for longer than a day: reasons of rescues are empty, labels and
@@ -29,37 +28,26 @@ export function factsHead(decision: DecisionHead): DecisionHead {
   return factsOnly(slices === undefined ? decision : head)
 }
 
-/** `factsHead` as JSON: the text that the decision was parsed from where that says nothing else. */
-export function headText(decision: DecisionHead): string {
+/** `factsHead` as JSON: `text`, which the decision was parsed from, where that says nothing else. */
+export function headText(decision: DecisionHead, text?: string): string {
   const facts = factsHead(decision)
-  return (facts === decision ? texts.get(decision) : undefined) ?? JSON.stringify(facts)
+  return (facts === decision ? text : undefined) ?? JSON.stringify(facts)
 }
 
 /**
- * The whole decision as JSON without free text: the record that it was read from, where that says
+ * The whole decision as JSON without free text; undefined where the record that it was read from says
  * nothing else. `slicesAt` is where the record's slices begin, with the comma before their key.
  */
 export function factsJson(
   decision: DecisionHead,
   record: Uint8Array,
   slicesAt: number,
-): Uint8Array {
+): Uint8Array | undefined {
   const facts = factsOnly(decision)
-  if (facts === decision) {
-    const copy = slabOf(record.length)
-    copy.set(record)
-    return copy
-  }
+  if (facts === decision) return undefined
   const head = JSON.stringify(facts).slice(0, -1)
   return Buffer.concat([Buffer.from(head), record.subarray(slicesAt)])
 }
-
-/** Remembers what a decision without slices was parsed from: writing it again costs more than parsing. */
-export function rememberText(decision: DecisionHead, json: string): void {
-  texts.set(decision, json)
-}
-
-const texts = new WeakMap<DecisionHead, string>()
 
 function withoutProse(evaluation: DecidedEvaluation): DecidedEvaluation {
   const { id, name, spanId, score, label, passed, source, atMs, effect } = evaluation

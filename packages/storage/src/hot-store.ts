@@ -6,6 +6,8 @@ import type { SpanRow } from './span-row.ts'
 export interface HotTrace {
   /** Of a full one the slices are left out. */
   readonly decision: DecisionHead
+  /** What it was parsed from, without slices, where that is known: to write it again costs more. */
+  readonly json?: string | undefined
   /**
    * Where the decision lies, in which log: a document of a lower offset never replaces one of a
    * higher of the same log, nor one of an earlier decision a later of another.

@@ -1,7 +1,7 @@
 export { blobKeyBytesMax, blobNameBytesMax, checkBlobKey } from './blob-key.ts'
 export type { BlobInfo, BlobStore } from './blob-store.ts'
 export { coldRow, coldRows } from './cold-rows.ts'
-export { factsJson, factsOnly, rememberText } from './facts-only.ts'
+export { factsJson, factsOnly } from './facts-only.ts'
 export { FileBlobStore } from './file-blob-store.ts'
 export {
   defaultHotLife,
@@ -51,6 +51,7 @@ export { MemoryHotStore } from './memory-hot-store.ts'
 export { MemoryTraceBuffer, type MemoryTraceBufferOptions } from './memory-trace-buffer.ts'
 export type { LedgerEntry, LedgerRow } from './segments/ledger-row.ts'
 export { decisionOf, type LoggedDecision, ledgerEntry, ledgerRow } from './segments/ledger-rows.ts'
+export { LedgerTable } from './segments/ledger-table.ts'
 export { segmentRowsMax } from './segments/parquet-write.ts'
 export {
   type ListedSegment,

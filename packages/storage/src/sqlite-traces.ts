@@ -245,7 +245,7 @@ const searchSql = `SELECT trace_id, decision, log_id, decision_offset, decided_a
     AND (:duration IS NULL OR duration_ms >= :duration)
   ORDER BY decided_at_ms DESC, trace_id DESC LIMIT :limit`
 
-function traceValues({ decision, logId, partition, offset }: HotTrace): SQLInputValue[] {
+function traceValues({ decision, json, logId, partition, offset }: HotTrace): SQLInputValue[] {
   return [
     decision.tenant,
     decision.traceId,
@@ -261,7 +261,7 @@ function traceValues({ decision, logId, partition, offset }: HotTrace): SQLInput
     decision.durationMs,
     decision.decidedAtMs,
     decision.seriesAtMs,
-    headText(decision),
+    headText(decision, json),
   ]
 }
 

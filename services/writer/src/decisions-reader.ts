@@ -15,7 +15,7 @@ import {
   startOfCounting,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import { factsJson, factsOnly, type LoggedDecision, rememberText } from '@winnow/storage'
+import { factsJson, factsOnly, type LoggedDecision } from '@winnow/storage'
 import { Lru } from './lru.ts'
 
 /** A record of `decisions` as a group folds it: whether it counts, and the state after it. */
@@ -117,8 +117,8 @@ export function parseRecord(value: Uint8Array, offset: number): ParsedRecord | u
   if (read === undefined) return undefined
   const isWanted = record.write.length > 0 || record.writePrev === true
   const slices = isWanted || read.some(({ outcomes }) => outcomes.length > 0) ? read : []
-  if (record.verdict === 'keep') rememberText(record, `${head}}`)
-  return decided(record, slices, factsJson(record, bytes, slicesAt))
+  const text = record.verdict === 'keep' ? `${head}}` : undefined
+  return decided(record, slices, factsJson(record, bytes, slicesAt), text)
 }
 
 const closing = 0x7d
@@ -135,9 +135,10 @@ function parseWhole(bytes: Buffer, offset: number): ParsedRecord | undefined {
 function decided(
   decision: DecisionHead,
   slices: readonly PackedSlice[],
-  json: Uint8Array,
+  json: Uint8Array | undefined,
+  head?: string,
 ): ParsedRecord {
-  return { kind: 'decision', logged: { decision, slices, json } }
+  return { kind: 'decision', logged: { decision, slices, json, head } }
 }
 
 function recordOf<T>(parsed: ParsedDecision<T>, offset: number): T | undefined {

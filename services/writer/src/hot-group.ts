@@ -149,7 +149,8 @@ async function hotTraces(
     const { logged, offset } = record
     const { spans = emptyPack, bodies = [] } = read[at] ?? {}
     if (logged === undefined) return []
-    return [{ decision: logged.decision, logId, partition, offset, spans, bodies }]
+    const { decision, head: json } = logged
+    return [{ decision, json, logId, partition, offset, spans, bodies }]
   })
 }
 

@@ -1,9 +1,16 @@
-import { emptyPack } from '@winnow/storage'
+import { ManualClock } from '@winnow/runtime'
+import {
+  emptyPack,
+  type LedgerRow,
+  MemoryBlobStore,
+  readAllLedger,
+  writeSegment,
+} from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { emptyRangeAgeMs, writerConfigSchema } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
 import type { KeptSpans } from './kept-reader.ts'
-import { OpenSegment, sha256 } from './open-segment.ts'
+import { OpenSegment, type SegmentRange, sha256 } from './open-segment.ts'
 import { loggedOn, sliceAt, traceIdOf } from './writer.fixture.ts'
 
 const config = { ...writerConfigSchema.parse({}), segmentDecisions: 4, segmentAge: 60_000 }
@@ -28,6 +35,16 @@ function filled(offsets: readonly number[]): OpenSegment {
   const open = new OpenSegment(3, offsets[0] ?? 0)
   for (const offset of offsets) open.add(record(offset), [nothing], 0)
   return open
+}
+
+/** As it would be written, in the order of the log. */
+async function ledgerOf({ a, b, after, ledger }: SegmentRange): Promise<LedgerRow[]> {
+  const blobs = new MemoryBlobStore(new ManualClock())
+  const rows = { ledger: ledger.count, warm: 0, cold: 0 }
+  const range = { v: 1, partition: 3, logId: 'log', a, b, after, rows, digest: '' } as const
+  const { key } = await writeSegment(blobs, 0, { ...range, tier: 'ledger' }, ledger)
+  const read = await readAllLedger(blobs, key)
+  return read.toSorted((one, other) => one.sampling_offset - other.sampling_offset)
 }
 
 test('due by count at the limit, not one before', () => {
@@ -74,7 +91,7 @@ test('while another’s b is not reached nothing is due, and then it is at once'
   expect(open.due(config, 0)).toBe(false)
 })
 
-test('a range is what was read from a to b, with the state behind b', () => {
+test('a range is what was read from a to b, with the state behind b', async () => {
   const open = filled([5, 6, 8])
   expect(open.range()).toMatchObject({
     a: 5,
@@ -83,13 +100,15 @@ test('a range is what was read from a to b, with the state behind b', () => {
     digest: sha256(Buffer.from('record 5')),
     after: { claim: 0, next: 8 },
   })
-  expect(open.range().ledger.map(row => row.sampling_offset)).toEqual([5, 6, 8])
+  const offsets = async (range: SegmentRange): Promise<number[]> =>
+    (await ledgerOf(range)).map(row => row.sampling_offset)
+  expect(await offsets(open.range())).toEqual([5, 6, 8])
   expect(open.range(7)).toMatchObject({ a: 5, b: 7, after: { claim: 0, next: 6 } })
-  expect(open.range(7).ledger.map(row => row.sampling_offset)).toEqual([5, 6])
+  expect(await offsets(open.range(7))).toEqual([5, 6])
   expect(() => open.range(4)).toThrow(/no record in \[5, 4\]/)
 })
 
-test('what is behind a written range stays, with its memory and its age', () => {
+test('what is behind a written range stays, with its memory and its age', async () => {
   const open = filled([5, 6])
   const { bytes } = open
   open.add(record(7), [nothing], 500)
@@ -98,6 +117,7 @@ test('what is behind a written range stays, with its memory and its age', () => 
   expect([open.a, open.next, open.bytes]).toEqual([7, 9, bytes])
   // The record's bytes were borrowed: whoever needs its digest has to read it again.
   expect(open.range()).toMatchObject({ a: 7, b: 8, digest: undefined })
+  expect((await ledgerOf(open.range())).map(row => row.sampling_offset)).toEqual([7, 8])
   expect(open.due(config, 60_499)).toBe(false)
   expect(open.due(config, 60_500)).toBe(true)
   open.forgetThrough(8)
@@ -112,13 +132,14 @@ test('it begins elsewhere only while nothing is gathered', () => {
   expect(() => open.beginAt(12)).toThrow(/\[9, 10\) is gathered already/)
 })
 
-test('the ledger says how many slices were written, which may be fewer than were wanted', () => {
+test('the ledger says how many slices were written, which may be fewer than were wanted', async () => {
   const open = new OpenSegment(3, 5)
   const slices = [sliceAt({ offset: 1 }), sliceAt({ offset: 2 })]
   const logged = loggedOn(traceIdOf(5), { slices })
   open.add({ ...record(5), logged }, [{ ...nothing, slicesRead: 1, spansGone: 4 }], 0)
   open.add({ ...record(6), logged }, [{ ...nothing, slicesRead: 2, spansAside: 3 }], 0)
-  const { ledger, spansGone, spansAside } = open.range()
+  const { spansGone, spansAside } = open.range()
+  const ledger = await ledgerOf(open.range())
   expect(ledger.map(row => row.slices_written)).toEqual([1, 2])
   // By log time alone, never by a read: so every reader agrees on it.
   expect(ledger.map(row => row.gone)).toEqual([false, false])

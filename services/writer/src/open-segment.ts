@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 import type { CountingState } from '@winnow/model'
-import { type LedgerEntry, ledgerEntry, type SpanPack } from '@winnow/storage'
+import { LedgerTable, ledgerEntry, type SegmentRows, type SpanPack } from '@winnow/storage'
 import { emptyRangeAgeMs, type WriterConfig } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
 import type { KeptSpans } from './kept-reader.ts'
-import { ledgerRowBytes, packBytes } from './row-bytes.ts'
+import { packBytes } from './row-bytes.ts'
 
 /** What is written for exactly [a, b]. */
 export interface SegmentRange {
@@ -16,8 +16,8 @@ export interface SegmentRange {
   readonly digest: string | undefined
   /** The counting state after b. */
   readonly after: CountingState
-  /** One a counting decision. */
-  readonly ledger: readonly LedgerEntry[]
+  /** A row each counting decision. Encoded when asked, so only while the range is open. */
+  readonly ledger: Extract<SegmentRows, { readonly count: number }>
   /** Spans of warm, in the order of the log; a span id may come twice. */
   readonly packs: readonly SpanPack[]
   /** Spans without rows: retention had passed them; their bytes were none of the trace. */
@@ -30,7 +30,8 @@ interface Entry {
   readonly appendedAtMs: number
   readonly after: CountingState
   readonly readAtMs: number
-  readonly ledger: LedgerEntry | undefined
+  /** It counts, and has a row in the ledger. */
+  readonly isDecision: boolean
   readonly packs: readonly SpanPack[]
   readonly spansGone: number
   readonly spansAside: number
@@ -45,7 +46,8 @@ export class OpenSegment {
   readonly partition: number
   #a: number
   #entries: Entry[] = []
-  #decisions = 0
+  /** Of the decisions among the entries, in their order. */
+  readonly #ledger = new LedgerTable()
   #bytes = 0
   #readThrough = -1
   /** Of the first record; undefined where the range was cut, and its bytes are no longer here. */
@@ -72,7 +74,7 @@ export class OpenSegment {
 
   /** Counting decisions gathered. */
   get decisions(): number {
-    return this.#decisions
+    return this.#ledger.count
   }
 
   /** Memory of what is gathered, as an estimate. */
@@ -89,28 +91,36 @@ export class OpenSegment {
   /** `kept` are the pieces of the record, all of them. */
   add(record: FoldedRecord, kept: readonly KeptSpans[], nowMs: number): void {
     const { offset, appendedAtMs, after, logged } = record
-    const sum = (of: (one: KeptSpans) => number): number => kept.reduce((all, k) => all + of(k), 0)
-    const slicesRead = sum(one => one.slicesRead)
-    const ledger = logged && ledgerEntry(logged, this.partition, offset, slicesRead)
-    const packs = kept.flatMap(({ spans }) => (spans.count === 0 ? [] : spans))
-    const bytes =
-      entryOverheadBytes +
-      (ledger === undefined ? 0 : ledgerRowBytes(ledger)) +
-      packs.reduce((all, pack) => all + packBytes(pack), 0)
+    let slicesRead = 0
+    let spansGone = 0
+    let spansAside = 0
+    let bytes = entryOverheadBytes
+    const packs: SpanPack[] = []
+    for (const one of kept) {
+      slicesRead += one.slicesRead
+      spansGone += one.spansGone
+      spansAside += one.spansAside
+      if (one.spans.count === 0) continue
+      packs.push(one.spans)
+      bytes += packBytes(one.spans)
+    }
+    if (logged !== undefined) {
+      const json = logged.json ?? record.value
+      bytes += this.#ledger.add(ledgerEntry(logged, json, this.partition, offset, slicesRead))
+    }
     if (this.isEmpty) this.#digest = sha256(record.value)
     this.#entries.push({
       offset,
       appendedAtMs,
       after,
       readAtMs: nowMs,
-      ledger,
-      packs,
-      spansGone: sum(({ spansGone }) => spansGone),
-      spansAside: sum(({ spansAside }) => spansAside),
+      isDecision: logged !== undefined,
+      packs: packs.length === 0 ? noPacks : packs,
+      spansGone,
+      spansAside,
       bytes,
     })
     this.#bytes += bytes
-    if (ledger !== undefined) this.#decisions++
   }
 
   /** Another's segment of the same name reaches to `b`: nothing is due before that has been read. */
@@ -120,7 +130,7 @@ export class OpenSegment {
 
   /** Whether there is something to write, and nobody else's `b` to be reached first. */
   get isWritable(): boolean {
-    return this.#decisions > 0 && this.next > this.#readThrough
+    return this.decisions > 0 && this.next > this.#readThrough
   }
 
   due(config: WriterConfig, nowMs: number): boolean {
@@ -129,7 +139,7 @@ export class OpenSegment {
     if (this.#readThrough >= 0) return true
     if (this.#bytes >= config.segmentBytes) return true
     if (this.#entries.length >= config.segmentDecisions) return true
-    const decided = this.#entries.find(({ ledger }) => ledger !== undefined)
+    const decided = this.#entries.find(({ isDecision }) => isDecision)
     return decided === undefined
       ? nowMs - first.readAtMs >= emptyRangeAgeMs
       : nowMs - decided.readAtMs >= config.segmentAge
@@ -149,7 +159,7 @@ export class OpenSegment {
       first,
       digest: this.#digest,
       after: last.after,
-      ledger: entries.flatMap(({ ledger }) => ledger ?? []),
+      ledger: this.#ledgerOf(entries),
       packs: entries.flatMap(({ packs }) => packs),
       spansGone: entries.reduce((sum, { spansGone }) => sum + spansGone, 0),
       spansAside: entries.reduce((sum, { spansAside }) => sum + spansAside, 0),
@@ -159,12 +169,26 @@ export class OpenSegment {
   /** The range through `b` is written; the next begins behind it. */
   forgetThrough(b: number): void {
     this.#a = b + 1
-    this.#entries = this.#entries.filter(({ offset }) => offset > b)
-    this.#decisions = this.#entries.filter(({ ledger }) => ledger !== undefined).length
+    const before = this.#entries
+    this.#entries = before.filter(({ offset }) => offset > b)
+    this.#ledger.forgetFirst(decisionsOf(before) - decisionsOf(this.#entries))
     this.#bytes = this.#entries.reduce((sum, { bytes }) => sum + bytes, 0)
     this.#readThrough = -1
     this.#digest = undefined
   }
+
+  #ledgerOf(entries: readonly Entry[]): SegmentRange['ledger'] {
+    const count = decisionsOf(entries)
+    return { tier: 'ledger', count, groups: () => this.#ledger.groups(count) }
+  }
+}
+
+const noPacks: readonly SpanPack[] = []
+
+function decisionsOf(entries: readonly Entry[]): number {
+  let count = 0
+  for (const { isDecision } of entries) if (isDecision) count++
+  return count
 }
 
 export function sha256(bytes: Uint8Array): string {

@@ -38,10 +38,8 @@ export async function putSegment(target: SegmentTarget, open: OpenSegment): Prom
   const ours = open.range()
   const digest = ours.digest ?? (await digestOf(target, open.partition, ours.first.offset))
   const spans = new SegmentSpans(ours.packs)
-  const ledger = await put(target, ours, metadataOf(target, open, ours, spans.count, digest), {
-    tier: 'ledger',
-    rows: ours.ledger,
-  })
+  const asRead = metadataOf(target, open, ours, spans.count, digest)
+  const ledger = await put(target, ours, asRead, ours.ledger)
   if (ledger.b > ours.b) return { kind: 'behind', b: ledger.b }
   const range = ledger.b === ours.b ? ours : open.range(ledger.b)
   const written = range === ours ? spans : new SegmentSpans(range.packs)
@@ -108,7 +106,7 @@ function metadataOf(
     a: range.a,
     b: range.b,
     after: range.after,
-    rows: { ledger: range.ledger.length, warm: spans, cold: spans },
+    rows: { ledger: range.ledger.count, warm: spans, cold: spans },
     digest,
   }
 }
@@ -134,7 +132,7 @@ function sayWhereTheyDiffer(
     })
   }
   const isSame = ledger.after.claim === range.after.claim && ledger.after.next === range.after.next
-  if (!isSame || ledger.rows.ledger !== range.ledger.length) {
+  if (!isSame || ledger.rows.ledger !== range.ledger.count) {
     log.error('writer.counts_unlike_ledger', 'which decisions count is not agreed', {
       partition,
       a,

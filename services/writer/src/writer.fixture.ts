@@ -140,7 +140,8 @@ export function decisionOn(traceId: string, changes: Partial<Decision> = {}): De
 /** As the writer has it once it is read. */
 export function loggedOn(traceId: string, changes: Partial<Decision> = {}): LoggedDecision {
   const { slices, ...decision } = decisionOn(traceId, changes)
-  return { decision, slices, json: JSON.stringify({ ...decision, slices }) }
+  const json = Buffer.from(JSON.stringify({ ...decision, slices }))
+  return { decision, slices, json, head: undefined }
 }
 
 /** As samplers write a decision: the slices last. */

@@ -10,16 +10,19 @@ export interface LoggedDecision {
   readonly decision: DecisionHead
   /** Of its own record; where there are no outcomes in them and nobody asks, none. */
   readonly slices: readonly PackedSlice[]
-  /** The whole decision as JSON, without free text: see `factsJson`. */
-  readonly json: string | Uint8Array
+  /** The whole decision as JSON, without free text; undefined: the record says nothing else. */
+  readonly json: Uint8Array | undefined
+  /** The same without slices, where it is known: of a keep. */
+  readonly head: string | undefined
 }
 
 /**
- * The row of a counting decision at (partition, offset). `slicesWritten` is what was there of what it
- * has written, its chain's slices included; outcomes are those of its own record's slices.
+ * The row of a counting decision at (partition, offset), whose JSON is `json`. `slicesWritten` is what was
+ * there of what it has written, its chain's slices included; outcomes are those of its own record's slices.
  */
 export function ledgerEntry(
-  { decision, slices, json }: LoggedDecision,
+  { decision, slices }: Pick<LoggedDecision, 'decision' | 'slices'>,
+  json: string | Uint8Array,
   partition: number,
   offset: number,
   slicesWritten: number,
@@ -75,8 +78,8 @@ export function ledgerRow(
   slicesWritten = decision.write.length,
 ): LedgerRow {
   const json = JSON.stringify(factsOnly(decision))
-  const logged = { decision, slices: decision.slices, json }
-  return { ...ledgerEntry(logged, partition, offset, slicesWritten), decision: json }
+  const logged = { decision, slices: decision.slices }
+  return { ...ledgerEntry(logged, json, partition, offset, slicesWritten), decision: json }
 }
 
 /** The decision of a ledger row. */

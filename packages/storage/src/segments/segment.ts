@@ -4,8 +4,8 @@ import type { Column } from '../column.ts'
 import { spanColumns } from '../span-columns.ts'
 import type { SpanRow } from '../span-row.ts'
 import { ledgerColumns } from './ledger-columns.ts'
-import { ledgerGroups } from './ledger-group.ts'
 import type { LedgerEntry, LedgerRow } from './ledger-row.ts'
+import { ledgerGroups } from './ledger-table.ts'
 import { openParquet, readRow, readRows, readTrace } from './parquet-read.ts'
 import { type EncodedGroup, parquetFile } from './parquet-write.ts'
 import { dateOf, parseSegmentKey, type SegmentName, segmentKey, type Tier } from './segment-key.ts'
@@ -21,9 +21,9 @@ import { packsOf, SegmentSpans } from './segment-spans.ts'
 export type SegmentRows =
   | { readonly tier: 'ledger'; readonly rows: readonly LedgerEntry[] }
   | { readonly tier: 'warm' | 'cold'; readonly rows: readonly SpanRow[] }
-  /** Of {@link SegmentSpans}, encoded only where there is no object yet. */
+  /** Of a {@link LedgerTable} or of {@link SegmentSpans}, encoded only where there is no object yet. */
   | {
-      readonly tier: 'warm' | 'cold'
+      readonly tier: Tier
       readonly count: number
       readonly groups: () => readonly EncodedGroup[]
     }
