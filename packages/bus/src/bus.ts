@@ -16,7 +16,7 @@ export interface BusRecord {
   readonly appendedAtMs: number
   readonly key?: Uint8Array
   readonly header?: Uint8Array
-  /** Borrowed: valid until the next `read` of the lease, or of the (topic, partition) reader, that returned it. */
+  /** Borrowed: valid until the next `read` of the lease, or with the `memory`, that returned it. */
   readonly value: Uint8Array
 }
 
@@ -25,6 +25,12 @@ export interface Gap {
   readonly from: number
   readonly to: number
 }
+
+/**
+ * Memory for at least so many bytes; what it gave before may be overwritten. For one reader at a time,
+ * see `reusedMemory`.
+ */
+export type ReadMemory = (bytes: number) => Buffer
 
 export interface Batch {
   readonly records: readonly BusRecord[]
@@ -122,7 +128,8 @@ export interface Bus {
   /**
    * Records from `from` on without a group or a position: at least one where there is one, else none
    * after `waitMs`. An offset that retention has passed starts at the first retained, and says the gap;
-   * one beyond the end is OFFSET_AHEAD. A compacted topic has holes, which are no gaps.
+   * one beyond the end is OFFSET_AHEAD. A compacted topic has holes, which are no gaps. `memory`, which
+   * an adapter may leave alone, saves a reader that goes on and on fresh memory for every batch.
    */
   read(
     topic: string,
@@ -130,6 +137,7 @@ export interface Bus {
     from: number,
     bytesMax: number,
     waitMs: number,
+    memory?: ReadMemory,
   ): Promise<Batch>
   /** First retained offset, and the one that the next record will get. */
   bounds(

@@ -11,6 +11,7 @@ import type {
   NewRecord,
   Position,
   RangeRead,
+  ReadMemory,
   ValueRange,
 } from './bus.ts'
 import { DiskGuard } from './disk-guard.ts'
@@ -150,8 +151,9 @@ export class FileBus implements SharingBus {
     from: number,
     bytesMax: number,
     waitMs: number,
+    memory?: ReadMemory,
   ): Promise<Batch> {
-    return this.#log(topic).read(partition, from, bytesMax, waitMs)
+    return this.#log(topic).read(partition, from, bytesMax, waitMs, memory)
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {

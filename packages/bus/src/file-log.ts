@@ -1,6 +1,6 @@
 import { type Clock, PipelineError } from '@winnow/runtime'
 import { checkAppend, checkPartition } from './append-check.ts'
-import type { Batch, BusRecord, NewRecord, RangeRead, ValueRange } from './bus.ts'
+import type { Batch, BusRecord, NewRecord, RangeRead, ReadMemory, ValueRange } from './bus.ts'
 import { probeDirectWrites } from './direct-io.ts'
 import type { DiskGuard } from './disk-guard.ts'
 import type { LogEvent } from './file-bus-events.ts'
@@ -9,10 +9,11 @@ import { blockBytes } from './file-format.ts'
 import type { LeaseReader } from './groups.ts'
 import { compactLog } from './log-compaction.ts'
 import type { LogIo } from './log-io.ts'
-import { LogReader, reusedMemory } from './log-reader.ts'
+import { LogReader } from './log-reader.ts'
 import { firstsOf, type LogState, recoverLog } from './log-recovery.ts'
 import { bytesOf, countOverSize, isExpired, neededFrom } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
+import { reusedMemory } from './read-memory.ts'
 import { Ring } from './ring.ts'
 import type { Segment } from './segment.ts'
 import { type SharedTail, TailIndex } from './tail-index.ts'
@@ -124,9 +125,15 @@ export class FileLog {
     return filled(reads, missing, late)
   }
 
-  read(partition: number, from: number, bytesMax: number, waitMs: number): Promise<Batch> {
+  read(
+    partition: number,
+    from: number,
+    bytesMax: number,
+    waitMs: number,
+    memory?: ReadMemory,
+  ): Promise<Batch> {
     this.#check(partition)
-    return this.#reader.read(partition, from, bytesMax, waitMs)
+    return this.#reader.read(partition, from, bytesMax, waitMs, undefined, memory)
   }
 
   /** A reader of one lease: its batches share memory. */

@@ -8,6 +8,7 @@ export type {
   NewRecord,
   Position,
   RangeRead,
+  ReadMemory,
   ValueRange,
 } from './bus.ts'
 export { headerBytesMax, noteBytesMax, rangesMax } from './bus.ts'
@@ -24,6 +25,7 @@ export {
 } from './kafka-options.ts'
 export { MemoryBus } from './memory-bus.ts'
 export { partitionOf, partitionOfHex } from './partition.ts'
+export { reusedMemory } from './read-memory.ts'
 export { ReadOnlyFileBus, type ReadOnlyFileBusOptions } from './read-only-file-bus.ts'
 export { RemoteBus } from './remote-bus.ts'
 export { type ServedBus, serveBus } from './serve-bus.ts'

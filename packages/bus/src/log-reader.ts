@@ -1,6 +1,6 @@
 // Hot file: one call a batch or record, never one a span; views into one buffer a read.
 import { PipelineError } from '@winnow/runtime'
-import type { Batch, BusRecord, RangeRead, ValueRange } from './bus.ts'
+import type { Batch, BusRecord, RangeRead, ReadMemory, ValueRange } from './bus.ts'
 import type { LogEvent } from './file-bus-events.ts'
 import {
   frameBytesAt,
@@ -12,24 +12,11 @@ import {
   valueBytesAt,
 } from './file-format.ts'
 import { firstsOf, type LogState } from './log-recovery.ts'
+import { freshMemory } from './read-memory.ts'
 import type { Ring } from './ring.ts'
 import type { RunIndex } from './run-index.ts'
 import type { Segment } from './segment.ts'
 import { ownMemory, viewOf } from './value-ranges.ts'
-
-/** Memory for at least so many bytes; what it gave before may be overwritten. */
-export type TakeMemory = (bytes: number) => Buffer
-
-/** Memory that a lease's reads share: it grows to the largest batch and costs no fresh pages after. */
-export function reusedMemory(): TakeMemory {
-  let memory = Buffer.alloc(0)
-  return bytes => {
-    if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(bytes)
-    return memory
-  }
-}
-
-export const freshMemory: TakeMemory = bytes => Buffer.allocUnsafeSlow(bytes)
 
 const nothing = Buffer.alloc(0)
 
@@ -189,7 +176,7 @@ export class LogReader {
     firstRun: number,
     from: number,
     bytesMax: number,
-    take: TakeMemory,
+    take: ReadMemory,
   ): BusRecord[] {
     const { memory } = this.#ring
     const starts: number[] = []
@@ -225,7 +212,7 @@ export class LogReader {
     firstRun: number,
     from: number,
     bytesMax: number,
-    take: TakeMemory,
+    take: ReadMemory,
   ): Promise<BusRecord[] | undefined> {
     const runs = segment.runs[partition] as RunIndex
     const start = runs.positionOf(firstRun)

@@ -9,10 +9,11 @@ import type {
   NewRecord,
   Position,
   RangeRead,
+  ReadMemory,
   ValueRange,
 } from './bus.ts'
-import { freshMemory, reusedMemory, type TakeMemory } from './log-reader.ts'
 import { receiveBatch, type SentBatch } from './placed-records.ts'
+import { freshMemory, reusedMemory } from './read-memory.ts'
 import {
   fromPlainError,
   packRanges,
@@ -100,8 +101,9 @@ export class RemoteBus implements Bus {
     from: number,
     bytesMax: number,
     waitMs: number,
+    memory = freshMemory,
   ): Promise<Batch> {
-    return this.#read(topic, partition, from, bytesMax, waitMs, freshMemory)
+    return this.#read(topic, partition, from, bytesMax, waitMs, memory)
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {
@@ -160,7 +162,7 @@ export class RemoteBus implements Bus {
     from: number,
     bytesMax: number,
     waitMs: number,
-    take: TakeMemory,
+    take: ReadMemory,
     lost?: AbortSignal,
   ): Promise<Batch> {
     const tail = this.#tailOf(topic, partition)

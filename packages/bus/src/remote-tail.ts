@@ -1,5 +1,4 @@
-import type { Batch, BusRecord, RangeRead, ValueRange } from './bus.ts'
-import type { TakeMemory } from './log-reader.ts'
+import type { Batch, BusRecord, RangeRead, ReadMemory, ValueRange } from './bus.ts'
 import type { SharedTail } from './tail-index.ts'
 import { TailReader } from './tail-reader.ts'
 import { TailWaiters } from './tail-waiters.ts'
@@ -34,7 +33,7 @@ export class RemoteTail {
     from: number,
     bytesMax: number,
     waitMs: number,
-    take: TakeMemory,
+    take: ReadMemory,
     lost: AbortSignal | undefined,
   ): Promise<Batch | undefined> {
     while (this.#turn !== undefined) await this.#turn

@@ -1,5 +1,5 @@
 // Hot file: every record that a worker reads of the tail passes here; one copy, no message.
-import type { BusRecord, RangeRead, ValueRange } from './bus.ts'
+import type { BusRecord, RangeRead, ReadMemory, ValueRange } from './bus.ts'
 import {
   frameBytesAt,
   frameHeadBytes,
@@ -9,7 +9,7 @@ import {
   strideOf,
   valueBytesAt,
 } from './file-format.ts'
-import { freshMemory, type TakeMemory } from './log-reader.ts'
+import { freshMemory } from './read-memory.ts'
 import {
   countFloat,
   endFloat,
@@ -89,7 +89,7 @@ export class TailReader {
     partition: number,
     from: number,
     bytesMax: number,
-    take: TakeMemory,
+    take: ReadMemory,
   ): BusRecord[] | undefined {
     if (!this.#find(partition, from, bytesMax)) return undefined
     const found = this.#found

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { type Bus, type BusRecord, partitionOfHex } from '@winnow/bus'
+import { type Bus, type BusRecord, partitionOfHex, reusedMemory } from '@winnow/bus'
 import {
   type CountingState,
   countingStart,
@@ -114,12 +114,13 @@ export class DecisionFold implements Component {
 
   async #tail(partition: number, first: number, end: number, ready: () => void): Promise<void> {
     const { bus, topic, log } = this.#options
+    const memory = reusedMemory()
     let state: CountingState | undefined
     let next = first
     while (!this.#stop.signal.aborted) {
       if (next >= end) ready()
       try {
-        const batch = await bus.read(topic, partition, next, readBytesMax, tailWaitMs)
+        const batch = await bus.read(topic, partition, next, readBytesMax, tailWaitMs, memory)
         this.#unreadable.delete(partition)
         next = Math.max(next, batch.gap?.to ?? 0)
         // Without state, or past a gap that may have held a claim, the log says by itself what counts.

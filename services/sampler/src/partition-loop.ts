@@ -1,4 +1,12 @@
-import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
+import {
+  type Bus,
+  type BusRecord,
+  type Gap,
+  type Lease,
+  type NewRecord,
+  type Position,
+  reusedMemory,
+} from '@winnow/bus'
 import type { Claim, DecisionHead } from '@winnow/model'
 import { isRetryable, PipelineError } from '@winnow/runtime'
 import { loadBaselines, writeBaselines } from './baselines-record.ts'
@@ -37,6 +45,7 @@ export class PartitionLoop {
   #isCut = false
   readonly #inFlight = new InFlight()
   readonly #chains = new ChainCache()
+  readonly #memory = reusedMemory()
   #state: PartitionState
   #position: Position = { offset: 0, note: '' }
   #claim = -1
@@ -249,7 +258,7 @@ export class PartitionLoop {
     const { decisions } = this.#shared.topics
     const { nextOffset } = this.#state
     const { records, gap } = await this.#ask(() =>
-      this.#bus.read(decisions, this.#partition, nextOffset, readBytesMax, waitMs),
+      this.#bus.read(decisions, this.#partition, nextOffset, readBytesMax, waitMs, this.#memory),
     )
     if (gap !== undefined) {
       this.#state.skipTo(gap.to, this.#headsOf(records))
