@@ -1,18 +1,19 @@
-import type { DecisionHead } from '@winnow/model'
 import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
+import type { DecisionFacts } from './decision-facts.ts'
 import { DecisionTable, type FoldEntry, rowBytes } from './decision-table.ts'
 
 const seed = 7
 const traceIdOf = (trace: number): string => trace.toString(16).padStart(32, '0')
 
-function head(trace: number, over: Partial<DecisionHead> = {}): DecisionHead {
+function head(trace: number, over: Partial<DecisionFacts> = {}): DecisionFacts {
   return {
     tenant: 't',
     traceId: traceIdOf(trace),
     verdict: 'drop',
     primary: 'ordinary',
-    rules: [],
+    matched: '',
+    gone: false,
     service: null,
     operation: null,
     variant: null,
@@ -21,7 +22,7 @@ function head(trace: number, over: Partial<DecisionHead> = {}): DecisionHead {
     lastSpanAtMs: 5,
     decidedAtMs: trace,
     ...over,
-  } as DecisionHead
+  } as DecisionFacts
 }
 
 /** Bytes with room for exactly so many rows, of texts that are few and short. */
@@ -29,11 +30,6 @@ const bytesFor = (rows: number): number => Math.ceil(((rows + 1) * rowBytes * 4)
 
 test('what a decision says of its trace comes back as it was', () => {
   const table = new DecisionTable(1 << 20, seed)
-  const rules = ['slow', 'odd', 'requested'].map(name => ({
-    name,
-    matched: name !== 'odd',
-    probability: 1,
-  }))
   const kept = {
     verdict: 'keep',
     primary: 'slow',
@@ -41,7 +37,11 @@ test('what a decision says of its trace comes back as it was', () => {
     service: '',
     durationMs: 0.25,
   } as const
-  table.put(3, 2 ** 40, head(1, { ...kept, rules, operation: 'o', variant: 'B' }))
+  table.put(
+    3,
+    2 ** 40,
+    head(1, { ...kept, matched: 'slow\nrequested\n', operation: 'o', variant: 'B' }),
+  )
   table.put(0, 9, head(2, { sliceCount: 0, lastSpanAtMs: null }))
   const entry: FoldEntry = {
     tenant: 't',

@@ -1,5 +1,6 @@
 // Hot: one row for every trace that is remembered, met once a counting decision.
-import type { DecisionHead, RuleAnswer, Verdict } from '@winnow/model'
+import type { Verdict } from '@winnow/model'
+import type { DecisionFacts } from './decision-facts.ts'
 import { NameTable } from './name-table.ts'
 import { traceIdOfWords, traceWords } from './trace-words.ts'
 
@@ -69,7 +70,7 @@ export class DecisionTable {
   }
 
   /** A trace that is decided again becomes the newest. One whose id is none nobody can ask for. */
-  put(partition: number, offset: number, decision: DecisionHead): void {
+  put(partition: number, offset: number, decision: DecisionFacts): void {
     if (!traceWords(decision.traceId, this.#words)) return
     const tenant = this.#names.take(decision.tenant)
     const known = this.#find(tenant)
@@ -110,7 +111,7 @@ export class DecisionTable {
     tenant: number,
     partition: number,
     offset: number,
-    decision: DecisionHead,
+    decision: DecisionFacts,
   ): void {
     const columns = this.#columns
     const names = this.#names
@@ -121,13 +122,13 @@ export class DecisionTable {
     columns.offset[row] = offset
     columns.flags[row] =
       (verdict === 'keep' ? keptFlag : 0) |
-      (gone === true ? goneFlag : 0) |
+      (gone ? goneFlag : 0) |
       (sliceCount === 0 ? awaitingFlag : 0)
     columns.lastSliceAtMs[row] = decision.lastSpanAtMs ?? 0
     columns.decidedAtMs[row] = decision.decidedAtMs
     columns.durationMs[row] = decision.durationMs ?? Number.NaN
     columns.primary[row] = names.take(decision.primary)
-    columns.matched[row] = names.take(matchedText(decision.rules))
+    columns.matched[row] = names.take(decision.matched)
     columns.service[row] = names.take(decision.service)
     columns.operation[row] = names.take(decision.operation)
     columns.variant[row] = names.take(decision.variant)
@@ -301,13 +302,3 @@ export const rowBytes = Object.values(columnsOf(0)).reduce(
   (sum, { byteLength }) => sum + byteLength,
   0,
 )
-
-/** A few sets of rules cover all traces: each is one text. */
-function matchedText(rules: readonly RuleAnswer[]): string {
-  let text = ''
-  for (let at = 0; at < rules.length; at++) {
-    const rule = rules[at] as RuleAnswer
-    if (rule.matched) text += `${rule.name}\n`
-  }
-  return text
-}

@@ -1,4 +1,5 @@
-import type { DecisionHead, SpanRef } from '@winnow/model'
+import type { SpanRef } from '@winnow/model'
+import type { DecisionFacts } from '../decision-facts.ts'
 import type { NamedSlices } from './named-slices.ts'
 import type { Problem, ProblemKind } from './problem.ts'
 
@@ -6,7 +7,7 @@ import type { Problem, ProblemKind } from './problem.ts'
 export class DecisionEntry {
   readonly partition: number
   readonly offset: number
-  readonly head: DecisionHead
+  readonly head: DecisionFacts
   readonly named: NamedSlices
   readonly series: number
   /** Spans whose ids come first in one of its slices, and all. */
@@ -19,7 +20,7 @@ export class DecisionEntry {
   constructor(
     partition: number,
     offset: number,
-    head: DecisionHead,
+    head: DecisionFacts,
     named: NamedSlices,
     series: number,
   ) {

@@ -1,5 +1,6 @@
 import type { Bus } from '@winnow/bus'
-import { type CountingState, countingStart, countRecord, type DecisionHead } from '@winnow/model'
+import { type CountingState, countingStart, countRecord } from '@winnow/model'
+import type { DecisionFacts } from '../decision-facts.ts'
 import { countingFrom, type DecisionItem, decisionItem } from '../decision-item.ts'
 
 /**
@@ -37,8 +38,13 @@ export class DecisionTail {
     this.#offeredChars += item.text.length
   }
 
+  /** Characters of text that wait for being taken. */
+  get waitingChars(): number {
+    return this.#offeredChars
+  }
+
   /** The next counting decision below `end`, again and again until it is taken. */
-  async peek(end: number): Promise<(DecisionItem & { record: DecisionHead }) | undefined> {
+  async peek(end: number): Promise<(DecisionItem & { record: DecisionFacts }) | undefined> {
     for (;;) {
       const item = await this.#item(end)
       if (item === undefined) return undefined
@@ -50,7 +56,7 @@ export class DecisionTail {
   }
 
   /** Passes what `peek` gave. */
-  take(item: DecisionItem & { record: DecisionHead }): void {
+  take(item: DecisionItem & { record: DecisionFacts }): void {
     this.#pass(item.offset, countRecord(this.#state, item.offset, item.record).state)
   }
 

@@ -1,5 +1,5 @@
 // Hot: once a counting decision and once a slice of it.
-import type { DecisionHead } from '@winnow/model'
+import type { DecisionFacts } from '../decision-facts.ts'
 import type { ChainFacts } from './chain-facts.ts'
 import { DecisionEntry } from './decision-entry.ts'
 import { LostSlices } from './lost-slices.ts'
@@ -59,7 +59,7 @@ export class PartitionLedger {
   /** A counting decision. `chain`: what the records at `prev` have; undefined where nobody has them any more. */
   applyDecision(
     offset: number,
-    head: DecisionHead,
+    head: DecisionFacts,
     named: NamedSlices,
     chain: ChainFacts | undefined,
   ): void {
@@ -81,7 +81,7 @@ export class PartitionLedger {
   }
 
   /** It counts, but what it says of its slices is no JSON. */
-  addUnreadableDecision(offset: number, { tenant, traceId }: DecisionHead): void {
+  addUnreadableDecision(offset: number, { tenant, traceId }: DecisionFacts): void {
     const { partition, slices } = this
     this.problems.report(`decision:${offset}`, {
       problem: 'unreadable',
@@ -247,7 +247,7 @@ export class PartitionLedger {
   }
 
   /** Part of its chain has left `decisions`: what is in the window is taken from the bytes alone. */
-  #believe(series: number, head: DecisionHead): void {
+  #believe(series: number, head: DecisionFacts): void {
     const table = this.#series
     const liveFresh = table.liveFresh[series] as number
     const liveRepeats = (table.liveSpans[series] as number) - liveFresh

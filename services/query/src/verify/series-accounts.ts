@@ -1,5 +1,5 @@
 // Hot: once a counting decision, and once a slice of it.
-import type { DecisionHead } from '@winnow/model'
+import type { DecisionFacts } from '../decision-facts.ts'
 import { traceWords } from '../trace-words.ts'
 import { SeriesTable, seriesKept } from './series-table.ts'
 import type { TenantSums } from './tenant-sums.ts'
@@ -16,7 +16,7 @@ export class SeriesAccounts {
   }
 
   /** The series that the decision is of; a new one where there is none of it. */
-  seriesOf(head: DecisionHead): number {
+  seriesOf(head: DecisionFacts): number {
     const tenant = this.tenants.numberOf(head.tenant)
     const words = this.#words
     if (!traceWords(head.traceId, words)) words.fill(0)
@@ -66,7 +66,7 @@ export class SeriesAccounts {
 }
 
 /** A series that goes on with a trace repeats where the one before ended; 0: it is not such a one. */
-function originOf({ seriesFrom }: DecisionHead): number {
+function originOf({ seriesFrom }: DecisionFacts): number {
   if (seriesFrom === undefined) return 0
   return (Math.imul(seriesFrom.offset, 0x9e3779b1) ^ seriesFrom.start) >>> 0 || 1
 }
