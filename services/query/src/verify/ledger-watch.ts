@@ -49,6 +49,8 @@ export class LedgerWatch implements Component {
   readonly #stop = new AbortController()
   readonly #reports = new Map<string, Run>()
   readonly #fulls = new Map<string, Run>()
+  /** Partitions that are looked at before their time. */
+  readonly #hastened = new Set<number>()
   #verifiers: readonly PartitionVerifier[] = []
   #turn: Promise<unknown> = Promise.resolve()
   #loop: Promise<void> | undefined
@@ -85,8 +87,22 @@ export class LedgerWatch implements Component {
 
   /** A record of `decisions` that another reader has parsed; they come in order. */
   offer(partition: number, item: DecisionItem): void {
+    const verifier = this.#verifiers[partition]
     // Who looks only when asked would hold them for nothing.
-    if (this.#options.everyMs > 0) this.#verifiers[partition]?.decisions.offer(item)
+    if (verifier === undefined || this.#options.everyMs === 0) return
+    const { decisions } = verifier
+    decisions.offer(item)
+    if (decisions.waitingChars >= waitingCharsMax) this.#hasten(partition, verifier)
+  }
+
+  /** Texts that wait grow old, and cost their collector more than those that are taken young. */
+  #hasten(partition: number, verifier: PartitionVerifier): void {
+    if (this.#hastened.has(partition) || this.#stop.signal.aborted) return
+    this.#hastened.add(partition)
+    this.#exclusive(() => verifier.advance())
+      // The next look meets it too, and says so.
+      .catch(() => undefined)
+      .finally(() => this.#hastened.delete(partition))
   }
 
   /** Of one tenant, as of now; how far it is where it takes longer than `waitMs`. */
@@ -218,3 +234,6 @@ const settledAfterMs = 600_000
 const fullKeptMs = 5000
 
 const retryAfterMs = 60_000
+
+/** Characters of a partition's decisions that wait for the next look; with more it is at once. */
+const waitingCharsMax = 256 * 1024
