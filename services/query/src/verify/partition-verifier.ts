@@ -1,4 +1,4 @@
-import type { Bus, BusRecord } from '@winnow/bus'
+import { type Bus, type BusRecord, reusedMemory } from '@winnow/bus'
 import { decodeTenantRuns, slicesText, type TenantRun } from '@winnow/model'
 import { SliceIds, scanSlices } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
@@ -54,6 +54,8 @@ export class PartitionVerifier {
   readonly #scanned = new SliceIds()
   readonly #tenantOf: number[] = []
   readonly #named = new NamedSlices()
+  /** All of `spans` passes through it, a batch at a time. */
+  readonly #memory = reusedMemory()
   #hasBegun = false
   #target = 0
   #isShort = false
@@ -83,6 +85,7 @@ export class PartitionVerifier {
     const { partition, slices } = ledger
     // In this order: no decision below its end then names a slice beyond the end of `spans`.
     const decided = await bus.bounds(topics.decisions, partition)
+    const memory = this.#memory
     const { first, end } = await bus.bounds(topics.spans, partition)
     this.#target = end
     if (!this.#hasBegun) await this.#begin(first)
@@ -93,7 +96,7 @@ export class PartitionVerifier {
       // Before more is read: a partition that is over its limit must not grow by being asked.
       this.#limit()
       if (isAllRead) break
-      const batch = await bus.read(topics.spans, partition, slices.end, readBytesMax, 0)
+      const batch = await bus.read(topics.spans, partition, slices.end, readBytesMax, 0, memory)
       if (batch.gap !== undefined) await this.#skip(batch.gap.to)
       for (const record of batch.records) this.#add(record)
       onRead?.(batch.records.length)
