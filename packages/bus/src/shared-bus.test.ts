@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { busContract } from './bus.contract.ts'
 import type { Bus } from './bus.ts'
 import {
+  hourMs,
   openBus,
   openHeldBus,
   randomFrom,
@@ -134,6 +135,41 @@ test('a read that finds nothing has waited for what was stamped before it asked'
   release()
   await Promise.all([appending, reading])
   expect(told).toEqual(['b'])
+})
+
+test('whatever is appended and expires, a thread sees the same as the bus itself', async () => {
+  const seed = 7
+  const random = randomFrom(seed)
+  const logLimits = { ...smallRing, segmentBytes: 40_000, lagGraceMs: 0 }
+  const { bus: inner, clock } = await openBus({ logLimits })
+  const { bus, requests } = served(inner)
+  await bus.logId('t')
+  let read = 0
+  for (let step = 0; step < 300; step++) {
+    const partition = random(3)
+    const sizes = Array.from({ length: random(4) }, () => random(random(8) === 0 ? 9_000 : 300))
+    const values = sizes.map(size => ({ value: Buffer.alloc(size, random(256)) }))
+    if (values.length > 0) await inner.append('t', partition, values)
+    clock.advanceMs(random(hourMs / 20))
+    if (random(10) === 0) await inner.sweep()
+    const bounds = await inner.bounds('t', partition)
+    expect(await bus.bounds('t', partition), `seed ${seed}`).toEqual(bounds)
+    const from = random(bounds.end + 1)
+    const here = await inner.read('t', partition, from, 20_000, 0)
+    const there = await bus.read('t', partition, from, 20_000, 0)
+    expect(there.gap, `seed ${seed}`).toEqual(here.gap)
+    expect(there.records.length > 0).toBe(here.records.length > 0)
+    const shorter = Math.min(here.records.length, there.records.length)
+    expect(there.records.slice(0, shorter), `seed ${seed}`).toEqual(here.records.slice(0, shorter))
+    read += shorter
+    if (here.gap === undefined && shorter > 0) {
+      expect(await bus.fetch('t', partition, from)).toEqual(here.records[0])
+    }
+  }
+  // Some of it by memory, some by messages.
+  expect(read).toBeGreaterThan(100)
+  const asked = requests.filter(kind => kind === 'read').length
+  expect(asked > 10 && asked < 200, `${asked} of 300 reads were asked for`).toBe(true)
 })
 
 test('a worker reads what another thread writes over at the same time, whole or not at all', async () => {
