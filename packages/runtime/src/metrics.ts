@@ -103,6 +103,11 @@ export class Metrics {
     'Age of the oldest record a group has not committed.',
     ['group'],
   )
+  readonly admissionPressure = this.#gauge(
+    'winnow_admission_pressure',
+    'How near the stages of this process are to being too far behind: from 0.5 on who is above its share is refused, at 1 everybody.',
+    ['by'],
+  )
   readonly lostToRetention = this.#counter(
     'winnow_lost_to_retention_spans_total',
     'Spans that retention removed before they were read; a record that is gone counts as one where its spans are unknown.',

@@ -87,6 +87,11 @@ export class Assembler implements Component {
     return count
   }
 
+  /** The next offset of `spans` that is not folded yet; 0 where the partition is not held here, or not yet. */
+  position(partition: number): number {
+    return this.#loops.get(partition)?.fold.position ?? 0
+  }
+
   /** Undefined: not open here. Where several processes assemble, that says nothing. */
   pending(tenant: string, traceId: string): PendingTrace | undefined {
     const loop = this.#loops.get(partitionOfHex(traceId, this.#partitions))

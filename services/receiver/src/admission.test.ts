@@ -99,3 +99,33 @@ test('what was refused counts for nothing: only what a tenant was given is its s
   for (let n = 0; n < 10; n++) expect(() => admission.open('b', 61)).toThrow(overAll)
   expect(admission.isBelowShare('b')).toBe(true)
 })
+
+test('above its share a tenant has the less room the longer the lag, below it all', () => {
+  let lag = 0
+  const admission = new Admission(large, nowMs, () => lag)
+  const other = admission.open('b', 1)
+  other.take(1)
+  const first = admission.open('a', 4 * slack)
+  first.take(4 * slack)
+  first.release()
+  lag = 0.25
+  // Half of the tenant's nine slacks, and one byte more.
+  const ticket = admission.open('a', 4.5 * slack)
+  expect(() => admission.open('a', 4.5 * slack + 1)).toThrow(aboveShare)
+  ticket.take(4.5 * slack)
+  expect(() => ticket.take(1)).toThrow(aboveShare)
+  expect(() => admission.open('a', 1)).toThrow(aboveShare)
+  admission.open('b', 5 * slack)
+})
+
+test('a request that was admitted is refused in its middle once there is no room for it any more', () => {
+  let lag = 0
+  const admission = new Admission(large, nowMs, () => lag)
+  admission.open('b', 1).take(1)
+  const ticket = admission.open('a', 4 * slack)
+  ticket.take(3 * slack)
+  lag = 0.5
+  expect(() => ticket.take(slack)).toThrow(aboveShare)
+  ticket.release()
+  expect(admission.bytesInFlight).toBe(1)
+})

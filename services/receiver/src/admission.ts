@@ -6,7 +6,7 @@ export interface AdmissionLimits {
   readonly inflightBytesPerTenantMax: number
 }
 
-/** The writer's lag, and the part of `inflightBytesMax`, from which a tenant above its share is refused. */
+/** The lag, and the part of `inflightBytesMax`, from which a tenant above its share is refused. */
 export const pressureFrom = 0.5
 
 /** One request's share of the bytes in flight. */
@@ -32,7 +32,7 @@ export class Admission {
   readonly #byTenant = new Map<string, number>()
   #bytes = 0
 
-  /** `lag`: how far the writer of this process is behind, 0 to 1; at 1 nothing is admitted. */
+  /** `lag`: how near the stages of this process are to being too far behind, 0 to 1; at 1 nothing is admitted. */
   constructor(limits: AdmissionLimits, nowMs: () => number, lag: () => number = () => 0) {
     this.#limits = limits
     this.#lag = lag
@@ -49,15 +49,13 @@ export class Admission {
    */
   open(tenant: string, contentLength: number): Ticket {
     if (this.#lag() >= 1) {
-      throw new PipelineError('QUOTA_EXCEEDED', 'the writer is too far behind; send again later')
-    }
-    this.#refuseOver(tenant, contentLength)
-    if (this.#isPressed() && this.#share.isAbove(tenant)) {
       throw new PipelineError(
         'QUOTA_EXCEEDED',
-        'this tenant has taken more than its share of a receiver that is short of room; send again later',
+        'the sampler or the writer is too far behind; send again later',
       )
     }
+    this.#refuseOver(tenant, contentLength)
+    this.#refuseAboveShare(tenant, contentLength)
     let held = 0
     const add = (bytes: number): void => {
       held += bytes
@@ -67,6 +65,8 @@ export class Admission {
     return {
       take: bytes => {
         this.#refuseOver(tenant, bytes)
+        // Also in the middle: what was admitted just before would all come on top of what there is.
+        this.#refuseAboveShare(tenant, bytes)
         add(bytes)
       },
       charge: add,
@@ -82,9 +82,23 @@ export class Admission {
     return this.#share.isBelow(tenant)
   }
 
-  #isPressed(): boolean {
+  get #isPressed(): boolean {
     const isFull = this.#bytes >= pressureFrom * this.#limits.inflightBytesMax
     return isFull || this.#lag() >= pressureFrom
+  }
+
+  /**
+   * Whoever is above its share has the less room the longer the lag, and none from `pressureFrom` on:
+   * with room up to there and none past it, floods would come in waves of all that fits.
+   */
+  #refuseAboveShare(tenant: string, bytes: number): void {
+    const inFlight = (this.#byTenant.get(tenant) ?? 0) + bytes
+    const room = this.#limits.inflightBytesPerTenantMax * (1 - this.#lag() / pressureFrom)
+    if ((!this.#isPressed && inFlight <= room) || !this.#share.isAbove(tenant)) return
+    throw new PipelineError(
+      'QUOTA_EXCEEDED',
+      'this tenant has taken more than its share of a receiver that is short of room; send again later',
+    )
   }
 
   #refuseOver(tenant: string, bytes: number): void {

@@ -15,6 +15,8 @@ export class AppendWindow {
   readonly #bus: Bus
   readonly #waiting: { readonly bytes: number; readonly start: () => void }[] = []
   #inFlightBytes = 0
+  /** Of records that are durable. */
+  appendedBytes = 0
 
   constructor(bus: Bus) {
     this.#bus = bus
@@ -38,7 +40,10 @@ export class AppendWindow {
             this.#startWaiting()
           })
           .then(
-            () => resolve(),
+            () => {
+              this.appendedBytes += bytes
+              resolve()
+            },
             (error: unknown) => reject(withoutRoom(error)),
           )
       }

@@ -31,7 +31,7 @@ export const receiverConfigSchema = z
     clockSkewMax: durationKey('10min'),
     /** What a refused client is told to wait. */
     retryDelay: durationKey('1s'),
-    /** Longest time an acknowledgement is held while the writer of this process lags. */
+    /** Longest time an acknowledgement is held while the stages of this process lag. */
     lagHoldMax: durationKey('1s'),
     connectionsMax: z.int().min(1).max(1_000_000).default(10_000),
     /** Evaluations in one request, and the bytes of a comment and of the body. */

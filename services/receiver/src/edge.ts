@@ -17,8 +17,10 @@ export interface Edge {
   readonly intake: Intake
   readonly log: Log
   readonly metrics: Metrics
-  /** Holds an acknowledgement while the writer of this process lags, unless others made it lag. */
+  /** Holds an acknowledgement while the stages of this process lag, unless others made them lag. */
   readonly holdWhileLagging: (tenant: string) => Promise<void>
+  /** Before whoever is refused for want of room is told so. */
+  readonly holdRefusal: () => Promise<void>
   readonly isStopping: () => boolean
 }
 
@@ -46,9 +48,9 @@ export async function takeBody(
   },
 ): Promise<Taken | undefined> {
   const { stream, tenant, contentLength, limits } = request
-  const { admission, pool, config } = edge
+  const { pool, config } = edge
   if (contentLength > limits.bytesMax) throw tooLarge(limits)
-  const ticket = admission.open(tenant, contentLength)
+  const ticket = await admitted(edge, tenant, contentLength)
   try {
     const raw = await readBody(stream, request.sinkOf(ticket), config.bodyWaitMax)
     if (raw === undefined) {
@@ -62,6 +64,15 @@ export async function takeBody(
     return { body: await inflate(raw, encoding, { pool, ticket, limits }), ticket }
   } catch (error) {
     ticket.release()
+    throw error
+  }
+}
+
+async function admitted(edge: Edge, tenant: string, contentLength: number): Promise<Ticket> {
+  try {
+    return edge.admission.open(tenant, contentLength)
+  } catch (error) {
+    await edge.holdRefusal()
     throw error
   }
 }

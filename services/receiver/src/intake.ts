@@ -69,6 +69,11 @@ export class Intake {
     })
   }
 
+  /** Of records that are durable. */
+  get appendedBytes(): number {
+    return this.#window.appendedBytes
+  }
+
   /** Takes body and ticket over, also when it rejects. Rejects with a PipelineError, or with a defect. */
   async export(request: ExportRequest): Promise<ExportResult> {
     const { signal, body, ticket } = request

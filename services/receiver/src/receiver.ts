@@ -20,6 +20,7 @@ import { GrpcServer } from './grpc-server.ts'
 import { httpHandler } from './http-handler.ts'
 import { HttpServer } from './http-server.ts'
 import { Intake } from './intake.ts'
+import { RefusalHold } from './refusal-hold.ts'
 
 export interface ReceiverOptions {
   readonly bus: Bus
@@ -35,9 +36,9 @@ export interface ReceiverOptions {
   readonly metrics: Metrics
   readonly health: Health
   /**
-   * How far the writer of this process is behind what it can still read from memory, 0 to 1. Above a
-   * half acknowledgements are held, at 1 requests are refused: overload would feed itself. On Kafka
-   * absent: there lag is allowed.
+   * How near the stages of this process are to being too far behind, 0 to 1. Above a half
+   * acknowledgements are held, at 1 requests are refused: overload would feed itself. On Kafka absent:
+   * there lag is allowed.
    */
   readonly lagging?: () => number
   /** An integer that senders do not know; random where it is absent. */
@@ -51,6 +52,8 @@ export interface Receiver extends Component {
   readonly httpAddress: string
   /** Bytes of requests that are held in memory now. */
   readonly bytesInFlight: number
+  /** Bytes of records that it has made durable since it was started. */
+  readonly appendedBytes: number
 }
 
 export function createReceiver(options: ReceiverOptions): Receiver {
@@ -90,6 +93,10 @@ class OtlpReceiver implements Receiver {
 
   get bytesInFlight(): number {
     return this.#admission.bytesInFlight
+  }
+
+  get appendedBytes(): number {
+    return this.#running?.intake.appendedBytes ?? 0
   }
 
   async start(): Promise<void> {
@@ -144,6 +151,7 @@ class OtlpReceiver implements Receiver {
 
   #edge(intake: Intake): Edge {
     const { config, keys, log, metrics, lagging } = this.#options
+    const refusals = new RefusalHold(config.retryDelay)
     return {
       config,
       keys,
@@ -157,6 +165,7 @@ class OtlpReceiver implements Receiver {
         const holdMs = lagHoldMs(lagging?.() ?? 0, config.lagHoldMax)
         if (holdMs > 0) await sleep(holdMs)
       },
+      holdRefusal: () => refusals.wait(),
       isStopping: () => this.#isStopping,
     }
   }

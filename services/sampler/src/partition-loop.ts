@@ -81,6 +81,7 @@ export class PartitionLoop {
       // Still a fold of the log, as far as it goes: should the partition come back, it goes on from there.
       if (this.#state.nextOffset > 0) this.#shared.kept.keep(this.#partition, this.#state)
       this.#shared.statuses.delete(this.#partition)
+      this.#shared.positions.delete(this.#partition)
       this.#shared.baselines.forget(this.#partition)
     }
   }
@@ -162,6 +163,7 @@ export class PartitionLoop {
     if (gap !== undefined) this.#report(gap)
     // Whoever decides reads back; who has nothing to decide looks for another's claim all the same.
     if (!(await (records.length === 0 ? this.#tail(0) : this.#decide(records)))) return false
+    this.#shared.positions.set(this.#partition, reader.next)
     const nowMs = this.#shared.clock.nowMs()
     if (records.length === 0 || nowMs >= this.#committedAtMs + commitEvery) {
       await this.#commit(reader.next)

@@ -43,6 +43,8 @@ export interface SamplerOptions {
 export interface Sampler extends Component {
   /** Rejects when the process has to end. */
   readonly failed: Promise<never>
+  /** The next offset of `evidence` that is not decided on yet; 0 where the partition is not held here, or not yet. */
+  position(partition: number): number
   /** Puts other rules in force, from the next batch on. Decisions taken before stay as they are. */
   usePolicy(policy: Policy): void
 }
@@ -57,6 +59,7 @@ class PipelineSampler implements Sampler {
   readonly #fail: (error: unknown) => void
   readonly #options: SamplerOptions
   readonly #statuses = new Map<number, PartitionStatus>()
+  readonly #positions = new Map<number, number>()
   readonly #loops = new Set<Promise<void>>()
   readonly #shared: Shared
   readonly #background = new Set<Promise<void>>()
@@ -101,6 +104,10 @@ class PipelineSampler implements Sampler {
     await Promise.all(this.#background)
   }
 
+  position(partition: number): number {
+    return this.#positions.get(partition) ?? 0
+  }
+
   usePolicy(policy: Policy): void {
     this.#policy = this.#compile(policy)
     this.#options.log.info('sampler.policy', { version: policy.version })
@@ -143,6 +150,7 @@ class PipelineSampler implements Sampler {
       },
       spends: new Set<VariantSpend>(),
       statuses: this.#statuses,
+      positions: this.#positions,
       kept: new KeptStates(config.indexTracesMax),
       snapshots: blobs && new StateSnapshots(blobs, log),
       background: work => {

@@ -40,6 +40,8 @@ export interface Shared {
   /** Variants kept under their cap by every partition here, read back or still in flight. */
   readonly spends: Set<VariantSpend>
   readonly statuses: Map<number, PartitionStatus>
+  /** The next offset of `evidence` that is not decided on yet, of each partition that is held. */
+  readonly positions: Map<number, number>
   readonly kept: KeptStates
   /** Absent: the log alone is what a partition is taken up from. */
   readonly snapshots: StateSnapshots | undefined

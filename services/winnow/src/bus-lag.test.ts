@@ -19,7 +19,7 @@ function made() {
     clock,
     bus,
     metrics,
-    lag: new BusLag(bus, topics, metrics, ['assembler', 'sampler'], false),
+    lag: new BusLag(bus, topics, metrics, ['assembler', 'sampler']),
   }
 }
 

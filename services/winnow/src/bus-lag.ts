@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus } from '@winnow/bus'
-import { type Component, type Metrics, PipelineError } from '@winnow/runtime'
+import { type Metrics, PipelineError } from '@winnow/runtime'
 import type { StageName } from './stages/stage.ts'
 
 type Topics = Readonly<Record<'spans' | 'evidence' | 'decisions', string>>
@@ -14,11 +13,6 @@ const groupsOf: Readonly<Record<StageName, Readonly<Record<string, keyof Topics>
   query: {},
 }
 
-/** The hot store this far behind its log refuses new spans in one process: overload would feed itself. */
-export const writerLagMaxMs = 30_000
-
-const MEASURE_EVERY_MS = 1000
-
 /** How long whoever asks for metrics waits for new figures: a bus that is down answers nothing soon. */
 export const measureWaitMaxMs = 2000
 
@@ -27,47 +21,19 @@ interface Lag {
   readonly ageMs: number
 }
 
-/**
- * How far every group of some stages is behind, for `/metrics`; and, where `watched`, every second for admission. On
- * Kafka nobody watches: there lag is allowed, and asking for it costs the broker requests.
- */
-export class BusLag implements Component {
+/** How far every group of some stages is behind, for `/metrics`. */
+export class BusLag {
   readonly #bus: Bus
   readonly #topics: Topics
   readonly #groups: readonly (readonly [group: string, topic: keyof Topics])[]
   readonly #metrics: Metrics
-  readonly #watched: boolean
-  readonly #stop = new AbortController()
-  #loop: Promise<void> | undefined
   #measuring: Promise<void> | undefined
-  #writerLagMs = 0
 
-  constructor(
-    bus: Bus,
-    topics: Topics,
-    metrics: Metrics,
-    stages: readonly StageName[],
-    watched: boolean,
-  ) {
+  constructor(bus: Bus, topics: Topics, metrics: Metrics, stages: readonly StageName[]) {
     this.#groups = stages.flatMap(stage => Object.entries(groupsOf[stage]))
     this.#bus = bus
     this.#topics = topics
     this.#metrics = metrics
-    this.#watched = watched
-  }
-
-  /** The hot writer's lag as a fraction of {@link writerLagMaxMs}. */
-  get writerFraction(): number {
-    return this.#writerLagMs / writerLagMaxMs
-  }
-
-  async start(): Promise<void> {
-    if (this.#watched) this.#loop = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#loop
   }
 
   /**
@@ -89,15 +55,6 @@ export class BusLag implements Component {
       if (lag === undefined) continue
       this.#metrics.busLagRecords.set({ group }, lag.records)
       this.#metrics.busLagSeconds.set({ group }, lag.ageMs / 1000)
-    }
-  }
-
-  async #run(): Promise<void> {
-    const signal = this.#stop.signal
-    while (!signal.aborted) {
-      const lag = await this.#known('writer-hot', this.#topics.decisions)
-      if (lag !== undefined) this.#writerLagMs = lag.ageMs
-      await sleep(MEASURE_EVERY_MS, undefined, { signal }).catch(() => {})
     }
   }
 

@@ -13,6 +13,7 @@ import { AggregatorRegistry } from 'prom-client'
 import { BusLag } from './bus-lag.ts'
 import { BusProbe } from './bus-probe.ts'
 import { openBus } from './open-bus.ts'
+import { Pressure } from './pressure.ts'
 import type { Config } from './program-config.ts'
 import { LocalStage } from './stages/local-stage.ts'
 import type { RunningStage } from './stages/running-stage.ts'
@@ -74,8 +75,8 @@ export class Pipeline implements Component {
     this.#bus = bus
     const topics = namesOf(specs)
     const metrics = new Metrics({ processMetrics: true })
-    const lag = new BusLag(bus, topics, metrics, this.#names, config.bus === 'file')
-    const stages = this.#stages(bus, topics, lag)
+    const lag = new BusLag(bus, topics, metrics, this.#names)
+    const { stages, pressure } = this.#stages(bus, topics, metrics)
     for (const stage of stages) stage.failed.catch(this.#failure.reject)
     const admin = new AdminServer({
       listen: config.metrics,
@@ -90,7 +91,7 @@ export class Pipeline implements Component {
       },
     })
     try {
-      await this.#startAll([...stages, lag, admin])
+      await this.#startAll([...pressure, ...stages, admin])
     } catch (error) {
       throw startError(error, config)
     }
@@ -107,12 +108,19 @@ export class Pipeline implements Component {
   }
 
   /** In flow order. */
-  #stages(bus: Bus, topics: Topics, lag: BusLag): RunningStage[] {
+  #stages(
+    bus: Bus,
+    topics: Topics,
+    metrics: Metrics,
+  ): { readonly stages: readonly RunningStage[]; readonly pressure: readonly Pressure[] } {
     const config = this.#config
     const keys = config.keys === undefined ? undefined : new Map(Object.entries(config.keys))
     const data = { config, topics, keys }
-    let assembler: LocalStage | undefined
-    return this.#names.map(name => {
+    const local = new Map<StageName, LocalStage>()
+    const pressure =
+      config.bus === 'file' ? pressureOf(config, bus, topics, metrics, local) : undefined
+    const stages = this.#names.map(name => {
+      const assembler = local.get('assembler')
       if (this.#names.length > 1 && blocking.has(name)) {
         return new StageThread(name, {
           ...data,
@@ -124,11 +132,12 @@ export class Pipeline implements Component {
         ...data,
         bus,
         log: this.#log,
-        ...(config.bus === 'file' && { lagging: () => lag.writerFraction }),
+        ...(pressure !== undefined && { lagging: () => pressure.value }),
       })
-      if (name === 'assembler') assembler = stage
+      local.set(name, stage)
       return stage
     })
+    return { stages, pressure: pressure === undefined ? [] : [pressure] }
   }
 
   async #startAll(inFlowOrder: readonly Component[]): Promise<void> {
@@ -137,6 +146,26 @@ export class Pipeline implements Component {
       this.#running.unshift(component)
     }
   }
+}
+
+/** Of the stages of the whole pipeline, once they are there. */
+function pressureOf(
+  config: Config,
+  bus: Bus,
+  topics: Topics,
+  metrics: Metrics,
+  stages: ReadonlyMap<StageName, LocalStage>,
+): Pressure {
+  return new Pressure({
+    bus,
+    topics,
+    metrics,
+    ringBytes: config.file.ring,
+    nowMs: () => performance.now(),
+    appendedBytes: () => stages.get('receiver')?.appendedBytes() ?? 0,
+    assembled: partition => stages.get('assembler')?.position(partition) ?? 0,
+    decided: partition => stages.get('sampler')?.position(partition) ?? 0,
+  })
 }
 
 function namesOf(specs: Readonly<Record<keyof Topics, TopicSpec>>): Topics {

@@ -16,6 +16,7 @@ export function assemblerStage({ config, bus, topics, log, metrics }: StageConte
     component: assembler,
     failed: assembler.failed,
     measure: () => metrics.openTraces.set(assembler.openTraces),
+    position: partition => assembler.position(partition),
     pending: (tenant, traceId) => assembler.pending(tenant, traceId),
   }
 }

@@ -33,6 +33,10 @@ export class LocalStage implements RunningStage {
 
   readonly pending: FindPending = (tenant, traceId) => this.#stage?.pending?.(tenant, traceId)
 
+  /** 0 where the stage has not started. */
+  readonly position = (partition: number): number => this.#stage?.position?.(partition) ?? 0
+  readonly appendedBytes = (): number => this.#stage?.appendedBytes?.() ?? 0
+
   async start(): Promise<void> {
     const stage = await makeStage(this.name, this.#context)
     stage.failed?.catch(this.#failure.reject)

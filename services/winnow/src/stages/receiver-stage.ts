@@ -19,6 +19,7 @@ export function receiverStage(context: StageContext): Stage {
   })
   return {
     component: receiver,
+    appendedBytes: () => receiver.appendedBytes,
     addresses: () => ({ otlpGrpc: receiver.grpcAddress, otlpHttp: receiver.httpAddress }),
   }
 }

@@ -22,7 +22,11 @@ export async function samplerStage(context: StageContext): Promise<Stage> {
     blobs: await FileBlobStore.open(join(config.data, 'blobs')),
     config: { ...config.sampler, spansRetention: config.retention.spans },
   })
-  return { component: sampler, failed: sampler.failed }
+  return {
+    component: sampler,
+    failed: sampler.failed,
+    position: partition => sampler.position(partition),
+  }
 }
 
 function policyOf({ policy }: Config): Policy {

@@ -21,6 +21,7 @@ test('every metric is shown by a stage, or by the process', async () => {
   const metrics = new Metrics({ processMetrics: true })
   metrics.busLagRecords.set({ group: 'g' }, 1)
   metrics.busLagSeconds.set({ group: 'g' }, 1)
+  metrics.admissionPressure.set({ by: 'writer' }, 0)
   const shown = new Set(namesOf(await processMetrics(metrics)))
   for (const name of stageNames) {
     for (const one of namesOf(await stageMetrics(name, metrics))) shown.add(one)

@@ -34,6 +34,7 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   // Of the process: it asks the bus for all of its groups at once.
   busLagRecords: [],
   busLagSeconds: [],
+  admissionPressure: [],
 }
 
 /** The metrics of one stage as JSON. */

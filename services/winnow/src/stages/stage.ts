@@ -40,7 +40,7 @@ export interface StageContext {
   readonly health: Health
   /** Absent where no assembler runs in this process: then nobody knows what is open. */
   readonly pending?: FindPending
-  /** How far the writer of this process is behind, 0 to 1. Absent on Kafka, where lag is allowed. */
+  /** How near the stages of this process are to being too far behind, 0 to 1. Absent on Kafka, where lag is allowed. */
   readonly lagging?: () => number
 }
 
@@ -53,6 +53,10 @@ export interface Stage {
   /** Sets the metrics that are a state and no count, before they are read. */
   readonly measure?: () => void
   readonly pending?: FindPending
+  /** The next offset of a partition of the stage's topic that it is not through with. */
+  readonly position?: (partition: number) => number
+  /** Bytes of spans that it has made durable since it was started. */
+  readonly appendedBytes?: () => number
   /** After the component has stopped: close what it stood on. */
   readonly close?: () => Promise<void>
 }
