@@ -1,11 +1,6 @@
 // Hot: a few texts a slice. JSON is concatenated; building objects to write them again costs more.
 import { factTextBytesMax } from '@winnow/model'
 
-/** A name or service as a JSON string, cut at a character's end so that it keeps to the limit. */
-export function jsonName(source: Buffer, start: number, end: number): string {
-  return jsonText(source, start, cutAt(source, start, end))
-}
-
 /** Where a text has to end so that it has at most {@link factTextBytesMax} bytes and no half character. */
 export function cutAt(source: Buffer, start: number, end: number): number {
   if (end - start <= factTextBytesMax) return end

@@ -1,24 +1,23 @@
 // Hot where spans state outcomes: one text an outcome, no object.
-import { factListMax, factTextBytesMax, factToken } from '@winnow/model'
+import { factTextBytesMax, factToken } from '@winnow/model'
 import { type AttributeHits, valueType } from '@winnow/otlp'
 import { evaluationEvent, factRole } from './fact-interest.ts'
+import { FactList } from './fact-list.ts'
 import { countOf, entriesOf, numberOf } from './fact-numbers.ts'
-import { cutAt, isText, jsonText } from './fact-text.ts'
+import { cutAt, isText } from './fact-text.ts'
+import { knownTexts } from './known-texts.ts'
 
 /** Labels that say "failed" (design, section 7). Here they only decide what a full list keeps. */
 const failureLabels = ['"fail"', '"failed"', '"incorrect"', '"policy_incorrect"']
 
 /**
- * The outcomes that the spans of one slice state, as JSON in tokens. A list of {@link factListMax} is
- * full; then an outcome that looks failed takes the place of the last one that does not, for what
- * a rule would match must not be cut off by what it would not.
+ * The outcomes that the spans of one slice state, as JSON in tokens. What matters in a full list is what
+ * looks failed.
  */
 export class OutcomeFacts {
-  readonly texts: string[] = []
-  isTruncated = false
+  readonly list = new FactList()
   /** Values that were no number where one was wanted. */
   ignored = 0
-  readonly #looksFailed: boolean[] = []
   /** The outcomes of the span being read; NaN, '' and -1: not stated. */
   #score = Number.NaN
   #label = ''
@@ -34,9 +33,7 @@ export class OutcomeFacts {
   #eventLabel = ''
 
   clear(): void {
-    this.texts.length = 0
-    this.#looksFailed.length = 0
-    this.isTruncated = false
+    this.list.clear()
     this.ignored = 0
   }
 
@@ -115,7 +112,10 @@ export class OutcomeFacts {
     const start = hits.keyStart[hit] as number
     const end = cutAt(source, start, hits.keyEnd[hit] as number)
     const passed = hits.number[hit] === 1
-    this.#add(`${head(jsonText(source, start, end), spanId)}${factToken.passed}${passed}`, !passed)
+    this.#add(
+      `${head(knownTexts.jsonText(source, start, end), spanId)}${factToken.passed}${passed}`,
+      !passed,
+    )
   }
 
   #addScore(name: string, spanId: string, score: number): void {
@@ -166,14 +166,7 @@ export class OutcomeFacts {
 
   /** `text` lacks its closing brace. */
   #add(text: string, looksFailed: boolean): void {
-    let at = this.texts.length
-    if (at === factListMax) {
-      this.isTruncated = true
-      at = looksFailed ? this.#looksFailed.lastIndexOf(false) : -1
-      if (at < 0) return
-    }
-    this.texts[at] = `${text}}`
-    this.#looksFailed[at] = looksFailed
+    if (this.list.hasRoom(looksFailed)) this.list.add(`${text}}`, looksFailed)
   }
 }
 
@@ -194,7 +187,7 @@ function labelOf(source: Buffer, hits: AttributeHits, hit: number): string {
   const start = hits.start[hit] as number
   const end = hits.end[hit] as number
   if (hits.type[hit] !== valueType.string || start === end) return ''
-  return end - start > factTextBytesMax ? '' : jsonText(source, start, end)
+  return end - start > factTextBytesMax ? '' : knownTexts.jsonText(source, start, end)
 }
 
 /** The three outcomes with rules of their own keep their names; any other goes below `outcome.`. */
@@ -202,7 +195,7 @@ function nameOf(source: Buffer, hits: AttributeHits, hit: number): string {
   const start = hits.start[hit] as number
   const end = hits.end[hit] as number
   if (hits.type[hit] !== valueType.string || start === end) return ''
-  const name = jsonText(source, start, cutAt(source, start, end))
+  const name = knownTexts.jsonText(source, start, cutAt(source, start, end))
   return ownRule.includes(name) ? name : `"outcome.${name.slice(1)}`
 }
 

@@ -1,7 +1,6 @@
 // Hot: every span of the pipeline passes here once. Texts a slice, nothing a span.
 import {
   blockFlag,
-  factListMax,
   factToken,
   fnv1a,
   idText,
@@ -11,8 +10,9 @@ import {
 } from '@winnow/model'
 import { type SpanTable, valueType } from '@winnow/otlp'
 import { factRole, rankOfKey, roleOfKey } from './fact-interest.ts'
+import { FactList } from './fact-list.ts'
 import { costOfDetails, countOf, numberOf } from './fact-numbers.ts'
-import { jsonName } from './fact-text.ts'
+import { knownTexts } from './known-texts.ts'
 import { OutcomeFacts } from './outcome-facts.ts'
 import { FactsPacker } from './packed-facts.ts'
 import { samplingStateOf } from './sampling-state.ts'
@@ -55,13 +55,12 @@ export class SliceFactsExtractor {
   readonly #recent: SharedText[] = []
   #nextRecent = 0
   #shared: SharedText = { service: '', experiment: '', variant: '', text: '', number: 0 }
-  readonly #services: string[] = []
+  readonly #services = new FactList()
   /** By resource, from the slice's first one on: its service as JSON. */
   readonly #serviceOf: string[] = []
-  readonly #roots: string[] = []
-  readonly #isRoot: boolean[] = []
-  readonly #errors: string[] = []
-  #isTruncated = false
+  /** What matters in a full list are spans without parent. */
+  readonly #roots = new FactList()
+  readonly #errors = new FactList()
   #ignored = 0
   #rv = ''
   #th = ''
@@ -102,12 +101,9 @@ export class SliceFactsExtractor {
   #clear(): void {
     this.#outcomes.clear()
     this.#variants.clear()
-    this.#services.length = 0
-    this.#serviceOf.length = 0
-    this.#roots.length = 0
-    this.#isRoot.length = 0
-    this.#errors.length = 0
-    this.#isTruncated = false
+    this.#services.clear()
+    this.#roots.clear()
+    this.#errors.clear()
     this.#ignored = 0
     this.#rv = ''
     this.#th = ''
@@ -141,14 +137,12 @@ export class SliceFactsExtractor {
         const role = roleOfKey[hits.key[hit] as number] as number
         if (role !== factRole.service) this.#variants.take(source, hits, hit, role)
         else if (hits.type[hit] === valueType.string) {
-          service = jsonName(source, hits.start[hit] as number, hits.end[hit] as number)
+          service = knownTexts.jsonName(source, hits.start[hit] as number, hits.end[hit] as number)
         }
       }
       this.#serviceOf[at - first] = service
-      if (service !== unknownService && !this.#services.includes(service)) {
-        if (this.#services.length < factListMax) this.#services.push(service)
-        else this.#isTruncated = true
-      }
+      const isNew = service !== unknownService && !this.#services.has(service)
+      if (isNew && this.#services.hasRoom(false)) this.#services.add(service, false)
     }
   }
 
@@ -252,17 +246,14 @@ export class SliceFactsExtractor {
   }
 
   #addError(table: SpanTable, source: Buffer, row: number, from: number): void {
-    if (this.#errors.length === factListMax) {
-      this.#isTruncated = true
-      return
-    }
-    const name = jsonName(source, table.nameStart[row] as number, table.nameEnd[row] as number)
-    this.#errors.push(
+    if (!this.#errors.hasRoom(false)) return
+    const name = nameOf(table, source, row)
+    this.#errors.add(
       `${factToken.openSpanId}${spanIdOf(table, row, from)}${factToken.name}${name}}`,
+      false,
     )
   }
 
-  /** In a full list a span without parent takes the place of the last one that has one. */
   #addRoot(
     table: SpanTable,
     source: Buffer,
@@ -271,35 +262,31 @@ export class SliceFactsExtractor {
     isRoot: boolean,
     isError: boolean,
   ): void {
-    let at = this.#roots.length
-    if (at === factListMax) {
-      this.#isTruncated = true
-      at = isRoot ? this.#isRoot.lastIndexOf(false) : -1
-      if (at < 0) return
-    }
+    if (!this.#roots.hasRoom(isRoot)) return
     const parent = isRoot
       ? ''
       : `${factToken.parentId}"${idText(table.parent0[row] as number, table.parent1[row] as number)}"`
     const service = this.#serviceOf[
       (table.resource[row] as number) - (table.resource[from] as number)
     ] as string
-    const name = jsonName(source, table.nameStart[row] as number, table.nameEnd[row] as number)
+    const name = nameOf(table, source, row)
     const hi = table.startHi[row] as number
     const lo = table.startLo[row] as number
     const isFirst = hi === this.#firstHi && lo === this.#firstLo
     const startNs = isFirst ? factToken.sliceStart : nanosText(hi, lo)
     const error = isError ? ',"error":true' : ''
-    this.#roots[at] =
+    this.#roots.add(
       `${factToken.openSpanId}${spanIdOf(table, row, from)}${parent}${factToken.service}${service}` +
-      `${factToken.name}${name}${factToken.startNs}${startNs}${factToken.durationMs}` +
-      `${durationMs(table, row)}${error}}`
-    this.#isRoot[at] = isRoot
+        `${factToken.name}${name}${factToken.startNs}${startNs}${factToken.durationMs}` +
+        `${durationMs(table, row)}${error}}`,
+      isRoot,
+    )
   }
 
   /** What many slices have in common: the slices of a record are mostly of one service. */
   #findShared(): void {
     const { experiment, variant } = this.#variants
-    const service = this.#services.length === 1 ? (this.#services[0] as string) : ''
+    const service = this.#services.count === 1 ? this.#services.first : ''
     const recent = this.#recent
     if (service !== '') {
       for (let at = 0; at < recent.length; at++) {
@@ -314,7 +301,7 @@ export class SliceFactsExtractor {
         }
       }
     }
-    let text = this.#services.length > 0 ? `${factToken.services}${listed(this.#services)}]` : ''
+    let text = this.#services.count > 0 ? `${factToken.services}${this.#services.joined()}]` : ''
     if (experiment !== '') text += factToken.experiment + experiment
     if (variant !== '') text += factToken.variant + variant
     this.#shared = { service, experiment, variant, text, number: sharedTexts.numberOf(text) }
@@ -327,12 +314,17 @@ export class SliceFactsExtractor {
   #ownText(): string {
     const outcomes = this.#outcomes
     let text = ''
-    if (this.#roots.length > 0) text += `${factToken.roots}${listed(this.#roots)}]`
-    if (this.#errors.length > 0) text += `${factToken.errors}${listed(this.#errors)}]`
-    if (outcomes.texts.length > 0) text += `${factToken.outcomes}${listed(outcomes.texts)}]`
+    if (this.#roots.count > 0) text += `${factToken.roots}${this.#roots.joined()}]`
+    if (this.#errors.count > 0) text += `${factToken.errors}${this.#errors.joined()}]`
+    if (outcomes.list.count > 0) text += `${factToken.outcomes}${outcomes.list.joined()}]`
     if (this.#rv !== '') text += `,"rv":"${this.#rv}"`
     if (this.#th !== '') text += `,"th":"${this.#th}"`
-    if (this.#isTruncated || outcomes.isTruncated) text += ',"truncated":true'
+    const isTruncated =
+      this.#services.isTruncated ||
+      this.#roots.isTruncated ||
+      this.#errors.isTruncated ||
+      outcomes.list.isTruncated
+    if (isTruncated) text += ',"truncated":true'
     const ignored = this.#ignored + outcomes.ignored
     return ignored > 0 ? `${text},"ignored":${ignored}` : text
   }
@@ -366,9 +358,9 @@ function spanIdOf(table: SpanTable, row: number, from: number): string {
   return spanIdToken(row - from, table.span0[row] as number, table.span1[row] as number)
 }
 
-/** One entry is the rule. */
-function listed(texts: readonly string[]): string {
-  return texts.length === 1 ? (texts[0] as string) : texts.join(',')
+function nameOf(table: SpanTable, source: Buffer, row: number): string {
+  const start = table.nameStart[row] as number
+  return knownTexts.jsonName(source, start, table.nameEnd[row] as number)
 }
 
 const noRank = 255

@@ -1,7 +1,7 @@
 import { factTextBytesMax } from '@winnow/model'
 import { type AttributeHits, attributeLevel, valueType } from '@winnow/otlp'
 import { factRole } from './fact-interest.ts'
-import { jsonText } from './fact-text.ts'
+import { knownTexts } from './known-texts.ts'
 
 /** Who says it. */
 const byResource = 0
@@ -26,9 +26,14 @@ export class VariantFacts {
   readonly #ownExperiments = ['', '', '']
   readonly #ownVariants = ['', '', '']
 
+  /** Most slices name none. */
+  #isTouched = false
+
   clear(): void {
     this.experiment = ''
     this.variant = ''
+    if (!this.#isTouched) return
+    this.#isTouched = false
     this.#experiments.fill('')
     this.#variants.fill('')
     this.#isPair.fill(false)
@@ -45,13 +50,14 @@ export class VariantFacts {
     const isResource = hits.level[hit] === attributeLevel.resource
     const by = isFlag ? byFlag : isResource ? byResource : bySpan
     if (this.#isPair[by] === true) return
+    this.#isTouched = true
     const owner = ownerOf(hits, hit)
     if (owner !== this.#owners[by]) {
       this.#owners[by] = owner
       this.#ownExperiments[by] = ''
       this.#ownVariants[by] = ''
     }
-    const text = jsonText(source, start, end)
+    const text = knownTexts.jsonText(source, start, end)
     if (role === factRole.experiment || role === factRole.flagKey) {
       this.#ownExperiments[by] ||= text
       this.#experiments[by] ||= text
@@ -66,6 +72,7 @@ export class VariantFacts {
   }
 
   finish(): void {
+    if (!this.#isTouched) return
     const [ofResource, ofSpan] = this.#experiments as [string, string]
     const [variantOfResource, variantOfSpan] = this.#variants as [string, string]
     if (this.#isPair[byResource] === true) this.#choose(byResource)
