@@ -55,6 +55,7 @@ export {
   type Slice,
   type Summary,
 } from './evidence.ts'
+export type { SliceLists } from './fact-lists.ts'
 export { expandFactText, factToken, spanIdToken } from './fact-tokens.ts'
 export {
   type ErrorFact,
@@ -69,7 +70,6 @@ export {
   PackedSlice,
   packedSlices,
   packedSlicesOf,
-  type SliceLists,
   spanColumns,
   unpackSlices,
 } from './packed-slice.ts'

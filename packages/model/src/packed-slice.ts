@@ -1,15 +1,13 @@
 // Hot: one object a slice of every summary and decision, for readers that keep them.
 import type { Slice } from './evidence.ts'
-import { expandFactText, type FactTextSource, factToken } from './fact-tokens.ts'
+import { parseFactLists, type SliceLists } from './fact-lists.ts'
+import { type FactTextSource, factToken } from './fact-tokens.ts'
 import type { RootFact, SliceFacts, SpanOutcome } from './facts.ts'
 import { idText, nanosText } from './number-text.ts'
 import { PackedSliceReader, packedBytes, timeWord, timeWordAt } from './packed-slice-reader.ts'
 import { endOfSpan, readSpans, type SpanColumns, wordAt } from './packed-spans.ts'
 import { blockAt, spanBlockBytes } from './span-blocks.ts'
 import type { SpanRef } from './span-ref.ts'
-
-/** What a slice's facts list beside its spans. */
-export type SliceLists = Omit<SliceFacts, 'startNs' | 'endNs' | 'spans'>
 
 /**
  * A slice as it was read, with its place at hand and its facts still packed. Spreading one leaves the
@@ -227,14 +225,8 @@ class SpanIds {
 
 /** null: they are none. */
 function parseLists(text: string, source: FactTextSource | undefined): SliceLists | null {
-  const json = expandFactText(text, source)
-  if (json === undefined || !json.startsWith(',')) return null
-  try {
-    const lists: Loose<SliceLists> = JSON.parse(`{${json.slice(1)}}`)
-    return areLists(lists) ? lists : null
-  } catch {
-    return null
-  }
+  const lists = parseFactLists(text, source)
+  return lists !== undefined && areLists(lists) ? lists : null
 }
 
 type Loose<T> = { readonly [K in keyof T]?: unknown }
