@@ -1,6 +1,7 @@
 // Hot: once a decision.
 import type { Decision, PackedSlice, RuleAnswer } from '@winnow/model'
 import type { JsonBytes } from './json-bytes.ts'
+import { repeatedText } from './repeated-answers.ts'
 
 /**
  * A decision as the JSON of the `decisions` topic. Small fields first, so that whoever looks into a
@@ -56,6 +57,11 @@ function writeVerdict(out: JsonBytes, decision: Decision): void {
 }
 
 function writeAnswer(out: JsonBytes, answer: RuleAnswer): void {
+  const known = repeatedText(answer)
+  if (known !== undefined) {
+    out.raw(known)
+    return
+  }
   const { name, matched, probability, value, threshold, spanId, detail } = answer
   out.raw('{"name":')
   out.text(name)

@@ -1,4 +1,4 @@
-import type { Decision } from '@winnow/model'
+import type { Decision, RuleAnswer } from '@winnow/model'
 import type { Clock, Metrics } from '@winnow/runtime'
 import { KeptRatios } from './kept-ratios.ts'
 import type { Policy, RuleKind } from './policy-file.ts'
@@ -99,6 +99,23 @@ function hasFailure(
   policy: Policy,
 ): boolean {
   if (sliceCount === 0) return false
-  const names = policy.rules.filter(rule => failures.has(rule.kind)).map(ruleName)
-  return rules.some(({ name, matched }) => matched && names.includes(name))
+  let names: ReadonlySet<string> | undefined
+  for (let i = 0; i < rules.length; i++) {
+    const { name, matched } = rules[i] as RuleAnswer
+    // The catch-all matches every trace, and shows none.
+    if (!matched || i === rules.length - 1) continue
+    names ??= failureNames(policy)
+    if (names.has(name)) return true
+  }
+  return false
+}
+
+const namesByPolicy = new WeakMap<Policy, ReadonlySet<string>>()
+
+function failureNames(policy: Policy): ReadonlySet<string> {
+  const known = namesByPolicy.get(policy)
+  if (known !== undefined) return known
+  const names = new Set(policy.rules.filter(rule => failures.has(rule.kind)).map(ruleName))
+  namesByPolicy.set(policy, names)
+  return names
 }

@@ -90,13 +90,26 @@ export class JsonBytes {
     return true
   }
 
+  /** In two parts that are 32 bits each, whose division is not one of doubles. */
   #digits(value: number): void {
+    if (value < splitAt) {
+      this.#part(value, 1)
+      return
+    }
+    const high = Math.floor(value / splitAt)
+    this.#part(high, 1)
+    this.#part(value - high * splitAt, splitDigits)
+  }
+
+  /** At least `digits` of them. */
+  #part(value: number, digits: number): void {
     const bytes = this.#bytes
-    let end = this.length + 1
-    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++
-    let rest = value
+    let count = digits
+    for (let power = 10 ** digits; power <= value; power *= 10) count++
+    const end = this.length + count
+    let rest = value | 0
     for (let at = end - 1; at >= this.length; at--) {
-      const tens = Math.floor(rest / 10)
+      const tens = (rest / 10) | 0
       bytes[at] = 0x30 + (rest - tens * 10)
       rest = tens
     }
@@ -104,4 +117,7 @@ export class JsonBytes {
   }
 }
 
+/** Safe integers are below 10^16. */
+const splitAt = 1e8
+const splitDigits = 8
 const plainCharsMax = 80

@@ -2,6 +2,7 @@
 import { assertNever, factTextBytesMax, type RuleAnswer, thresholdOf } from '@winnow/model'
 import type { Outcome, TraceFacts } from './fold.ts'
 import { type Policy, type RuleSpec, ruleName, type VariantSpec } from './policy-file.ts'
+import { repeated } from './repeated-answers.ts'
 
 /** Where a trace's duration stands against the past of its kind, when it was judged. */
 export interface SlowBar {
@@ -70,21 +71,27 @@ export function compilePolicy(
 export function compileRule(spec: RuleSpec): Rule {
   const name = ruleName(spec)
   const { probability } = spec
+  // What says nothing of the trace is the same answer for all of them.
+  const none = repeated({ name, matched: false, probability })
   switch (spec.kind) {
-    case 'span-error':
-      return facts => spanError(name, probability, facts)
+    case 'span-error': {
+      const noErrors = repeated({ name, matched: false, probability, value: 0, threshold: 0 })
+      return facts => spanError(noErrors, facts)
+    }
     case 'judge-failed':
-      return judgeFailed(name, probability, failure(spec.labels, spec.scoreBelow), spec.scoreBelow)
+      return judgeFailed(none, failure(spec.labels, spec.scoreBelow), spec.scoreBelow)
     case 'citation-failed':
-      return citationFailed(name, probability, failure(spec.labels, spec.scoreBelow))
+      return citationFailed(none, failure(spec.labels, spec.scoreBelow))
     case 'low-csat':
-      return facts => lowCsat(name, probability, spec.atMost, facts)
-    case 'outcome-failed':
-      return facts => outcomeFailed(name, probability, facts)
+      return facts => lowCsat(none, spec.atMost, facts)
+    case 'outcome-failed': {
+      const passed = repeated({ name, matched: false, probability, value: true })
+      return facts => outcomeFailed(none, passed, facts)
+    }
     case 'slow':
-      return (facts, environment) => slow(name, probability, spec.quantile, facts, environment)
+      return (facts, environment) => slow(none, spec.quantile, facts, environment)
     case 'active-variant':
-      return activeVariant(name, probability, spec.variants)
+      return activeVariant(none, spec.variants)
     case 'ordinary': {
       const threshold = thresholdHex(probability)
       return (_facts, { randomness }) => ({
@@ -111,9 +118,10 @@ export function thresholdHex(probability: number): string {
 
 const strictest = (1n << 56n) - 1n
 
-function spanError(name: string, probability: number, facts: TraceFacts): RuleAnswer {
+function spanError(none: RuleAnswer, facts: TraceFacts): RuleAnswer {
   const errors = facts.fatalErrors + facts.recoveredErrors
-  if (errors === 0) return { name, matched: false, probability, value: 0, threshold: 0 }
+  if (errors === 0) return none
+  const { name, probability } = none
   return {
     name,
     matched: true,
@@ -138,7 +146,8 @@ function failure(labels: readonly string[], scoreBelow: number): Failure {
   }
 }
 
-function judgeFailed(name: string, probability: number, fails: Failure, scoreBelow: number): Rule {
+function judgeFailed(none: RuleAnswer, fails: Failure, scoreBelow: number): Rule {
+  const { name, probability } = none
   return facts => {
     let judged = 0
     let failed = 0
@@ -154,7 +163,7 @@ function judgeFailed(name: string, probability: number, fails: Failure, scoreBel
         sign = found
       }
     }
-    if (shown === undefined) return { name, matched: false, probability }
+    if (shown === undefined) return none
     const value = sign ?? shown.score ?? shortLabel(shown) ?? shown.passed
     return {
       name,
@@ -174,7 +183,8 @@ function shortLabel({ label }: Outcome): string | undefined {
 }
 
 /** Counts alone: the text of a claim is content and never in a decision. */
-function citationFailed(name: string, probability: number, fails: Failure): Rule {
+function citationFailed(none: RuleAnswer, fails: Failure): Rule {
+  const { name, probability } = none
   return facts => {
     let shown: Outcome | undefined
     let matched = false
@@ -184,7 +194,7 @@ function citationFailed(name: string, probability: number, fails: Failure): Rule
       if (shown === undefined || (isFailure && !matched)) shown = outcome
       matched ||= isFailure
     }
-    if (shown === undefined) return { name, matched, probability }
+    if (shown === undefined) return none
     const missing = missingClaims(shown)
     const sign = missing !== undefined && missing > 0 ? missing : (fails(shown) ?? missing)
     const value = sign ?? shown.score ?? shortLabel(shown) ?? shown.passed
@@ -214,7 +224,7 @@ function claimsOf({ extracted, supported, unsupported }: Outcome): Record<string
   }
 }
 
-function lowCsat(name: string, probability: number, atMost: number, facts: TraceFacts): RuleAnswer {
+function lowCsat(none: RuleAnswer, atMost: number, facts: TraceFacts): RuleAnswer {
   let value: number | undefined
   let shown: Outcome | undefined
   let ignored = 0
@@ -228,8 +238,9 @@ function lowCsat(name: string, probability: number, atMost: number, facts: Trace
     }
   }
   if (value === undefined || shown === undefined) {
-    return { name, matched: false, probability, ...(ignored > 0 && { detail: { ignored } }) }
+    return ignored === 0 ? none : { ...none, detail: { ignored } }
   }
+  const { name, probability } = none
   return {
     name,
     matched: value <= atMost,
@@ -247,7 +258,7 @@ function csatOf({ score, label }: Outcome): number | undefined {
   return csat >= 1 && csat <= 5 ? csat : undefined
 }
 
-function outcomeFailed(name: string, probability: number, facts: TraceFacts): RuleAnswer {
+function outcomeFailed(none: RuleAnswer, passed: RuleAnswer, facts: TraceFacts): RuleAnswer {
   let failed = 0
   let stated = 0
   let shown: Outcome | undefined
@@ -259,8 +270,9 @@ function outcomeFailed(name: string, probability: number, facts: TraceFacts): Ru
     failed++
     shown ??= outcome
   }
-  if (stated === 0) return { name, matched: false, probability }
-  if (shown === undefined) return { name, matched: false, probability, value: true }
+  if (stated === 0) return none
+  if (shown === undefined) return passed
+  const { name, probability } = none
   return {
     name,
     matched: true,
@@ -276,16 +288,16 @@ function outcomeFailed(name: string, probability: number, facts: TraceFacts): Ru
  * with has moved on, and because a match must never turn off. Only a new root is judged anew.
  */
 function slow(
-  name: string,
-  probability: number,
+  none: RuleAnswer,
   quantile: number,
   facts: TraceFacts,
   environment: RuleEnvironment,
 ): RuleAnswer {
+  const { name, probability } = none
   const earlier = environment.earlier(name)
   if (earlier?.matched === true) return { ...earlier, probability }
   const { root } = facts
-  if (root === null) return { name, matched: false, probability }
+  if (root === null) return none
   if (earlier?.spanId === root.spanId && earlier.value === root.durationMs) {
     return { ...earlier, probability }
   }
@@ -302,7 +314,8 @@ function slow(
 }
 
 /** A match is repeated by later revisions, as in {@link slow}: it has taken its place under the cap. */
-function activeVariant(name: string, probability: number, variants: readonly VariantSpec[]): Rule {
+function activeVariant(none: RuleAnswer, variants: readonly VariantSpec[]): Rule {
+  const { name, probability } = none
   const byArm = new Map<string, VariantSpec & { readonly untilMs: number }>()
   for (const spec of variants) {
     byArm.set(armKey(spec.experiment, spec.variant), { ...spec, untilMs: Date.parse(spec.until) })
@@ -310,7 +323,7 @@ function activeVariant(name: string, probability: number, variants: readonly Var
   return ({ experiment, variant }, environment) => {
     const earlier = environment.earlier(name)
     if (earlier?.matched === true) return { ...earlier, probability }
-    if (experiment === null || variant === null) return { name, matched: false, probability }
+    if (experiment === null || variant === null) return none
     const spec = byArm.get(armKey(experiment, variant))
     if (spec?.experiment !== experiment || spec.variant !== variant) {
       return { name, matched: false, probability, value: variant }
