@@ -1,4 +1,4 @@
-import type { Clock } from '@winnow/runtime'
+import { type Clock, Lru } from '@winnow/runtime'
 import type { BufferedRange, BufferedRecord, Checkpoint, TraceBuffer } from './trace-buffer.ts'
 
 export interface MemoryTraceBufferOptions {
@@ -22,18 +22,17 @@ interface Held {
 /** The trace buffer within one process, for tests and simulation. It ends with it. */
 export class MemoryTraceBuffer implements TraceBuffer {
   readonly #options: MemoryTraceBufferOptions
-  /** In order of use: the first is the next to go. */
-  readonly #held = new Map<string, Held>()
-  #bytes = 0
+  readonly #held: Lru<Held>
   #isClosed = false
 
   constructor(options: MemoryTraceBufferOptions) {
     this.#options = options
+    this.#held = new Lru(options.bytesMax)
   }
 
   /** Bytes of all values held, those not yet known to be over their time included. */
   get bytes(): number {
-    return this.#bytes
+    return this.#held.weight
   }
 
   async putRecords(
@@ -72,44 +71,24 @@ export class MemoryTraceBuffer implements TraceBuffer {
   /** Forgets everything, as an operator or a restart of a cache does. */
   flush(): void {
     this.#held.clear()
-    this.#bytes = 0
   }
 
   #put(key: string, bytes: Uint8Array, offset = 0): void {
-    const { clock, lifeMs, bytesMax } = this.#options
-    this.#drop(key)
-    if (this.#isClosed || sizeOf(bytes) > bytesMax) return
-    this.#bytes += sizeOf(bytes)
+    if (this.#isClosed) return
+    const { clock, lifeMs } = this.#options
     // Never `slice`: of a Buffer it is a view, and the caller may use the bytes again.
     const copy = new Uint8Array(bytes)
-    this.#held.set(key, { bytes: copy, untilMs: clock.nowMs() + lifeMs, offset })
-    for (const oldest of this.#held.keys()) {
-      if (this.#bytes <= bytesMax) return
-      this.#drop(oldest)
-    }
+    const held = { bytes: copy, untilMs: clock.nowMs() + lifeMs, offset }
+    this.#held.set(key, held, bytes.length + heldBytes)
   }
 
   #use(key: string): Held | undefined {
     const held = this.#held.get(key)
-    if (held === undefined) return undefined
-    if (this.#options.clock.nowMs() >= held.untilMs) {
-      this.#drop(key)
-      return undefined
-    }
-    this.#held.delete(key)
-    this.#held.set(key, held)
-    return held
-  }
-
-  #drop(key: string): void {
-    const held = this.#held.get(key)
-    if (held === undefined) return
-    this.#bytes -= sizeOf(held.bytes)
-    this.#held.delete(key)
+    if (held === undefined || this.#options.clock.nowMs() < held.untilMs) return held
+    this.#held.take(key)
+    return undefined
   }
 }
-
-const sizeOf = (bytes: Uint8Array): number => bytes.length + heldBytes
 
 const recordKey = (logId: string, partition: number, offset: number): string =>
   JSON.stringify([logId, partition, offset])

@@ -14,9 +14,8 @@ import {
   type SpanRef,
   startOfCounting,
 } from '@winnow/model'
-import { PipelineError } from '@winnow/runtime'
+import { Lru, PipelineError } from '@winnow/runtime'
 import { factsJson, factsOnly, type LoggedDecision } from '@winnow/storage'
-import { Lru } from './lru.ts'
 
 /** A record of `decisions` as a group folds it: whether it counts, and the state after it. */
 export interface FoldedRecord {

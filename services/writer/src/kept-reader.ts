@@ -1,10 +1,9 @@
 // Hot: every kept span passes here once for both groups.
 import { compareRefs, type DecisionHead, refKey, type SpanRef } from '@winnow/model'
-import { type Log, PipelineError } from '@winnow/runtime'
+import { type Log, Lru, PipelineError } from '@winnow/runtime'
 import { emptyPack, type HotBody, SpanPack, spanRows } from '@winnow/storage'
 import { type Chain, noChain } from './chain.ts'
 import { type FoldedRecord, refsToWrite } from './decisions-reader.ts'
-import { Lru } from './lru.ts'
 import { packBytes } from './row-bytes.ts'
 import type { SliceRead, SliceReader } from './slice-reader.ts'
 

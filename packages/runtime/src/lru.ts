@@ -1,14 +1,22 @@
-/** Most recently used values up to a sum of weights; what was used longest ago goes first. */
-export class Lru<V> {
+/**
+ * Most recently used values up to a sum of weights, bytes mostly; what was used longest ago goes first. A
+ * value that is heavier than all of it is not held.
+ */
+export class Lru<V, K = string> {
   readonly #weightMax: number
-  readonly #values = new Map<string, { readonly value: V; readonly weight: number }>()
+  readonly #values = new Map<K, { readonly value: V; readonly weight: number }>()
   #weight = 0
 
   constructor(weightMax: number) {
     this.#weightMax = weightMax
   }
 
-  get(key: string): V | undefined {
+  /** Of all values held. */
+  get weight(): number {
+    return this.#weight
+  }
+
+  get(key: K): V | undefined {
     const found = this.#values.get(key)
     if (found === undefined) return undefined
     this.#values.delete(key)
@@ -17,7 +25,7 @@ export class Lru<V> {
   }
 
   /** As `get`, and forgets it. */
-  take(key: string): V | undefined {
+  take(key: K): V | undefined {
     const found = this.#values.get(key)
     if (found === undefined) return undefined
     this.#values.delete(key)
@@ -25,7 +33,7 @@ export class Lru<V> {
     return found.value
   }
 
-  set(key: string, value: V, weight: number): void {
+  set(key: K, value: V, weight: number): void {
     this.take(key)
     if (weight > this.#weightMax) return
     this.#values.set(key, { value, weight })
@@ -37,8 +45,13 @@ export class Lru<V> {
     }
   }
 
+  clear(): void {
+    this.#values.clear()
+    this.#weight = 0
+  }
+
   /** Says what `value` turned out to weigh, where it is still the one held; undefined forgets it. */
-  reweigh(key: string, value: V, weight: number | undefined): void {
+  reweigh(key: K, value: V, weight: number | undefined): void {
     if (this.#values.get(key)?.value !== value) return
     if (weight === undefined) this.take(key)
     else this.set(key, value, weight)

@@ -49,3 +49,16 @@ test('a weight that is known late counts from then on, for the value it was said
   lru.reweigh('c', 3, 4)
   expect(lru.get('c')).toBeUndefined()
 })
+
+test('its weight is that of what it holds; cleared, it holds nothing and takes more', () => {
+  const lru = new Lru<string, number>(3)
+  lru.set(1, 'a', 2)
+  lru.set(2, 'b', 1)
+  expect(lru.weight).toBe(3)
+  lru.set(1, 'c', 1)
+  expect(lru.weight).toBe(2)
+  lru.clear()
+  expect([lru.weight, lru.get(1), lru.get(2)]).toEqual([0, undefined, undefined])
+  lru.set(2, 'd', 3)
+  expect([lru.weight, lru.take(2), lru.weight]).toEqual([3, 'd', 0])
+})
