@@ -48,6 +48,8 @@ export class SqliteHotStore implements HotStore {
   readonly #life: HotLife
   readonly #traces = new Map<string, Opened>()
   readonly #texts: TextFiles
+  /** Where traces were put last, so that not every put lists the folder. */
+  #last: { readonly day: string; readonly name: string } | undefined
 
   /** Makes the folder where it is missing; files only as something is put. */
   constructor(folder: string, life: HotLife = defaultHotLife) {
@@ -177,13 +179,18 @@ export class SqliteHotStore implements HotStore {
    */
   #fileOf(period: HotPeriod): SqliteTraces {
     const day = periodName(period)
+    const last = this.#last?.day === day ? this.#opened(this.#last.name) : undefined
+    if (last !== undefined) return last
     for (const name of this.#days()) {
       const there = name.startsWith(`${day}-`) ? this.#opened(name) : undefined
-      if (there !== undefined) return there
+      if (there === undefined) continue
+      this.#last = { day, name }
+      return there
     }
     const name = `${day}-${randomBytes(6).toString('hex')}.sqlite`
     const made = this.#opened(name, true)
     if (made === undefined) throw new TypeError(`${name} was made and is not there`)
+    this.#last = { day, name }
     return made
   }
 

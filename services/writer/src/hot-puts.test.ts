@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { PipelineError, type StageClock } from '@winnow/runtime'
 import { emptyPack, type HotStore, type HotTrace } from '@winnow/storage'
 import { expect, test } from 'vitest'
-import { HotPuts, hotGatherMs } from './hot-puts.ts'
+import { HotPuts, hotGatherMs, hotGatherTraces } from './hot-puts.ts'
 import { loggedOn, traceIdOf } from './writer.fixture.ts'
 
 const traceOf = (n: number, bytes = 10): HotTrace => ({
@@ -59,6 +59,16 @@ test('enough bytes are put at once, one less waits', async () => {
   expect(puts).toEqual([])
   await Promise.all([first, hotPuts.put([traceOf(2, 1)])])
   expect(puts).toEqual([[1, 2]])
+})
+
+test('enough traces are put at once, one less waits', async () => {
+  const { hotPuts, puts } = putting(1_000_000)
+  const traces = Array.from({ length: hotGatherTraces }, (_, n) => traceOf(n))
+  const first = hotPuts.put(traces.slice(1))
+  await setImmediate()
+  expect(puts).toEqual([])
+  await Promise.all([first, hotPuts.put(traces.slice(0, 1))])
+  expect(puts.map(put => put.length)).toEqual([hotGatherTraces])
 })
 
 test('a refusal is everybody’s who came with it, and the next put is asked anew', async () => {

@@ -1,8 +1,14 @@
 import type { StageClock } from '@winnow/runtime'
 import type { HotStore, HotTrace } from '@winnow/storage'
 
-/** How long a put waits for those of other partitions: each transaction is a sync of its own. */
-export const hotGatherMs = 25
+/**
+ * How long a put waits for those of other partitions: each transaction is two syncs of its own, and writes
+ * every page again that the one before had begun.
+ */
+export const hotGatherMs = 100
+
+/** Traces that are put without waiting for more: a partition that catches up is not held up. */
+export const hotGatherTraces = 64
 
 interface Waiting {
   readonly traces: readonly HotTrace[]
@@ -16,6 +22,7 @@ export class HotPuts {
   readonly #bytesMax: number
   #waiting: Waiting[] = []
   #bytes = 0
+  #traces = 0
   #gathered: AbortController | undefined
 
   /** Bodies of `bytesMax` together are put without waiting for more. */
@@ -29,12 +36,14 @@ export class HotPuts {
   put(traces: readonly HotTrace[]): Promise<void> {
     const answer = Promise.withResolvers<void>()
     this.#waiting.push({ traces, answer })
+    this.#traces += traces.length
     for (const { bodies } of traces) for (const { bytes } of bodies) this.#bytes += bytes.length
     if (this.#gathered === undefined) {
       this.#gathered = new AbortController()
       void this.#putSoon(this.#gathered.signal)
     }
-    if (this.#bytes >= this.#bytesMax) this.#gathered.abort()
+    const isFull = this.#bytes >= this.#bytesMax || this.#traces >= hotGatherTraces
+    if (isFull) this.#gathered.abort()
     return answer.promise
   }
 
@@ -43,6 +52,7 @@ export class HotPuts {
     const waiting = this.#waiting
     this.#waiting = []
     this.#bytes = 0
+    this.#traces = 0
     this.#gathered = undefined
     try {
       await this.#hot.put(waiting.flatMap(({ traces }) => traces))

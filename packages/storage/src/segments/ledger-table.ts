@@ -97,15 +97,15 @@ export class LedgerTable {
 
   #addBytes(row: number, { trace_id, root_span_id, decision }: LedgerEntry): number {
     const root = root_span_id ?? ''
-    const idBytes = Buffer.byteLength(trace_id)
-    const rootBytes = Buffer.byteLength(root)
+    const idBytes = idLength(trace_id)
+    const rootBytes = idLength(root)
     const isText = typeof decision === 'string'
     const length = idBytes + rootBytes + (isText ? Buffer.byteLength(decision) : decision.length)
     const chunk = this.#bytes.take(length)
     const bytes = this.#bytes.at(chunk)
     const start = this.#bytes.end - length
-    bytes.write(trace_id, start, 'utf8')
-    bytes.write(root, start + idBytes, 'utf8')
+    writeId(bytes, trace_id, start, idBytes)
+    writeId(bytes, root, start + idBytes, rootBytes)
     const at = start + idBytes + rootBytes
     if (isText) bytes.write(decision, at, 'utf8')
     else bytes.set(decision, at)
@@ -203,6 +203,20 @@ export class LedgerTable {
     } as const
     return encodeColumn(values, options)
   }
+}
+
+/** Of UTF-8. Ids are ASCII unless a test makes them up, and too short for a call into the system. */
+function idLength(id: string): number {
+  for (let n = 0; n < id.length; n++) if (id.charCodeAt(n) > 0x7f) return Buffer.byteLength(id)
+  return id.length
+}
+
+function writeId(bytes: Buffer, id: string, at: number, length: number): void {
+  if (length !== id.length) {
+    bytes.write(id, at, 'utf8')
+    return
+  }
+  for (let n = 0; n < length; n++) bytes[at + n] = id.charCodeAt(n)
 }
 
 /** Field by field: a loop over names would look each of them up. */
