@@ -1,13 +1,13 @@
 // One trace of very many spans and one of very much text beside ordinary traffic.
 
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { FileBus, topicSpecs } from '@winnow/bus'
 import { decisionBytesMax } from '@winnow/model'
 import { systemClock } from '@winnow/runtime'
 import { OtlpClient } from '@winnow/testing'
 import { startGenerator } from '../support/load/generator-process.ts'
 import { type Scrape, scrape } from '../support/load/metrics-text.ts'
+import { settled } from '../support/settled.ts'
 import { type RunningWinnow, startWinnow } from '../support/winnow-process.ts'
 import { type Giant, giantRequests } from './giant-trace.ts'
 
@@ -57,15 +57,15 @@ export async function runGiants(options: GiantOptions): Promise<GiantResult> {
   try {
     const ordinary = { address: winnow.otlpHttp, connections: 8, rate, spans: rate * seconds }
     await generator.drive({ ...ordinary, rate: undefined })
-    await settled(winnow)
+    await settled(winnow.metrics, settleMs)
     say(`${rate} spans/s alone for ${seconds} s`)
     const first = await scrape(winnow.metrics)
     await generator.drive(ordinary)
-    await settled(winnow)
+    await settled(winnow.metrics, settleMs)
     const second = await scrape(winnow.metrics)
     say(`the same beside ${giants.map(nameOf).join(' and ')}`)
     await Promise.all([generator.drive(ordinary), ...giants.map(one => send(winnow, one))])
-    await settled(winnow)
+    await settled(winnow.metrics, settleMs)
     const third = await scrape(winnow.metrics)
     const answers = await Promise.all(giants.map(one => answerOf(winnow, one)))
     const exitCode = await winnow.stop()
@@ -118,15 +118,6 @@ async function send(winnow: RunningWinnow, giant: Giant): Promise<void> {
     if (!answer.acknowledged) throw new Error(`refused: ${answer.status} ${answer.message}`)
   }
   client.close()
-}
-
-async function settled(winnow: RunningWinnow): Promise<void> {
-  for (const untilMs = Date.now() + settleMs; Date.now() < untilMs; await sleep(500)) {
-    const metrics = await scrape(winnow.metrics)
-    const lags = [...metrics.by('winnow_bus_lag_records').values()]
-    if (lags.every(lag => lag === 0) && metrics.sum('winnow_open_traces') === 0) return
-  }
-  throw new Error(`not all was decided and written within ${settleMs} ms`)
 }
 
 async function answerOf(winnow: RunningWinnow, giant: Giant): Promise<GiantAnswer> {

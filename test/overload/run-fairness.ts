@@ -1,10 +1,10 @@
 // A steady tenant alone, then the same beside one that floods: what it keeps and how long it waits.
-import type { Why } from '@winnow/query'
+import type { LedgerReport, Why } from '@winnow/query'
 import type { Driven } from '../support/load/generator.ts'
 import { startGenerator } from '../support/load/generator-process.ts'
 import { mapWide, type TenantApi } from '../support/tenant-api.ts'
 import { DecisionProbe, type Delay } from './decision-probe.ts'
-import { imbalance, keyOf, type LedgerReport, SmallSystem } from './small-system.ts'
+import { imbalance, keyOf, SmallSystem } from './small-system.ts'
 import { type SentTrace, SteadyTenant } from './steady-tenant.ts'
 
 export interface FairnessOptions {

@@ -1,8 +1,9 @@
 // Ten times what the program can take: what it answers, what it holds, and whether it comes back.
+import type { LedgerReport } from '@winnow/query'
 import type { Driven } from '../support/load/generator.ts'
 import { startGenerator } from '../support/load/generator-process.ts'
 import { refusalMistakes } from './run-fairness.ts'
-import { imbalance, keyOf, type LedgerReport, SmallSystem } from './small-system.ts'
+import { imbalance, keyOf, SmallSystem } from './small-system.ts'
 
 export interface OverloadOptions {
   /** How long the load is kept up. */

@@ -4,23 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { scrape } from '../support/load/metrics-text.ts'
+import type { LedgerReport } from '@winnow/query'
 import { memoryMiB } from '../support/load/usage.ts'
+import { settled } from '../support/settled.ts'
 import { TenantApi } from '../support/tenant-api.ts'
 import { type RunningWinnow, startWinnow } from '../support/winnow-process.ts'
 import { limitCpu } from './cpu-quota.ts'
-
-export interface LedgerReport {
-  readonly received: number
-  readonly duplicate: number
-  readonly kept: number
-  readonly dropped: number
-  readonly pending: number
-  readonly lostToRetention: number
-  readonly missing: number
-  readonly doubled: number
-  readonly balanced: boolean
-}
 
 const settleMs = 240_000
 
@@ -86,17 +75,8 @@ export class SmallSystem {
   }
 
   /** Resolves once everything is decided and written. */
-  async settled(): Promise<void> {
-    for (const untilMs = Date.now() + settleMs; Date.now() < untilMs; await sleep(1_000)) {
-      const metrics = await scrape(this.winnow.metrics)
-      const lags = [...metrics.by('winnow_bus_lag_records').values()]
-      const isRead = lags.length > 0 && lags.every(lag => lag === 0)
-      if (isRead && metrics.sum('winnow_open_traces') === 0) return
-    }
-    const left = (await (await fetch(`http://${this.winnow.metrics}/metrics`)).text())
-      .split('\n')
-      .filter(line => /^winnow_(bus_lag_records|open_traces)/.test(line))
-    throw new Error(`not all was decided and written within ${settleMs} ms: ${left.join('; ')}`)
+  settled(): Promise<void> {
+    return settled(this.winnow.metrics, settleMs)
   }
 
   async ask<T>(tenant: string, use: (api: TenantApi) => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { settled } from '../settled.ts'
 import { type RunningWinnow, startWinnow } from '../winnow-process.ts'
 import type { Driven } from './generator.ts'
 import { startGenerator } from './generator-process.ts'
@@ -154,14 +155,13 @@ async function measure(
 }
 
 /** Until every trace is decided and both groups of the writer are through. */
-export async function settle(
+async function settle(
   winnow: RunningWinnow,
   traces: number,
 ): Promise<{ readonly decided: number; readonly kept: number }> {
-  for (const untilMs = Date.now() + settleMaxMs; ; await sleep(1000)) {
-    const lags = (await scrape(winnow.metrics)).by('winnow_bus_lag_records')
-    const isThrough = [...lags.values()].every(lag => lag === 0)
-    if (!isThrough && Date.now() < untilMs) continue
+  await settled(winnow.metrics, settleMaxMs)
+  // The writer may be through a moment before query has read the same decisions.
+  for (const untilMs = Date.now() + settleMaxMs; ; await sleep(500)) {
     const counts = await decidedOf(winnow)
     if (counts.decided >= traces || Date.now() >= untilMs) return counts
   }
