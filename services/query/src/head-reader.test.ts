@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { type DecisionHead, parseDecisionHead } from '@winnow/model'
+import { type DecisionHead, parseDecisionHead, slicesText } from '@winnow/model'
 import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { factsOf } from './decision-facts.ts'
+import { decisionItem } from './decision-item.ts'
 import { readFacts as readBytes } from './head-reader.ts'
 
 const readFacts = (text: string) => readBytes(Buffer.from(text))
@@ -101,4 +102,12 @@ test.for([
   ['nothing', () => ''],
 ] as const)('%s is left to the parser', ([, change]) => {
   expect(readFacts(change(written[0] ?? ''))).toBeUndefined()
+})
+
+test.for(written)('the slices of what the sampler writes are those that the parser finds', line => {
+  const cut = line.slice(0, line.indexOf(',"slices":[') + 11)
+  for (const text of [line, `${cut}]}`, `${cut}1]}`, line.replace('"id":', '"id":"",\n"x":')]) {
+    const { slices } = decisionItem('d/0', 0, Buffer.from(text))
+    expect(slices).toBe(slicesText(text))
+  }
 })

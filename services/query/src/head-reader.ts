@@ -72,6 +72,11 @@ export function readFacts(bytes: Buffer): DecisionFacts | undefined {
 // The parser's head ends where `slices` stands first, be it within an evaluation.
 const reader = new JsonReader(Buffer.from('slices'))
 
+/** Where the slices of what was read last begin, behind their bracket. */
+export function slicesFrom(): number {
+  return reader.at
+}
+
 /** What stands before a value, as the sampler's encoder writes it. */
 const key = {
   tenant: Buffer.from(`{"v":${decisionFormat},"kind":"decision","tenant":`),

@@ -103,8 +103,9 @@ export class JsonReader {
   skip(after: Uint8Array, levels = 4): void {
     this.expect(after)
     if (this.failed) return
-    const code = this.#bytes[this.at]
+    const code = this.#bytes[this.at] as number
     if (code === 0x22) this.#pass(nothing)
+    else if (code >= 0x30 && code <= 0x39) this.#passNumber()
     else if (code === 0x5b || code === 0x7b) this.#skipWithin(code, levels)
     else if (!(this.has(nullText) || this.has(trueText) || this.has(falseText))) this.#passNumber()
   }

@@ -1,5 +1,4 @@
 import type { Bus } from '@winnow/bus'
-import { slicesText } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { decisionItem } from '../decision-item.ts'
 import { ChainFacts } from './chain-facts.ts'
@@ -62,9 +61,9 @@ export class ChainReader {
   async #fetch(offset: number): Promise<{ slices: string; prev: number | null } | undefined> {
     try {
       const { value } = await this.#bus.fetch(this.#topic, this.#partition, offset)
-      const { record, text } = decisionItem(`${this.#topic}/${this.#partition}`, offset, value)
+      const { record, slices } = decisionItem(`${this.#topic}/${this.#partition}`, offset, value)
       if (record?.kind !== 'decision') return undefined
-      return { slices: slicesText(text) ?? '', prev: record.prev }
+      return { slices: slices ?? '', prev: record.prev }
     } catch (error) {
       if (error instanceof PipelineError && error.code === 'OFFSET_GONE') return undefined
       throw error

@@ -35,7 +35,7 @@ export class DecisionTail {
     if (isFull || (last !== undefined && last.offset + 1 !== item.offset)) this.#forgetOffered()
     if (isFull) return
     this.#offered.push(item)
-    this.#offeredChars += item.text.length
+    this.#offeredChars += charsOf(item)
   }
 
   /** Characters of text that wait for being taken. */
@@ -85,7 +85,7 @@ export class DecisionTail {
     while (this.#offeredAt < offered.length) {
       const item = offered[this.#offeredAt] as DecisionItem
       if (item.offset >= next) return item.offset === next ? item : undefined
-      this.#offeredChars -= item.text.length
+      this.#offeredChars -= charsOf(item)
       this.#offeredAt++
     }
     this.#forgetOffered()
@@ -117,6 +117,11 @@ export class DecisionTail {
     this.#offeredAt = 0
     this.#offeredChars = 0
   }
+}
+
+/** The text of its slices, and about as much as the objects beside it take. */
+function charsOf({ slices }: DecisionItem): number {
+  return (slices?.length ?? 0) + 512
 }
 
 /** Bytes of one read. */

@@ -286,8 +286,8 @@ export class PartitionVerifier {
     for (;;) {
       const item = await this.decisions.peek(end)
       if (item === undefined) return
-      const text = slicesText(item.text)
-      const isLegible = text !== undefined && this.#named.read(text)
+      const { slices } = item
+      const isLegible = slices !== undefined && this.#named.read(slices)
       if (!isAllRead && this.#named.lastOffset >= ledger.slices.end) return
       this.decisions.take(item)
       const { offset, record } = item
