@@ -55,8 +55,8 @@ export const mutations: readonly Mutation[] = [
   one(
     'committed is the smallest offset that an open trace still needs',
     fold,
-    'least = Math.min(least, trace.firstOffset)\n      break',
-    'break',
+    'Math.min(this.position, this.#open.oldest?.firstOffset ?? this.position)',
+    'this.position',
   ),
   one(
     'a closed trace is forgotten when its summary is acknowledged, not before',

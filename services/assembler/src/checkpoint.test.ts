@@ -7,8 +7,8 @@ import { expect, test } from 'vitest'
 import { decodeCheckpoint, encodeCheckpoint, type ReadCheckpoint } from './checkpoint.ts'
 import { assemblerConfigSchema } from './config.ts'
 import { packedSlice } from './packed-slice.fixture.ts'
-import { type FoldState, PartitionFold, type ReadSlice } from './partition-fold.ts'
-import { sliceReader } from './read-slices.ts'
+import { type FoldState, PartitionFold } from './partition-fold.ts'
+import { type RecordSlice, sliceReader } from './read-slices.ts'
 import { summaryJson } from './summary-json.ts'
 
 const owner = { logId: '018f4d2e-5b6a-4c3d-9e8f-0a1b2c3d4e5f', group: 'assembler', partition: 7 }
@@ -61,7 +61,7 @@ const smallRules = {
 interface LogRecord {
   readonly offset: number
   readonly appendedAtMs: number
-  readonly slices: readonly ReadSlice[]
+  readonly slices: readonly RecordSlice[]
 }
 
 /** Few traces and few ids, so that slices of one trace, repeats, roots and missing parents meet. */

@@ -1,5 +1,6 @@
-import type { CloseReason } from '@winnow/model'
+import { type CloseReason, idText } from '@winnow/model'
 import { summaryFactsMax } from './config.ts'
+import { type TraceKey, wordsOfTrace } from './trace-key.ts'
 import type { Chain } from './trace-pool.ts'
 import { type TraceState, transitions } from './trace-state.ts'
 
@@ -37,9 +38,12 @@ const traceIdLength = 32
  * One open trace of one partition. Its slices lie in the pool, as the chain that it is the handle of.
  * Times are log time on the partition's own scale.
  */
-export class OpenTrace implements Chain {
-  /** Trace id and tenant: the id is fixed in length, so that neither is taken for a part of the other. */
-  readonly key: string
+export class OpenTrace implements Chain, TraceKey {
+  readonly tenant: string
+  readonly trace0: number
+  readonly trace1: number
+  readonly trace2: number
+  readonly trace3: number
   readonly openedAtMs: number
   /** The oldest offset a restart must read again to have this trace whole. */
   readonly firstOffset: number
@@ -60,8 +64,12 @@ export class OpenTrace implements Chain {
   /** When the schedule looks at it next; an older entry of the schedule is stale. */
   checkAtMs = Number.POSITIVE_INFINITY
 
-  constructor(key: string, openedAtMs: number, firstOffset: number) {
-    this.key = key
+  constructor(key: TraceKey, openedAtMs: number, firstOffset: number) {
+    this.tenant = key.tenant
+    this.trace0 = key.trace0
+    this.trace1 = key.trace1
+    this.trace2 = key.trace2
+    this.trace3 = key.trace3
     this.openedAtMs = openedAtMs
     this.lastAtMs = openedAtMs
     this.firstOffset = firstOffset
@@ -80,7 +88,9 @@ export class OpenTrace implements Chain {
     readonly isRooted: boolean
     readonly hasEntry: boolean
   }): OpenTrace {
-    const trace = new OpenTrace(saved.key, saved.openedAtMs, saved.firstOffset)
+    const tenant = saved.key.slice(traceIdLength)
+    const key = { tenant, ...wordsOfTrace(saved.key.slice(0, traceIdLength)) }
+    const trace = new OpenTrace(key, saved.openedAtMs, saved.firstOffset)
     trace.lastAtMs = saved.lastAtMs
     trace.spanBytes = saved.spanBytes
     trace.sliceCount = saved.sliceCount
@@ -92,16 +102,13 @@ export class OpenTrace implements Chain {
     return trace
   }
 
-  static keyOf(tenant: string, traceId: string): string {
-    return traceId + tenant
-  }
-
-  get tenant(): string {
-    return this.key.slice(traceIdLength)
+  /** Trace id and tenant: the id is fixed in length, so that neither is taken for a part of the other. */
+  get key(): string {
+    return this.traceId + this.tenant
   }
 
   get traceId(): string {
-    return this.key.slice(0, traceIdLength)
+    return idText(this.trace0, this.trace1) + idText(this.trace2, this.trace3)
   }
 
   add(slice: AddedSlice, atMs: number): void {

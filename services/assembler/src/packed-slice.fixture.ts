@@ -1,6 +1,8 @@
 import { blockFlag, type PackedSlice, packedSlices, SlicePacker } from '@winnow/model'
 import { FactsPacker, FactsUnpacker, spanIdWords } from './packed-facts.ts'
 import type { ReadSlice } from './partition-fold.ts'
+import type { RecordSlice } from './read-slices.ts'
+import { wordsOfTrace } from './trace-key.ts'
 
 /** A span by its id, its parent's id (0: none) and whether it is an entry span. */
 export type SpanIds = readonly [id: number, parent: number, entry?: boolean]
@@ -8,9 +10,9 @@ export type SpanIds = readonly [id: number, parent: number, entry?: boolean]
 /** A slice of such spans, as if it had been read from a record; `text` is the JSON of its own facts. */
 export function packedSlice(
   spans: readonly SpanIds[],
-  place: Pick<ReadSlice, 'tenant' | 'traceId' | 'start' | 'length'>,
+  place: Pick<ReadSlice, 'tenant' | 'start' | 'length'> & { readonly traceId: string },
   text = '',
-): ReadSlice {
+): RecordSlice {
   const packer = new FactsPacker()
   packer.begin(spans.length, 0, 0)
   let hasRoot = false
@@ -24,7 +26,9 @@ export function packedSlice(
   }
   const facts = Buffer.from(packer.finish(0, 0, 0, text))
   const jsonLength = 90 + 48 * spans.length + text.length
-  return { ...place, spanCount: spans.length, facts, jsonLength, hasRoot, hasEntry }
+  const { tenant, traceId, start, length } = place
+  const key = { tenant, traceId, ...wordsOfTrace(traceId) }
+  return { ...key, start, length, spanCount: spans.length, facts, jsonLength, hasRoot, hasEntry }
 }
 
 /** The slice as a summary has it, of the first place there is. */

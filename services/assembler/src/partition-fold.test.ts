@@ -14,8 +14,11 @@ const rules = {
 }
 const traceId = 'a'.repeat(32)
 
-function slice(spans: readonly SpanIds[], over: Partial<ReadSlice> = {}): ReadSlice {
-  const place = { tenant: 'default', traceId, start: 0, length: 100 }
+function slice(
+  spans: readonly SpanIds[],
+  { traceId: id = traceId, ...over }: Partial<ReadSlice> & { readonly traceId?: string } = {},
+): ReadSlice {
+  const place = { tenant: 'default', traceId: id, start: 0, length: 100 }
   return { ...packedSlice(spans, place), ...over }
 }
 

@@ -4,13 +4,13 @@ import { LogTime, type LogTimeState } from './log-time.ts'
 import { type AddedSlice, type CloseRules, OpenTrace } from './open-trace.ts'
 import { Schedule } from './schedule.ts'
 import { SliceHeadReader, SliceHeadWriter } from './slice-bytes.ts'
+import { isSameTrace, type TraceKey, wordsOfTrace } from './trace-key.ts'
+import { TraceMap } from './trace-map.ts'
 import { ChainMemory, TracePool } from './trace-pool.ts'
 import { TraceSpans } from './trace-spans.ts'
 
 /** One slice as it was read from a record of `spans`. */
-export interface ReadSlice extends AddedSlice {
-  readonly tenant: string
-  readonly traceId: string
+export interface ReadSlice extends AddedSlice, TraceKey {
   readonly start: number
   /** See packed-facts.ts. Borrowed: valid until the next slice is read. */
   readonly facts: Uint8Array
@@ -55,7 +55,7 @@ export interface PendingTrace {
  */
 export class PartitionFold {
   readonly #rules: CloseRules
-  readonly #open = new Map<string, OpenTrace>()
+  readonly #open = new TraceMap()
   readonly #schedule = new Schedule<OpenTrace>()
   readonly #closed: ClosedTrace[] = []
   readonly #pool: TracePool
@@ -85,7 +85,7 @@ export class PartitionFold {
     this.#pool = from.pool
     for (const closed of from.closed) this.#closed.push(closed)
     for (const trace of from.open) {
-      this.#open.set(trace.key, trace)
+      this.#open.add(trace)
       this.#reschedule(trace)
     }
   }
@@ -112,10 +112,10 @@ export class PartitionFold {
 
   /** Undefined: the trace is neither open nor closed and not acknowledged. */
   find(tenant: string, traceId: string): PendingTrace | undefined {
-    const key = OpenTrace.keyOf(tenant, traceId)
+    const key = { tenant, ...wordsOfTrace(traceId) }
     // As many as close in one turn, so few.
     const trace =
-      this.#open.get(key) ?? this.#closed.find(closed => closed.trace.key === key)?.trace
+      this.#open.find(key) ?? this.#closed.find(closed => isSameTrace(closed.trace, key))?.trace
     if (trace === undefined) return undefined
     const { heads } = this.slicesOf(trace)
     heads.next()
@@ -177,25 +177,20 @@ export class PartitionFold {
 
   /**
    * The smallest offset that an open or unacknowledged trace still needs: what may be committed.
-   * Traces open in the order of their first offset, so the first of the map has the smallest.
+   * Traces open in the order of their first offset, so the oldest has the smallest.
    */
   get committable(): number {
-    let least = this.position
-    for (const trace of this.#open.values()) {
-      least = Math.min(least, trace.firstOffset)
-      break
-    }
+    let least = Math.min(this.position, this.#open.oldest?.firstOffset ?? this.position)
     for (const { trace } of this.#closed) least = Math.min(least, trace.firstOffset)
     return least
   }
 
   #add(offset: number, appendedAtMs: number, slice: ReadSlice): void {
-    const key = OpenTrace.keyOf(slice.tenant, slice.traceId)
-    let trace = this.#open.get(key)
+    let trace = this.#open.find(slice)
     if (trace === undefined) {
       if (this.#open.size >= this.#rules.maxOpen) this.#closeOldest(appendedAtMs)
-      trace = new OpenTrace(key, this.time.nowMs, offset)
-      this.#open.set(key, trace)
+      trace = new OpenTrace(slice, this.time.nowMs, offset)
+      this.#open.add(trace)
     }
     const { start, length, spanCount, facts } = slice
     const head = this.#headWriter
@@ -210,10 +205,9 @@ export class PartitionFold {
 
   /** An id costs a client nothing: what is open has a bound, and what comes of the trace later is a fragment. */
   #closeOldest(appendedAtMs: number): void {
-    for (const oldest of this.#open.values()) {
-      this.#close(oldest, 'long', 'over', appendedAtMs, this.#spansOf(oldest))
-      return
-    }
+    const { oldest } = this.#open
+    if (oldest === undefined) return
+    this.#close(oldest, 'long', 'over', appendedAtMs, this.#spansOf(oldest))
   }
 
   /**
@@ -266,7 +260,7 @@ export class PartitionFold {
   ): void {
     trace.close(event)
     this.duplicateSpans += spans.duplicates
-    this.#open.delete(trace.key)
+    this.#open.delete(trace)
     const missingParents = reason === 'root' ? 0 : spans.missingParents
     this.#closed.push({ trace, reason, closedAtMs, missingParents })
   }

@@ -1,13 +1,21 @@
 // Hot: every record of `spans` is read here.
-import { decodeTenantRuns, type TenantRun } from '@winnow/model'
+import { decodeTenantRuns, idText, type TenantRun } from '@winnow/model'
 import { SpanTable, scanTraces, spanProblem } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
 import { assemblerInterest } from './fact-interest.ts'
 import type { ReadSlice } from './partition-fold.ts'
 import { SliceFactsExtractor } from './slice-facts.ts'
 
-/** The slices of one record's value, in the order of their bytes. */
-export type SliceReader = (value: Uint8Array, header: Uint8Array | undefined) => Iterable<ReadSlice>
+/** A slice, and its trace id for those who want it in digits. */
+export interface RecordSlice extends ReadSlice {
+  readonly traceId: string
+}
+
+/** The slices of one record's value, in the order of their bytes. Each is the same object as the one before. */
+export type SliceReader = (
+  value: Uint8Array,
+  header: Uint8Array | undefined,
+) => Iterable<RecordSlice>
 
 /**
  * A reader with memory of its own to work in, for one record at a time. Within a tenant's run the
@@ -16,35 +24,78 @@ export type SliceReader = (value: Uint8Array, header: Uint8Array | undefined) =>
  * none: DATA_CORRUPT where no receiver of ours composed it, PAYLOAD_INVALID where it is not OTLP.
  */
 export function sliceReader(): SliceReader {
-  const table = new SpanTable()
-  const extractor = new SliceFactsExtractor()
-  return function* read(value, header) {
+  const slices = new RecordSlices()
+  return (value, header) => slices.begin(value, header)
+}
+
+/** Iterable and iterator, result and slice in one, so that a slice is no new object. */
+class RecordSlices implements RecordSlice, IterableIterator<RecordSlice> {
+  tenant = ''
+  trace0 = 0
+  trace1 = 0
+  trace2 = 0
+  trace3 = 0
+  start = 0
+  length = 0
+  spanCount = 0
+  jsonLength = 0
+  hasRoot = false
+  hasEntry = false
+  facts: Uint8Array = new Uint8Array()
+  readonly #table = new SpanTable()
+  readonly #extractor = new SliceFactsExtractor()
+  readonly #ends: number[] = []
+  readonly #given = { done: false, value: this as RecordSlice } as const
+  #runs: readonly TenantRun[] = []
+  #run = 0
+  /** The first row that was not given yet. */
+  #row = 0
+
+  begin(value: Uint8Array, header: Uint8Array | undefined): this {
+    this.#runs = []
     const runs = runsOf(value, header)
-    const ends = scanRuns(table, value, runs)
-    let from = 0
-    for (const [at, { tenant }] of runs.entries()) {
-      const end = ends[at] as number
-      while (from < end) {
-        const to = sliceEnd(table, from, end)
-        const start = table.resources.start[table.resource[from] as number] as number
-        const stop = table.resources.end[table.resource[to - 1] as number] as number
-        const facts = extractor.pack(table, from, to)
-        yield {
-          tenant,
-          traceId: traceIdOf(table, from),
-          start,
-          length: stop - start,
-          spanCount: to - from,
-          facts,
-          jsonLength: extractor.jsonLength,
-          hasRoot: extractor.hasRoot,
-          hasEntry: extractor.hasEntry,
-        }
-        from = to
-      }
-    }
+    scanRuns(this.#table, value, runs, this.#ends)
+    this.#runs = runs
+    this.#run = 0
+    this.#row = 0
+    return this
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<RecordSlice> {
+    while (this.#run < this.#runs.length && this.#row === this.#ends[this.#run]) this.#run++
+    const run = this.#runs[this.#run]
+    if (run === undefined) return atEnd
+    const table = this.#table
+    const from = this.#row
+    const to = sliceEnd(table, from, this.#ends[this.#run] as number)
+    this.#row = to
+    this.tenant = run.tenant
+    this.trace0 = (table.trace0[from] as number) | 0
+    this.trace1 = (table.trace1[from] as number) | 0
+    this.trace2 = (table.trace2[from] as number) | 0
+    this.trace3 = (table.trace3[from] as number) | 0
+    this.start = table.resources.start[table.resource[from] as number] as number
+    const stop = table.resources.end[table.resource[to - 1] as number] as number
+    this.length = stop - this.start
+    this.spanCount = to - from
+    const extractor = this.#extractor
+    this.facts = extractor.pack(table, from, to)
+    this.jsonLength = extractor.jsonLength
+    this.hasRoot = extractor.hasRoot
+    this.hasEntry = extractor.hasEntry
+    return this.#given
+  }
+
+  get traceId(): string {
+    return idText(this.trace0, this.trace1) + idText(this.trace2, this.trace3)
   }
 }
+
+const atEnd: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
 function runsOf(value: Uint8Array, header: Uint8Array | undefined): TenantRun[] {
   const runs = header === undefined ? undefined : decodeTenantRuns(header)
@@ -62,10 +113,15 @@ function runsOf(value: Uint8Array, header: Uint8Array | undefined): TenantRun[] 
   return runs
 }
 
-/** Fills the table; returns where each run's rows end. */
-function scanRuns(table: SpanTable, value: Uint8Array, runs: readonly TenantRun[]): number[] {
+/** Fills the table, and `ends` with where each run's rows end. */
+function scanRuns(
+  table: SpanTable,
+  value: Uint8Array,
+  runs: readonly TenantRun[],
+  ends: number[],
+): void {
   table.clear()
-  const ends: number[] = []
+  ends.length = 0
   for (const { start, length } of runs) {
     scanTraces(value, start, start + length, table, assemblerInterest)
     ends.push(table.length)
@@ -80,7 +136,6 @@ function scanRuns(table: SpanTable, value: Uint8Array, runs: readonly TenantRun[
     const at = table.resources.start[table.resource[row] as number]
     throw new PipelineError('DATA_CORRUPT', `ResourceSpans at byte ${at} hold two traces`)
   }
-  return ends
 }
 
 /** The row behind the last one of the slice that begins at `from`. */
@@ -98,9 +153,4 @@ function isSameTrace(table: SpanTable, a: number, b: number): boolean {
     trace1[a] === trace1[b] &&
     trace0[a] === trace0[b]
   )
-}
-
-function traceIdOf(table: SpanTable, row: number): string {
-  const at = table.traceAt[row] as number
-  return table.sourceOf(row).toString('hex', at, at + 16)
 }
