@@ -1,50 +1,61 @@
-// `npm run crash -- [--kafka] [--kills 20] [--seed N] [--term]`: real processes under traffic, killed with -9 again and
-// again; with --term by SIGTERM instead. Prints a line a kill and the final balance; exits with 1 on any violation.
-import { randomInt, randomUUID } from 'node:crypto'
+// `npm run crash -- --help`: real processes under traffic, killed with -9 again and again.
+import { randomUUID } from 'node:crypto'
 import process from 'node:process'
-import { parseArgs } from 'node:util'
 import { startKafka } from '../stack/kafka.ts'
 import { CrashRun, type Kill } from './crash-run.ts'
+import { type CrashOptions, crashOptions, usage } from './options.ts'
+import { killLine, totalLine } from './report.ts'
 import { type System, targetsSystem, upSystem } from './systems.ts'
 
-const { values } = parseArgs({
-  options: {
-    kafka: { type: 'boolean', default: false },
-    kills: { type: 'string', default: '20' },
-    term: { type: 'boolean', default: false },
-    seed: { type: 'string', default: `${randomInt(2 ** 31)}` },
-  },
-})
-const seed = Number(values.seed)
-const kills = Number(values.kills)
-const say = (line: string): void => console.error(line)
-
 let stopBroker = async (): Promise<void> => {}
-const system = values.kafka ? await onKafka() : await upSystem()
+const options = read()
 process.exitCode = 1
-try {
-  console.log(`seed ${seed}: ${kills} kills of ${system.names.join(', ')}`)
-  const run = new CrashRun({ seed, system, say })
-  const done: Kill[] = []
-  for (let n = 0; n < kills; n++) {
-    const name = system.names[n % system.names.length] ?? ''
-    const kill = await (values.term ? run.stopAndStart(name) : run.kill(name))
-    done.push(kill)
-    say(`kill ${n + 1} of ${kills}: ${JSON.stringify(kill)}`)
-  }
-  const { figures, kept, dropped, violations } = await run.account()
-  console.table(done)
-  console.log('balance', { ...figures, keptByApi: kept, droppedByApi: dropped })
-  const { refused, unanswered } = run.traffic
-  console.log(`sent again: ${refused} refused for now, ${unanswered} without an answer`)
-  console.log(violations.length === 0 ? 'nothing lost, nothing twice' : violations.join('\n'))
-  if (violations.length === 0) process.exitCode = 0
-} finally {
-  await system.remove()
-  await stopBroker()
-}
+const found = await crash(options).catch((error: unknown) => [
+  error instanceof Error ? (error.stack ?? error.message) : String(error),
+])
+if (found.length === 0) console.log('HOLDS: nothing lost, nothing twice, every verdict right')
+else console.log(`FAILED (seed ${options.seed}): ${found.length} violations\n${found.join('\n')}`)
 // Connections that were kept alive are nobody's any more.
-process.exit()
+process.exit(found.length === 0 ? 0 : 1)
+
+function read(): CrashOptions {
+  try {
+    const given = crashOptions(process.argv.slice(2))
+    if (given !== undefined) return given
+    console.log(usage)
+    process.exit(0)
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${usage}`)
+    process.exit(2)
+  }
+}
+
+/** All that contradicts that nothing was lost and nothing is there twice. */
+async function crash({ kills, isKafka, isTerm, seed }: CrashOptions): Promise<readonly string[]> {
+  const say = (line: string): void => console.error(line)
+  const system = isKafka ? await onKafka() : await upSystem()
+  try {
+    console.log(`seed ${seed}: ${kills} kills of ${system.names.join(', ')}`)
+    const run = new CrashRun({ seed, system, say })
+    const done: Kill[] = []
+    for (let n = 0; n < kills; n++) {
+      const name = system.names[n % system.names.length] ?? ''
+      const kill = await (isTerm ? run.stopAndStart(name) : run.kill(name))
+      done.push(kill)
+      console.log(killLine(kill, n + 1, kills))
+    }
+    console.log(totalLine(done))
+    say('ending the traffic; waiting until all is decided …')
+    const { figures, kept, dropped, violations } = await run.account()
+    console.log('balance', { ...figures, keptByApi: kept, droppedByApi: dropped })
+    const { refused, unanswered } = run.traffic
+    console.log(`sent again: ${refused} refused for now, ${unanswered} without an answer`)
+    return violations
+  } finally {
+    await system.remove()
+    await stopBroker()
+  }
+}
 
 async function onKafka(): Promise<System> {
   const started = await startKafka({ fresh: true })
