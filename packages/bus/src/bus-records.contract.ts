@@ -201,6 +201,24 @@ export function readTests({ fact, open }: Suite): void {
     for (const seen of all) expect(seen.map(text)).toEqual(names)
   })
 
+  fact('heads, where they are at hand, are those of the next records', async () => {
+    const { bus, topic } = await open()
+    await bus.append(topic, 0, [
+      { value: bytes('a'), key: bytes('k') },
+      { value: bytes('bcd'), header: bytes('h') },
+      { value: bytes('') },
+    ])
+    const [, b, c] = await readAll(bus, topic, 0, 3)
+    const heads = bus.heads?.(topic, 0, 1) ?? []
+    if (heads.length > 0) {
+      expect(heads).toEqual([
+        { offset: 1, appendedAtMs: b?.appendedAtMs, header: bytes('h'), valueBytes: 3 },
+        { offset: 2, appendedAtMs: c?.appendedAtMs, valueBytes: 0 },
+      ])
+    }
+    expect(bus.heads?.(topic, 0, 3) ?? []).toEqual([])
+  })
+
   fact('batches that share memory are right one after the other, others stay intact', async () => {
     const { bus, topic } = await open()
     await bus.append(topic, 0, records('a', 'b', 'c'))

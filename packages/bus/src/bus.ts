@@ -20,6 +20,14 @@ export interface BusRecord {
   readonly value: Uint8Array
 }
 
+/** A record without its key and value; all of it is the caller's. */
+export interface RecordHead {
+  readonly offset: number
+  readonly appendedAtMs: number
+  readonly header?: Uint8Array
+  readonly valueBytes: number
+}
+
 /** Offsets [from, to) that a reader asked for and retention had removed before it came. */
 export interface Gap {
   readonly from: number
@@ -139,6 +147,11 @@ export interface Bus {
     waitMs: number,
     memory?: ReadMemory,
   ): Promise<Batch>
+  /**
+   * Heads of the next records from `from` on, as many as are at hand without their values: none where it
+   * would cost what `read` costs, and then `read` tells the rest. Left out by adapters that always read.
+   */
+  heads?(topic: string, partition: number, from: number): readonly RecordHead[]
   /** First retained offset, and the one that the next record will get. */
   bounds(
     topic: string,

@@ -1,7 +1,7 @@
 // Hot file: one call a record, never one a span. No closure, promise or log line in here.
 import { crc32 } from 'node:zlib'
 import { PipelineError } from '@winnow/runtime'
-import type { BusRecord, NewRecord } from './bus.ts'
+import { type BusRecord, headerBytesMax, type NewRecord, type RecordHead } from './bus.ts'
 
 /**
  * A segment file, little endian. Commits begin on a block, so that one write can bypass the page cache:
@@ -147,6 +147,19 @@ export function recordAt(bytes: Buffer, at: number): BusRecord {
   if ((flags & hasKey) !== 0) record.key = bytes.subarray(at + frameHeadBytes, keyEnd)
   if ((flags & hasHeader) !== 0) record.header = bytes.subarray(keyEnd, headerEnd)
   return record
+}
+
+/** As `recordAt`, but nothing of it is a view: its value may be as long as it likes. */
+export function headAt(bytes: Buffer, at: number): RecordHead {
+  const head = {
+    offset: frameOffsetAt(bytes, at),
+    appendedAtMs: frameTimeAt(bytes, at),
+    valueBytes: valueBytesAt(bytes, at),
+  }
+  if (((bytes[at + 22] as number) & hasHeader) === 0) return head
+  const start = at + frameHeadBytes + bytes.readUInt32LE(at + 24)
+  const end = start + Math.min(bytes.readUInt32LE(at + 28), headerBytesMax)
+  return { ...head, header: new Uint8Array(bytes.subarray(start, end)) }
 }
 
 export function toBlock(bytes: number): number {

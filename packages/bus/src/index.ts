@@ -9,6 +9,7 @@ export type {
   Position,
   RangeRead,
   ReadMemory,
+  RecordHead,
   ValueRange,
 } from './bus.ts'
 export { headerBytesMax, noteBytesMax, rangesMax } from './bus.ts'

@@ -10,6 +10,7 @@ import type {
   NewRecord,
   Position,
   RangeRead,
+  RecordHead,
   ValueRange,
 } from './bus.ts'
 import { Groups } from './groups.ts'
@@ -111,6 +112,17 @@ export class MemoryBus implements Bus {
     waitMs: number,
   ): Promise<Batch> {
     return this.#read(this.#log(topic, partition), from, bytesMax, waitMs)
+  }
+
+  heads(topic: string, partition: number, from: number): readonly RecordHead[] {
+    const log = this.#log(topic, partition)
+    if (from < log.first) return []
+    return log.records.slice(indexOf(log, from)).map(({ offset, appendedAtMs, header, value }) => ({
+      offset,
+      appendedAtMs,
+      ...(header && { header: new Uint8Array(header) }),
+      valueBytes: value.length,
+    }))
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {

@@ -10,6 +10,7 @@ import type {
   Position,
   RangeRead,
   ReadMemory,
+  RecordHead,
   ValueRange,
 } from './bus.ts'
 import { receiveBatch, type SentBatch } from './placed-records.ts'
@@ -104,6 +105,10 @@ export class RemoteBus implements Bus {
     memory = freshMemory,
   ): Promise<Batch> {
     return this.#read(topic, partition, from, bytesMax, waitMs, memory)
+  }
+
+  heads(topic: string, partition: number, from: number): readonly RecordHead[] {
+    return this.#tailOf(topic, partition)?.heads(partition, from) ?? []
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {

@@ -1,4 +1,4 @@
-import type { Batch, BusRecord, RangeRead, ReadMemory, ValueRange } from './bus.ts'
+import type { Batch, BusRecord, RangeRead, ReadMemory, RecordHead, ValueRange } from './bus.ts'
 import type { SharedTail } from './tail-index.ts'
 import { TailReader } from './tail-reader.ts'
 import { TailWaiters } from './tail-waiters.ts'
@@ -46,6 +46,10 @@ export class RemoteTail {
     if (records === undefined) return undefined
     for (let at = 0; at < records.length; at++) this.#count((records[at] as BusRecord).value.length)
     return { records }
+  }
+
+  heads(partition: number, from: number): readonly RecordHead[] {
+    return this.#reader.heads(partition, from)
   }
 
   async fetch(partition: number, offset: number): Promise<BusRecord | undefined> {

@@ -2,7 +2,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { ManualClock } from '@winnow/runtime'
 import { expect, onTestFinished, test } from 'vitest'
 import { busContract } from './bus.contract.ts'
-import type { Bus } from './bus.ts'
+import type { Bus, BusRecord, RecordHead } from './bus.ts'
 import {
   hourMs,
   openBus,
@@ -52,6 +52,11 @@ busContract('RemoteBus of a FileBus, by the memory of its tails', {
     return other
   },
 })
+
+function headOf({ offset, appendedAtMs, header, value }: BusRecord): RecordHead {
+  const head = { offset, appendedAtMs, valueBytes: value.length }
+  return header === undefined ? head : { ...head, header: Uint8Array.from(header) }
+}
 
 const smallRing = { ringBytes: 64 * 1024, commitBytesMax: 16 * 1024 }
 
@@ -148,7 +153,11 @@ test('whatever is appended and expires, a thread sees the same as the bus itself
   for (let step = 0; step < 300; step++) {
     const partition = random(3)
     const sizes = Array.from({ length: random(4) }, () => random(random(8) === 0 ? 9_000 : 300))
-    const values = sizes.map(size => ({ value: Buffer.alloc(size, random(256)) }))
+    const values = sizes.map(size => ({
+      value: Buffer.alloc(size, random(256)),
+      ...(random(2) === 0 && { header: Buffer.alloc(random(20), random(256)) }),
+      ...(random(4) === 0 && { key: Buffer.alloc(random(20), random(256)) }),
+    }))
     if (values.length > 0) await inner.append('t', partition, values)
     clock.advanceMs(random(hourMs / 20))
     if (random(10) === 0) await inner.sweep()
@@ -160,6 +169,11 @@ test('whatever is appended and expires, a thread sees the same as the bus itself
     expect(there.gap, `seed ${seed}`).toEqual(here.gap)
     expect(there.records.length > 0).toBe(here.records.length > 0)
     const shorter = Math.min(here.records.length, there.records.length)
+    const heads = bus.heads('t', partition, from)
+    expect(heads.length === 0 || here.gap === undefined).toBe(true)
+    expect(heads.slice(0, shorter), `seed ${seed}`).toEqual(
+      here.records.slice(0, heads.length).map(headOf).slice(0, shorter),
+    )
     expect(there.records.slice(0, shorter), `seed ${seed}`).toEqual(here.records.slice(0, shorter))
     read += shorter
     if (here.gap === undefined && shorter > 0) {

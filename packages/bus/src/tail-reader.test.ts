@@ -82,7 +82,7 @@ test('whatever another thread writes meanwhile, a record is whole or not there',
   ]
   const reader = new TailReader(tail)
   const problems: string[] = []
-  const seen = { read: 0, fetched: 0, cut: 0 }
+  const seen = { read: 0, heads: 0, fetched: 0, cut: 0 }
   const check = (offset: number, value: Uint8Array | undefined, length: number): number => {
     if (value === undefined) return 0
     const isWhole = value.length === length && value.every(byte => byte === offset % 251)
@@ -90,7 +90,7 @@ test('whatever another thread writes meanwhile, a record is whole or not there',
     return 1
   }
   let back = 0
-  while (Math.min(seen.read, seen.fetched, seen.cut) < 3000) {
+  while (Math.min(seen.read, seen.heads, seen.fetched, seen.cut) < 3000) {
     const { end } = reader.bounds(0) ?? { end: 0 }
     // About as far back as the ring goes, so that it comes round in the midst of it.
     const offset = Math.max(0, end - 20 - (back++ % 16))
@@ -98,6 +98,11 @@ test('whatever another thread writes meanwhile, a record is whole or not there',
       if (record.offset !== offset + at) problems.push(`${record.offset} is out of turn`)
       seen.read += check(offset + at, record.value, 400)
     })
+    for (const [at, head] of reader.heads(0, offset).entries()) {
+      const isRight = head.offset === offset + at && head.valueBytes === 400
+      if (!isRight) problems.push(`${head.offset} has ${head.valueBytes} bytes`)
+      seen.heads++
+    }
     seen.fetched += check(offset, reader.fetch(0, offset)?.value, 400)
     const cut = reader.ranges(0, [{ offset, start: 100, length: 200 }])
     const [range] = cut?.missing.length === 0 ? cut.reads : []

@@ -1,9 +1,10 @@
 // Hot file: every record that a worker reads of the tail passes here; one copy, no message.
-import type { BusRecord, RangeRead, ReadMemory, ValueRange } from './bus.ts'
+import type { BusRecord, RangeRead, ReadMemory, RecordHead, ValueRange } from './bus.ts'
 import {
   frameBytesAt,
   frameHeadBytes,
   frameOffsetAt,
+  headAt,
   recordAt,
   strideAt,
   strideOf,
@@ -112,6 +113,26 @@ export class TailReader {
       records.push(recordAt(memory, at))
     }
     return records
+  }
+
+  /** As `Bus.heads`. */
+  heads(partition: number, from: number): readonly RecordHead[] {
+    if (!this.#find(partition, from, headsBytesMax)) return []
+    const ring = this.#ring
+    const heads: RecordHead[] = []
+    for (let run = 0; run < this.#found.length; run += 2) {
+      const start = this.#indexOf(this.#found[run] as number)
+      const end = start + (this.#found[run + 1] as number)
+      for (let at = start; at + frameHeadBytes <= end; ) {
+        // Whatever is written over meanwhile, no length is believed beyond its run.
+        const bytes = frameBytesAt(ring, at)
+        if (bytes < frameHeadBytes || at + bytes > end) return []
+        const head = headAt(ring, at)
+        if (head.offset >= from) heads.push(head)
+        at += strideOf(bytes)
+      }
+    }
+    return this.#isLive(this.#found[0] as number) ? heads : []
   }
 
   fetch(partition: number, offset: number): BusRecord | undefined {
@@ -232,6 +253,9 @@ export class TailReader {
     return this.#base + (place % this.#size)
   }
 }
+
+/** Of records whose heads are told at once: some hundred where they are large. */
+const headsBytesMax = 16 << 20
 
 const nothing = Buffer.alloc(0)
 

@@ -1,4 +1,4 @@
-import { type Bus, type BusRecord, reusedMemory } from '@winnow/bus'
+import { type Bus, type BusRecord, type RecordHead, reusedMemory } from '@winnow/bus'
 import { decodeTenantRuns, slicesText, type TenantRun } from '@winnow/model'
 import { SliceIds, scanSlices } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
@@ -96,6 +96,9 @@ export class PartitionVerifier {
       // Before more is read: a partition that is over its limit must not grow by being asked.
       this.#limit()
       if (isAllRead) break
+      const heads = this.#addHeads()
+      onRead?.(heads)
+      if (heads > 0) continue
       const batch = await bus.read(topics.spans, partition, slices.end, readBytesMax, 0, memory)
       if (batch.gap !== undefined) await this.#skip(batch.gap.to)
       for (const record of batch.records) this.#add(record)
@@ -196,18 +199,36 @@ export class PartitionVerifier {
     this.ledger.expireBefore(offset)
   }
 
-  #add({ offset, appendedAtMs, value, header }: BusRecord): void {
+  /** Of the next records those whose values nobody needs, as far as the bus has them at hand. */
+  #addHeads(): number {
+    if (this.#options.reads !== 'undecided') return 0
+    const { bus, topics } = this.#options
+    const { partition, slices } = this.ledger
+    const heads = bus.heads?.(topics.spans, partition, slices.end) ?? []
+    const value = heads.findIndex(head => !this.#addHead(head))
+    return value < 0 ? heads.length : value
+  }
+
+  /** False, and nothing is added, where the bytes have to be looked at. */
+  #addHead({ offset, appendedAtMs, valueBytes, header }: RecordHead): boolean {
     const { slices, records } = this.ledger
+    const runs = header === undefined ? undefined : decodeTenantRuns(header)
+    if (runs === undefined || !areAll(runs, valueBytes)) return false
     // A hole without a gap: the records are not there, and nobody will ever read them.
     while (slices.end < offset) slices.records.push(appendedAtMs)
+    const numbered = this.#numbered(runs)
+    if (numbered !== undefined) records.addUnread(appendedAtMs, valueBytes, numbered)
+    else records.addUnreadable(appendedAtMs, 'too many tenants (tenantsMax)')
+    return true
+  }
+
+  #add(record: BusRecord): void {
+    const { slices, records } = this.ledger
+    const { offset, appendedAtMs, value, header } = record
+    const isUndecided = this.#options.reads === 'undecided'
+    if (isUndecided && this.#addHead({ ...record, valueBytes: value.length })) return
+    while (slices.end < offset) slices.records.push(appendedAtMs)
     const runs = header === undefined ? undefined : decodeTenantRuns(header)
-    if (this.#options.reads === 'undecided' && runs !== undefined && areAll(runs, value.length)) {
-      const numbered = this.#numbered(runs)
-      if (numbered === undefined)
-        records.addUnreadable(appendedAtMs, 'too many tenants (tenantsMax)')
-      else records.addUnread(appendedAtMs, value.length, numbered)
-      return
-    }
     const problem = this.#scan(value, runs)
     if (problem === undefined) records.addRecord(appendedAtMs, this.#scanned, this.#tenantOf)
     else records.addUnreadable(appendedAtMs, problem)

@@ -9,7 +9,13 @@ import { type Lying, outlineOf, PipelineTopics, type Sent, topics } from './topi
 function readAgain(bus: MemoryBus): number[] {
   const offsets: number[] = []
   const read = bus.read.bind(bus)
+  const heads = bus.heads.bind(bus)
   let end = 0
+  bus.heads = (...args) => {
+    const found = heads(...args)
+    end = Math.max(end, (found.at(-1)?.offset ?? -1) + 1)
+    return found
+  }
   bus.read = async (...args) => {
     const batch = await read(...args)
     if (args[0] !== topics.spans) return batch
@@ -86,6 +92,8 @@ test.for([1, 2, 3, 4, 5, 6])(
   async seed => {
     const random = new Random(seed)
     const pipe = new PipelineTopics()
+    // Behind the tail a bus has no heads at hand.
+    if (seed % 2 === 0) pipe.bus.heads = () => []
     const reader = pipe.reader(seed)
     const traces = new Map<string, { lying: Lying[]; decided: number; revision: number }>()
     for (let step = 0; step < 60; step++) {
