@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { BatchCache, type DecodedBatch } from './kafka-batch-cache.ts'
 
-const batch = (first: number, last: number, bytes = 10): DecodedBatch => ({
+const batch = (first: number, last: number, bytes = 10, checksum = 1): DecodedBatch => ({
   first,
   last,
+  checksum,
   bytes,
   records: [],
 })
@@ -44,6 +45,14 @@ test('a batch over the whole budget is not kept and pushes nothing out', () => {
   cache.add(0, batch(0, 0, 10))
   cache.add(0, batch(1, 1, 11))
   expect([cache.find(0, 0)?.first, cache.find(0, 1)]).toEqual([0, undefined])
+})
+
+test('another batch at the same place takes its place', () => {
+  const cache = new BatchCache(100, 10)
+  cache.add(0, batch(0, 3, 10, 1))
+  const anew = batch(0, 9, 20, 2)
+  cache.add(0, anew)
+  expect([cache.find(0, 0), cache.find(0, 9), cache.bytes]).toEqual([anew, anew, 20])
 })
 
 test('the same batch twice counts once', () => {

@@ -4,6 +4,8 @@ import type { BusRecord } from './bus.ts'
 export interface DecodedBatch {
   readonly first: number
   readonly last: number
+  /** The broker's own, by which a topic that was made anew is told from the one before. */
+  readonly checksum: number
   readonly bytes: number
   readonly records: readonly BusRecord[]
 }
@@ -48,16 +50,22 @@ export class BatchCache {
   /** A batch larger than the whole budget is not kept. */
   add(partition: number, batch: DecodedBatch): void {
     const key = `${partition}/${batch.first}`
-    if (batch.bytes > this.#bytesMax || this.#batches.has(key)) return
+    const before = this.#batches.get(key)
+    if (batch.bytes > this.#bytesMax || before?.checksum === batch.checksum) return
+    if (before !== undefined) this.#remove(key, before)
     this.#batches.set(key, batch)
     this.#bytes += batch.bytes
     const firsts = this.#firsts.get(partition) ?? new Set()
     this.#firsts.set(partition, firsts.add(batch.first))
     for (const [oldKey, old] of this.#batches) {
       if (this.#bytes <= this.#bytesMax && this.#batches.size <= this.#batchesMax) return
-      this.#batches.delete(oldKey)
-      this.#bytes -= old.bytes
-      this.#firsts.get(Number(oldKey.slice(0, oldKey.indexOf('/'))))?.delete(old.first)
+      this.#remove(oldKey, old)
     }
+  }
+
+  #remove(key: string, { first, bytes }: DecodedBatch): void {
+    this.#batches.delete(key)
+    this.#bytes -= bytes
+    this.#firsts.get(Number(key.slice(0, key.indexOf('/'))))?.delete(first)
   }
 }

@@ -202,10 +202,12 @@ export class KafkaBus implements Bus {
     if (this.#closed) throw new PipelineError('BUS_UNAVAILABLE', `${topic}: the bus is closed`)
     const known = this.#parts.get(topic)
     if (known !== undefined) return known
-    const producer = new KafkaProducer(this.#clients, topic, this.#limits, this.#clock)
+    const reader = new KafkaReader(this.#clients, topic, this.#limits, this.#clock)
+    const sends = reader.sends.bind(reader)
+    const producer = new KafkaProducer(this.#clients, topic, this.#limits, this.#clock, sends)
     const send = producer.send.bind(producer)
     const parts = {
-      reader: new KafkaReader(this.#clients, topic, this.#limits, this.#clock),
+      reader,
       producer,
       appender: new KafkaAppender(topic, this.#limits, this.#clock, send),
     }

@@ -36,6 +36,10 @@ export interface KafkaLimits {
   /** Decoded batches kept for `fetch`, per topic. */
   readonly cacheBytesMax: number
   readonly cacheBatchesMax: number
+  /** Decoded batches kept for who reads the same in order, per topic. */
+  readonly recentBytesMax: number
+  /** Batches sent from here that no reader here has met yet, per topic, plain and compressed. */
+  readonly writtenBytesMax: number
   /** A member that is silent for so long is out of its group. Brokers refuse less than 6 s. */
   readonly sessionMs: number
   readonly heartbeatMs: number
@@ -60,6 +64,8 @@ export const defaultKafkaLimits: KafkaLimits = {
   pollBytesMax: 16 * 1024 * 1024,
   cacheBytesMax: 32 * 1024 * 1024,
   cacheBatchesMax: 1024,
+  recentBytesMax: 16 * 1024 * 1024,
+  writtenBytesMax: 32 * 1024 * 1024,
   sessionMs: 10_000,
   heartbeatMs: 1_000,
   rebalanceMs: 30_000,

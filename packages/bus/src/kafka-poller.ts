@@ -3,7 +3,7 @@ import type { KafkaClients } from './kafka-client.ts'
 import { fromKafka } from './kafka-errors.ts'
 import { KafkaLink } from './kafka-link.ts'
 import type { KafkaLimits } from './kafka-options.ts'
-import { type FetchedPartition, fetchRequest } from './kafka-requests.ts'
+import { type FetchedPartition, fetchRequest, type PartitionFetch } from './kafka-requests.ts'
 
 /** What a long poll found for one reader. `outside`: the offset lies before or after what is held. */
 export type Polled = { readonly records: Buffer } | 'none' | 'outside'
@@ -102,8 +102,9 @@ export class KafkaPoller {
       for (const one of candidates) {
         const node = await link.leaderOf(one.partition)
         leader ??= node
-        // Two readers of one partition: a request names a partition once.
-        const fits = node === leader && !taken.some(other => other.partition === one.partition)
+        // A request names a partition once: readers of one partition travel together from one offset.
+        const other = taken.find(({ partition }) => partition === one.partition)
+        const fits = node === leader && (other === undefined || other.from === one.from)
         if (fits) taken.push(one)
         else this.#waiting.add(one)
         candidates.delete(one)
@@ -112,12 +113,17 @@ export class KafkaPoller {
       const now = this.#clock.nowMs()
       const leftMs = Math.min(...taken.map(one => one.untilMs)) - now
       const waitMs = Math.max(0, Math.min(leftMs, this.#limits.pollMs))
-      const asked = taken.map(one => ({
-        partition: one.partition,
-        from: one.from,
-        bytesMax: one.bytesMax,
-      }))
-      const request = fetchRequest(this.#topic, asked, waitMs, this.#limits.pollBytesMax)
+      const asked = new Map<number, PartitionFetch>()
+      for (const { partition, from, bytesMax } of taken) {
+        const before = asked.get(partition)?.bytesMax ?? 0
+        asked.set(partition, { partition, from, bytesMax: Math.max(before, bytesMax) })
+      }
+      const request = fetchRequest(
+        this.#topic,
+        [...asked.values()],
+        waitMs,
+        this.#limits.pollBytesMax,
+      )
       const answers = await link.fetch(leader, request)
       await this.#answer(link, taken, answers)
     } catch (error) {

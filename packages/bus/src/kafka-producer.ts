@@ -5,6 +5,7 @@ import type { KafkaClients } from './kafka-client.ts'
 import { fromKafka, refusalOf } from './kafka-errors.ts'
 import { KafkaLink } from './kafka-link.ts'
 import type { KafkaLimits } from './kafka-options.ts'
+import type { WrittenBatch } from './kafka-recent.ts'
 import { produceRequest } from './kafka-requests.ts'
 import { compressFrame } from './kafka-zstd.ts'
 
@@ -30,9 +31,17 @@ export class KafkaProducer {
   readonly #limits: KafkaLimits
   readonly #clock: Clock
   readonly #link: KafkaLink
+  readonly #onSend: (partition: number, batch: WrittenBatch) => void
   readonly #closing = new AbortController()
 
-  constructor(clients: KafkaClients, topic: string, limits: KafkaLimits, clock: Clock) {
+  constructor(
+    clients: KafkaClients,
+    topic: string,
+    limits: KafkaLimits,
+    clock: Clock,
+    onSend: (partition: number, batch: WrittenBatch) => void,
+  ) {
+    this.#onSend = onSend
     this.#topic = topic
     this.#limits = limits
     this.#clock = clock
@@ -61,7 +70,13 @@ export class KafkaProducer {
         packed.length < plain.length ? [packed, writtenCodec.zstd] : [plain, writtenCodec.none]
       const encoded = encodeBatch(stored, codec, records.length, this.#clock.nowMs())
       const why = `${this.#topic}/${partition}: not sent yet`
-      return { partition, encoded, untilMs, error: new PipelineError('BUS_UNAVAILABLE', why) }
+      if (codec === writtenCodec.zstd) this.#onSend(partition, { codec, stored, plain })
+      return {
+        partition,
+        encoded,
+        untilMs,
+        error: new PipelineError('BUS_UNAVAILABLE', why),
+      }
     })
   }
 
@@ -110,8 +125,9 @@ export class KafkaProducer {
           const answers = await this.#link.produce(leader, request, this.#limits.requestWaitMs)
           for (const one of ofLeader) {
             const answer = answers.find(({ partition }) => partition === one.partition)
-            if (answer?.errorCode === 0) outcomes.set(one.partition, answer.first)
-            else {
+            if (answer?.errorCode === 0) {
+              outcomes.set(one.partition, answer.first)
+            } else {
               const refusal = refusalOf(answer?.errorCode ?? -1)
               failed(one, refusal, refusal.retriable)
             }

@@ -6,7 +6,8 @@ import { fromKafka } from './kafka-errors.ts'
 import { KafkaLink } from './kafka-link.ts'
 import type { KafkaLimits } from './kafka-options.ts'
 import { KafkaPoller, offsetOutOfRange } from './kafka-poller.ts'
-import { decodeBatch, type StoredBatch, splitBatches } from './kafka-records.ts'
+import { RecentBatches, type WrittenBatch } from './kafka-recent.ts'
+import { type StoredBatch, splitBatches } from './kafka-records.ts'
 import { fetchRequest } from './kafka-requests.ts'
 
 /** A batch, and the offset that the next one starts at: not always one after its last record. */
@@ -34,6 +35,7 @@ export class KafkaReader {
   readonly #link: KafkaLink
   readonly #poller: KafkaPoller
   readonly #cache: BatchCache
+  readonly #recent: RecentBatches
   readonly #rests = new Map<number, Rest>()
   /** The fetch under way in a partition: the next one may find its batch in the cache. */
   readonly #fetching = new Map<number, Promise<unknown>>()
@@ -44,11 +46,17 @@ export class KafkaReader {
     this.#link = new KafkaLink(clients, topic)
     this.#poller = new KafkaPoller(clients, topic, limits, clock)
     this.#cache = new BatchCache(limits.cacheBytesMax, limits.cacheBatchesMax)
+    this.#recent = new RecentBatches(limits)
   }
 
   /** The link for questions that a broker answers at once: also offsets of groups. */
   get link(): KafkaLink {
     return this.#link
+  }
+
+  /** What is about to be sent: who reads it here need not inflate it. */
+  sends(partition: number, batch: WrittenBatch): void {
+    this.#recent.sends(partition, batch)
   }
 
   async read(
@@ -150,9 +158,7 @@ export class KafkaReader {
     if (known !== undefined) return recordAt(known, offset, this.#topic, partition)
     const what = `${this.#topic}/${partition} offset ${offset}`
     const stored = await this.#answered(`fetching ${what}`, () => this.#stored(partition, offset))
-    const records = await decodeBatch(stored)
-    const bytes = records.reduce((sum, record) => sum + record.value.length, 128)
-    const batch = { first: stored.first, last: stored.last, bytes, records }
+    const batch = await this.#recent.decode(partition, stored)
     this.#cache.add(partition, batch)
     return recordAt(batch, offset, this.#topic, partition)
   }
@@ -203,7 +209,7 @@ export class KafkaReader {
       }
       next = Math.max(next, last + 1)
       if (batch === undefined) return { records, next }
-      decoded = await decodeBatch(batch)
+      decoded = (await this.#recent.decode(partition, batch)).records
       last = batch.last
       stored = others
     }

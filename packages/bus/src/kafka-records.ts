@@ -30,7 +30,7 @@ const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
  * base offset 8 │ length 4 │ leader epoch 4 │ magic 1 │ crc 4 │ attributes 2 │ last delta 4 │
  * first time 8 │ max time 8 │ producer id 8 │ epoch 2 │ sequence 4 │ count 4 │ records …
  */
-const at = { length: 8, magic: 16, attributes: 21, lastDelta: 23, firstMs: 27, maxMs: 35 }
+const at = { length: 8, magic: 16, crc: 17, attributes: 21, lastDelta: 23, firstMs: 27, maxMs: 35 }
 const countAt = 57
 const recordsAt = 61
 
@@ -64,18 +64,42 @@ export function splitBatches(records: Buffer): StoredBatch[] {
 
 /** The records of a batch in order; none for the marker of somebody's transaction. */
 export async function decodeBatch(batch: StoredBatch): Promise<BusRecord[]> {
+  const { bytes } = batch
+  if (isControl(batch)) return []
+  return recordsOf(batch, await inflate(bytes.subarray(recordsAt), codecOf(batch)))
+}
+
+/** The same, where the records are at hand as they were before they were compressed. */
+export function recordsOf(batch: StoredBatch, plain: Buffer): BusRecord[] {
   const { bytes, first } = batch
-  const attributes = bytes.readInt16BE(at.attributes)
-  if ((attributes & 0x20) !== 0) return []
+  if (isControl(batch)) return []
   const count = bytes.readInt32BE(countAt)
-  const reader = new WireReader(await inflate(bytes.subarray(recordsAt), attributes & 7))
-  const byBroker = (attributes & 8) !== 0
+  const reader = new WireReader(plain)
+  const byBroker = (bytes.readInt16BE(at.attributes) & 8) !== 0
   const appendedAtMs = Number(bytes.readBigInt64BE(byBroker ? at.maxMs : at.firstMs))
   const records: BusRecord[] = new Array(count)
   for (let index = 0; index < count; index++) {
     records[index] = decodeRecord(reader, first, appendedAtMs)
   }
   return records
+}
+
+/** What a batch holds, compressed as it says. */
+export function storedRecords(batch: StoredBatch): Buffer {
+  return batch.bytes.subarray(recordsAt)
+}
+
+/** The broker's own checksum of a batch. */
+export function checksumOf(batch: StoredBatch): number {
+  return batch.bytes.readUInt32BE(at.crc)
+}
+
+function isControl({ bytes }: StoredBatch): boolean {
+  return (bytes.readInt16BE(at.attributes) & 0x20) !== 0
+}
+
+export function codecOf({ bytes }: StoredBatch): number {
+  return bytes.readInt16BE(at.attributes) & 7
 }
 
 function decodeRecord(reader: WireReader, first: number, appendedAtMs: number): BusRecord {

@@ -14,7 +14,9 @@ const lanesMax = 4
 
 /** What comes out is cut from pieces of this size: one piece a batch as a rule, which is not copied. */
 const compressedChunkBytes = 512 * 1024
-const inflatedChunkBytes = 4 * 1024 * 1024
+const inflatedChunkBytes = 2 * 1024 * 1024
+/** Below this, a batch is copied out: kept for long it would keep the whole piece. */
+const ownBytesMax = 64 * 1024
 
 /** A batch in one frame, off this thread. The bytes are read until it resolves. */
 export function compressFrame(bytes: Buffer): Promise<Buffer> {
@@ -102,7 +104,11 @@ class Lane {
 
 function joined(parts: readonly Buffer[], bytes: number): Buffer {
   const [first] = parts
-  return parts.length === 1 && first !== undefined ? first : Buffer.concat(parts, bytes)
+  if (parts.length === 1 && first !== undefined && bytes > ownBytesMax) return first
+  const own = Buffer.allocUnsafeSlow(bytes)
+  let at = 0
+  for (const part of parts) at += part.copy(own, at)
+  return own
 }
 
 /** Contexts by need, `lanesMax` at most; who finds none idle waits in turn. */
