@@ -7,6 +7,7 @@ export interface Giant {
   readonly spans: number
   /** Of text in each span's attributes. */
   readonly textBytes: number
+  readonly requests: number
 }
 
 /** Spans in one request, and bytes of their text: what an exporter would send at once. */
@@ -14,15 +15,18 @@ const requestSpansMax = 500
 const requestBytesMax = 4 * 1024 * 1024
 
 export function giantOf(seed: number, spans: number, textBytes: number): Giant {
-  return { traceId: Random.of(seed, spans).hex(4), spans, textBytes }
+  const requests = Math.ceil(spans / spansPerRequest(textBytes))
+  return { traceId: Random.of(seed, spans).hex(4), spans, textBytes, requests }
+}
+
+function spansPerRequest(textBytes: number): number {
+  const fitting = Math.floor(requestBytesMax / Math.max(1, textBytes))
+  return Math.max(1, Math.min(requestSpansMax, fitting))
 }
 
 /** Its requests in order: the root comes last, and one span in the middle has failed. */
 export function* giantRequests({ traceId, spans, textBytes }: Giant): Generator<Uint8Array> {
-  const perRequest = Math.max(
-    1,
-    Math.min(requestSpansMax, Math.floor(requestBytesMax / Math.max(1, textBytes))),
-  )
+  const perRequest = spansPerRequest(textBytes)
   const text = 'the order was late '.repeat(Math.ceil(textBytes / 19)).slice(0, textBytes)
   const spanId = (n: number): string => (n + 1).toString(16).padStart(16, '0')
   for (let from = 0; from < spans; from += perRequest) {
