@@ -1,8 +1,12 @@
 // Hot: once a slice of every revision.
-import { type PackedSlice, refKey } from '@winnow/model'
+import { idText, type SpanRef } from '@winnow/model'
 
 interface Named {
   readonly id: string
+}
+
+interface Placed {
+  readonly ref: SpanRef
 }
 
 /**
@@ -12,36 +16,86 @@ interface Named {
  * evidence of a trace whose every id is his own.
  */
 export function fingerprintOf(
-  slices: readonly Pick<PackedSlice, 'ref'>[],
+  slices: readonly Placed[],
   evaluations: readonly Named[],
   requests: readonly Named[],
 ): bigint {
-  sumHigh = 0
-  sumLow = 0
-  for (let i = 0; i < slices.length; i++) add(`s${refKey((slices[i] as PackedSlice).ref)}`)
-  for (let i = 0; i < evaluations.length; i++) add(`e${(evaluations[i] as Named).id}`)
-  for (let i = 0; i < requests.length; i++) add(`r${(requests[i] as Named).id}`)
+  sumUp(noFingerprint, slices, evaluations, requests)
   return (BigInt(sumHigh) << 32n) | BigInt(sumLow)
 }
 
-/** As a decision states it. */
-export function fingerprintText(fingerprint: bigint): string {
-  return fingerprint.toString(16).padStart(16, '0')
+/** As a decision states it: that of `known`, a decision's too, and of what is new to it. */
+export function fingerprintText(
+  known: string,
+  slices: readonly Placed[],
+  evaluations: readonly Named[],
+  requests: readonly Named[],
+): string {
+  sumUp(known, slices, evaluations, requests)
+  return idText(sumHigh, sumLow)
 }
+
+/** Of nothing. */
+export const noFingerprint = '0'.repeat(16)
 
 /** The sum in two halves: a bigint for every member would cost more than its hash. */
 let sumHigh = 0
 let sumLow = 0
 
-/** Two 32 bit hashes of different seeds, each finished so that near texts lie far apart. */
-function add(text: string): void {
-  let high = 0x811c9dc5
-  let low = 0x9747b28c
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    high = Math.imul(high ^ code, 0x01000193)
-    low = Math.imul(low ^ code, 0x5bd1e995)
-  }
+function sumUp(
+  known: string,
+  slices: readonly Placed[],
+  evaluations: readonly Named[],
+  requests: readonly Named[],
+): void {
+  sumHigh = known === noFingerprint ? 0 : Number.parseInt(known.slice(0, 8), 16)
+  sumLow = known === noFingerprint ? 0 : Number.parseInt(known.slice(8), 16)
+  for (let i = 0; i < slices.length; i++) addSlice((slices[i] as Placed).ref)
+  for (let i = 0; i < evaluations.length; i++) addName(kind.evaluation, evaluations[i] as Named)
+  for (let i = 0; i < requests.length; i++) addName(kind.request, requests[i] as Named)
+}
+
+const kind = { slice: 1, evaluation: 2, request: 3 } as const
+
+/** Two 32 bit hashes of different seeds, of a member's words one after another. */
+let high = 0
+let low = 0
+
+function begin(of: number): void {
+  high = 0x811c9dc5
+  low = 0x9747b28c
+  mix(of)
+}
+
+/** As MurmurHash3 takes a word, with constants of their own for the second. */
+function mix(word: number): void {
+  const a = Math.imul(word, 0xcc9e2d51)
+  high ^= Math.imul((a << 15) | (a >>> 17), 0x1b873593)
+  high = (Math.imul((high << 13) | (high >>> 19), 5) + 0xe6546b64) | 0
+  const b = Math.imul(word, 0x239b961b)
+  low ^= Math.imul((b << 16) | (b >>> 16), 0xab0e9789)
+  low = (Math.imul((low << 17) | (low >>> 15), 5) + 0x38b34ae5) | 0
+}
+
+function addSlice({ partition, offset, start }: SpanRef): void {
+  begin(kind.slice)
+  mix(partition)
+  mix(Math.floor(offset / 2 ** 32))
+  mix(offset >>> 0)
+  mix(Math.floor(start / 2 ** 32))
+  mix(start >>> 0)
+  add()
+}
+
+function addName(of: number, { id }: Named): void {
+  begin(of)
+  mix(id.length)
+  for (let at = 0; at < id.length; at++) mix(id.charCodeAt(at))
+  add()
+}
+
+/** Each finished so that near members lie far apart. */
+function add(): void {
   const sum = sumLow + finished(low)
   sumLow = sum >>> 0
   sumHigh = (sumHigh + finished(high) + (sum > 0xffffffff ? 1 : 0)) >>> 0

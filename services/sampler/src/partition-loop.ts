@@ -185,40 +185,45 @@ export class PartitionLoop {
         : await this.#ask(() =>
             Promise.all(entries.map(entry => entry && this.#fetch(entry.offset))),
           )
-      for (const [at, group] of chunk.entries()) {
+      for (let at = 0; at < chunk.length; at++) {
         const read = lasts[at]
         const series = read && (await this.#seriesOf(read))
-        if (!(await this.#decideGroup(decider, group, series))) return false
+        const isOurs = this.#decideGroup(decider, chunk[at] as Group, series)
+        if (isOurs !== true && !(await isOurs)) return false
       }
     }
     return this.#flush()
+  }
+
+  /** Most traces are one record, appended with many others: then there is nothing to wait for. */
+  #decideGroup(
+    decider: BatchDecider,
+    group: Group,
+    series: Series | undefined,
+  ): true | Promise<boolean> {
+    const pending = decider.decide(group, series, this.#claim, this.#seq + 1)
+    if (pending === undefined) return true
+    const { decision, earlier, isPartial, value } = pending
+    this.#unread.set(++this.#seq, pending)
+    this.#unreadBytes += value.length
+    if (series !== undefined && decision.prev === series.offset) {
+      if (series.last.prev !== null) this.#chains.forget(series.last.prev)
+      this.#chains.set(series.offset, earlier)
+    }
+    if (!isPartial && this.#unreadBytes < appendBytesMax) return true
+    return this.#goOn(decider, group, pending)
   }
 
   /**
    * A group may say more than one record takes. The next link of the chain names the offset of the one
    * before, so that one is read back first.
    */
-  async #decideGroup(
-    decider: BatchDecider,
-    group: Group,
-    known: Series | undefined,
-  ): Promise<boolean> {
-    for (let series = known; ; ) {
-      const pending = decider.decide(group, series, this.#claim, this.#seq + 1)
-      if (pending === undefined) return true
-      const { decision, earlier, isPartial, value } = pending
-      this.#unread.set(++this.#seq, pending)
-      this.#unreadBytes += value.length
-      if (series !== undefined && decision.prev === series.offset) {
-        if (series.last.prev !== null) this.#chains.forget(series.last.prev)
-        this.#chains.set(series.offset, earlier)
-      }
-      const isFull = this.#unreadBytes >= appendBytesMax
-      if ((isFull || isPartial) && !(await this.#flush())) return false
-      if (!isPartial) return true
-      const offset = this.#state.find(group.tenant, group.traceId)?.offset ?? -1
-      series = { offset, last: decision, earlier, isCut: false }
-    }
+  async #goOn(decider: BatchDecider, group: Group, pending: Pending): Promise<boolean> {
+    const { decision: last, earlier, isPartial } = pending
+    if (!(await this.#flush())) return false
+    if (!isPartial) return true
+    const offset = this.#state.find(group.tenant, group.traceId)?.offset ?? -1
+    return this.#decideGroup(decider, group, { offset, last, earlier, isCut: false })
   }
 
   /** The last decision of a trace, with the slices that it leaves out. */

@@ -1,6 +1,6 @@
 import type { Decision, PackedSlice, RuleAnswer } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import { fingerprintOf, fingerprintText } from './fingerprint.ts'
+import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import type { RuleSpec } from './policy-file.ts'
 import { factFields, withRequests } from './revise.ts'
@@ -63,7 +63,7 @@ function seriesFields(
     sliceCount: slices.length,
     firstSpanAtMs: firstAppendedAtMs,
     lastSpanAtMs: lastAppendedAtMs,
-    fingerprint: fingerprintText(fingerprintOf(slices, evaluations, requests)),
+    fingerprint: fingerprintText(noFingerprint, slices, evaluations, requests),
   }
 }
 

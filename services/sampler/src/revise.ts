@@ -6,7 +6,7 @@ import type {
   PackedSlice,
   RuleAnswer,
 } from '@winnow/model'
-import { fingerprintOf, fingerprintText } from './fingerprint.ts'
+import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import { type Input, type Merged, merge } from './merge.ts'
 import type { CompiledPolicy, SlowBar } from './rules.ts'
@@ -270,13 +270,12 @@ function nextFingerprint(
   { taken, slices }: Placed,
   { evaluations, requests }: Merged,
 ): string {
-  const added = fingerprintOf(
+  return fingerprintText(
+    last?.fingerprint ?? noFingerprint,
     last === undefined ? slices : taken,
     evaluations.slice(last?.evaluations.length),
     requests.slice(last?.requests.length),
   )
-  if (last === undefined) return fingerprintText(added)
-  return fingerprintText(BigInt.asUintN(64, BigInt(`0x${last.fingerprint}`) + added))
 }
 
 /** The facts that a decision states in fields of its own. */

@@ -10,7 +10,7 @@ import {
   slicesBytesMax,
 } from '@winnow/model'
 import { expect, test } from 'vitest'
-import { fingerprintOf, fingerprintText } from './fingerprint.ts'
+import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { evaluation, type FixtureSpan, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { foldTrace } from './fold.ts'
 import { defaultPolicy } from './policy-file.ts'
@@ -168,8 +168,8 @@ test('the verdict is that on all slices of the chain, whatever record they lie i
   for (const decision of log.decisions) {
     const earlier = log.earlierOf(decision)
     expect(rederive(decision, policy, earlier).differences).toEqual([])
-    const whole = fingerprintOf(log.slicesOf(decision), [], [])
-    expect(decision.fingerprint).toBe(fingerprintText(whole))
+    const whole = fingerprintText(noFingerprint, log.slicesOf(decision), [], [])
+    expect(decision.fingerprint).toBe(whole)
     if (earlier.length > 0) expect(rederive(decision, policy).agrees).toBe(false)
   }
 })
