@@ -6,6 +6,7 @@ import type { PendingTrace } from './partition-fold.ts'
 import { PartitionLoop } from './partition-loop.ts'
 import type { SliceReader } from './read-slices.ts'
 import type { Shared } from './shared.ts'
+import { TurnPace } from './turn-pace.ts'
 
 export interface AssemblerOptions {
   readonly bus: Bus
@@ -40,6 +41,7 @@ export class Assembler implements Component {
       ...options,
       group: options.group ?? 'assembler',
       buffer: options.buffer,
+      pace: new TurnPace(options.clock),
       get isStopping() {
         return assembler.#isStopping
       },

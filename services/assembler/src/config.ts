@@ -28,7 +28,10 @@ export const assemblerConfigSchema = z
 export type AssemblerConfig = z.infer<typeof assemblerConfigSchema>
 
 /** Bytes of `spans` a partition reads at a time. */
-export const readBytesMax = 4 * 1024 * 1024
+export const readBytesMax = 1024 * 1024
+
+/** Bytes of `spans` that all partitions fold before others get a turn, and one read more: some 5 ms. */
+export const turnBytesMax = 1024 * 1024
 
 /** Longest sleep at the end of the log before looking at the clock again. */
 export const idleWaitMs = 250

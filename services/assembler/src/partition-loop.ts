@@ -86,10 +86,12 @@ export class PartitionLoop {
 
   /** One batch of spans, from read to committed. */
   async #turn(): Promise<void> {
-    const { clock, buffer } = this.#shared
+    const { clock, buffer, pace } = this.#shared
     // Before the read: what was appended until then is in the batch, however long we slept since.
     const wallMs = clock.nowMs()
     const batch = await this.#read()
+    // Again and again: of all who waited the first may use up the next turn as well.
+    while (pace.resting !== undefined) await pace.resting
     if (this.#lease.lost.aborted) return
     this.#answeredAtMs = wallMs
     const { records, gap } = batch
@@ -115,7 +117,7 @@ export class PartitionLoop {
   }
 
   async #apply({ records, gap }: Batch): Promise<void> {
-    const { metrics, log, readSlices } = this.#shared
+    const { metrics, log, readSlices, pace } = this.#shared
     const fold = this.#fold
     if (gap !== undefined) {
       // What was in those records nobody can know any more; the open traces that had slices there
@@ -138,6 +140,7 @@ export class PartitionLoop {
         metrics.spansRejected.inc({ reason: 'unreadable_record' })
         fold.position = offset + 1
       }
+      pace.did(value.length)
       if (fold.closed.length >= summariesPerAppendMax) await this.#writeSummaries()
     }
     metrics.clockJumps.inc(fold.time.jumps - jumps)

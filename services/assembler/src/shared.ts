@@ -3,6 +3,7 @@ import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { TraceBuffer } from '@winnow/storage'
 import type { AssemblerConfig } from './config.ts'
 import type { SliceReader } from './read-slices.ts'
+import type { TurnPace } from './turn-pace.ts'
 
 /** What the loops of one assembler have in common. */
 export interface Shared {
@@ -16,5 +17,6 @@ export interface Shared {
   readonly metrics: Metrics
   readonly readSlices: SliceReader
   readonly buffer: TraceBuffer | undefined
+  readonly pace: TurnPace
   readonly isStopping: boolean
 }

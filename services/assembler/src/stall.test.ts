@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { assemblerConfigSchema } from './config.ts'
 import { PartitionLoop } from './partition-loop.ts'
 import { sliceReader } from './read-slices.ts'
+import { TurnPace } from './turn-pace.ts'
 
 const topics = { spans: 'spans', evidence: 'evidence' }
 const maxStallMs = 600_000
@@ -60,6 +61,7 @@ async function runAsleep(
         return read(bytes, runs)
       },
       buffer: undefined,
+      pace: new TurnPace(clock),
       get isStopping() {
         return isStopping
       },
