@@ -1,5 +1,5 @@
 import type { Bus } from '@winnow/bus'
-import { PipelineError } from '@winnow/runtime'
+import { Lru, PipelineError } from '@winnow/runtime'
 import { decisionItem } from '../decision-item.ts'
 import { ChainFacts } from './chain-facts.ts'
 import { NamedSlices } from './named-slices.ts'
@@ -13,8 +13,8 @@ export class ChainReader {
   readonly #topic: string
   readonly #partition: number
   readonly #named = new NamedSlices()
-  /** By offset of the chain's last record; asked for last, last. */
-  readonly #known = new Map<number, ChainFacts>()
+  /** By offset of the chain's last record. */
+  readonly #known = new Lru<ChainFacts, number>(spansMax)
 
   constructor(bus: Bus, topic: string, partition: number) {
     this.#bus = bus
@@ -27,12 +27,9 @@ export class ChainReader {
     const texts: string[] = []
     let facts: ChainFacts | undefined
     for (let next: number | null = offset; next !== null; ) {
-      facts = this.#known.get(next)
-      if (facts !== undefined) {
-        // It becomes the longer one: nobody asks for the shorter again.
-        this.#known.delete(next)
-        break
-      }
+      // It becomes the longer one: nobody asks for the shorter again.
+      facts = this.#known.take(next)
+      if (facts !== undefined) break
       const record = await this.#fetch(next)
       if (record === undefined || texts.length === recordsMax) return undefined
       texts.push(record.slices)
@@ -43,19 +40,8 @@ export class ChainReader {
       if (!this.#named.read(text)) return undefined
       facts.add(this.#named)
     }
-    this.#remember(offset, facts)
+    this.#known.set(offset, facts, Math.max(facts.spans, spansMax / chainsMax))
     return facts
-  }
-
-  #remember(offset: number, facts: ChainFacts): void {
-    this.#known.set(offset, facts)
-    let spans = 0
-    for (const one of this.#known.values()) spans += one.spans
-    for (const [oldest, one] of this.#known) {
-      if (oldest === offset || (this.#known.size <= chainsMax && spans <= spansMax)) break
-      this.#known.delete(oldest)
-      spans -= one.spans
-    }
   }
 
   async #fetch(offset: number): Promise<{ slices: string; prev: number | null } | undefined> {
