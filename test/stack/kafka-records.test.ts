@@ -161,6 +161,39 @@ fact('readers of one poll are answered each for itself: gap, records, end, ahead
   expect(ahead).toMatchObject({ reason: { code: 'OFFSET_AHEAD' } })
 })
 
+fact(
+  'many readers of one partition, together and apart, each read all that was appended',
+  async () => {
+    const spec = newSpec(1)
+    const bus = await open([spec])
+    const elsewhere = await open([spec])
+    const total = 60
+    const text = (at: number): string => `${at} ${'the same words again '.repeat(at * 20)}`
+    const readAll = async (reader: KafkaBus, bytesMax: number): Promise<string[]> => {
+      const seen: string[] = []
+      while (seen.length < total) {
+        const { records } = await reader.read(spec.name, 0, seen.length, bytesMax, 1_000)
+        for (const { offset, value } of records) {
+          expect(offset).toBe(seen.length)
+          seen.push(Buffer.from(value).toString())
+        }
+      }
+      return seen
+    }
+    // The last ones are of another process, as it were: they find nothing of the writer's in memory.
+    const reading = [
+      ...[mib, mib, mib, 1, 20_000].map(bytesMax => readAll(bus, bytesMax)),
+      ...[mib, 1].map(bytesMax => readAll(elsewhere, bytesMax)),
+    ]
+    for (let at = 0; at < total; at += 3) {
+      const records = [at, at + 1, at + 2].map(one => ({ value: Buffer.from(text(one)) }))
+      expect(await bus.append(spec.name, 0, records)).toBe(at)
+    }
+    const wanted = Array.from({ length: total }, (_, at) => text(at))
+    for (const seen of await Promise.all(reading)) expect(seen).toEqual(wanted)
+  },
+)
+
 fact('a compacted topic reads past its holes, and a record compacted away is gone', async () => {
   const spec = newSpec(1, { keyed: true, retentionMs: 0 })
   const bus = await open([spec])
