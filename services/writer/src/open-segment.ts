@@ -3,6 +3,7 @@ import type { CountingState } from '@winnow/model'
 import { LedgerTable, ledgerEntry, type SegmentRows, type SpanPack } from '@winnow/storage'
 import { emptyRangeAgeMs, type WriterConfig } from './config.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
+import { GatheredRecords } from './gathered-records.ts'
 import type { KeptSpans } from './kept-reader.ts'
 import { packBytes } from './row-bytes.ts'
 
@@ -25,19 +26,6 @@ export interface SegmentRange {
   readonly spansAside: number
 }
 
-interface Entry {
-  readonly offset: number
-  readonly appendedAtMs: number
-  readonly after: CountingState
-  readonly readAtMs: number
-  /** It counts, and has a row in the ledger. */
-  readonly isDecision: boolean
-  readonly packs: readonly SpanPack[]
-  readonly spansGone: number
-  readonly spansAside: number
-  readonly bytes: number
-}
-
 /** What a record that is no counting decision takes. */
 const entryOverheadBytes = 200
 
@@ -45,8 +33,10 @@ const entryOverheadBytes = 200
 export class OpenSegment {
   readonly partition: number
   #a: number
-  #entries: Entry[] = []
-  /** Of the decisions among the entries, in their order. */
+  readonly #records = new GatheredRecords()
+  /** Of their spans, in their order. */
+  #packs: SpanPack[] = []
+  /** Of the decisions among the records, in their order. */
   readonly #ledger = new LedgerTable()
   #bytes = 0
   #readThrough = -1
@@ -65,11 +55,11 @@ export class OpenSegment {
 
   /** The offset that is read next. */
   get next(): number {
-    return (this.#entries.at(-1)?.offset ?? this.#a - 1) + 1
+    return (this.#records.at(this.#records.count - 1)?.offset ?? this.#a - 1) + 1
   }
 
   get isEmpty(): boolean {
-    return this.#entries.length === 0
+    return this.#records.count === 0
   }
 
   /** Counting decisions gathered. */
@@ -95,13 +85,12 @@ export class OpenSegment {
     let spansGone = 0
     let spansAside = 0
     let bytes = entryOverheadBytes
-    const packs: SpanPack[] = []
     for (const one of kept) {
       slicesRead += one.slicesRead
       spansGone += one.spansGone
       spansAside += one.spansAside
       if (one.spans.count === 0) continue
-      packs.push(one.spans)
+      this.#packs.push(one.spans)
       bytes += packBytes(one.spans)
     }
     if (logged !== undefined) {
@@ -109,13 +98,13 @@ export class OpenSegment {
       bytes += this.#ledger.add(ledgerEntry(logged, json, this.partition, offset, slicesRead))
     }
     if (this.isEmpty) this.#digest = sha256(record.value)
-    this.#entries.push({
+    this.#records.push({
       offset,
       appendedAtMs,
-      after,
+      claim: after.claim,
+      next: after.next,
       readAtMs: nowMs,
-      isDecision: logged !== undefined,
-      packs: packs.length === 0 ? noPacks : packs,
+      decisions: logged === undefined ? 0 : 1,
       spansGone,
       spansAside,
       bytes,
@@ -134,61 +123,55 @@ export class OpenSegment {
   }
 
   due(config: WriterConfig, nowMs: number): boolean {
-    const [first] = this.#entries
+    const first = this.#records.at(0)
     if (first === undefined || this.next <= this.#readThrough) return false
     if (this.#readThrough >= 0) return true
     if (this.#bytes >= config.segmentBytes) return true
-    if (this.#entries.length >= config.segmentDecisions) return true
-    const decided = this.#entries.find(({ isDecision }) => isDecision)
-    return decided === undefined
+    if (this.#records.count >= config.segmentDecisions) return true
+    const decidedReadAtMs = this.#records.decidedReadAtMs
+    return decidedReadAtMs === undefined
       ? nowMs - first.readAtMs >= emptyRangeAgeMs
-      : nowMs - decided.readAtMs >= config.segmentAge
+      : nowMs - decidedReadAtMs >= config.segmentAge
   }
 
   /** [a, b] of what was read; `b` defaults to all of it. */
   range(b = this.next - 1): SegmentRange {
-    const entries = this.#entries.filter(({ offset }) => offset <= b)
-    const [first] = entries
-    const last = entries.at(-1)
+    const records = this.#records
+    const count = records.through(b)
+    const first = records.at(0)
+    const last = records.at(count - 1)
     if (first === undefined || last === undefined) {
       throw new TypeError(`no record in [${this.#a}, ${b}]`)
     }
+    const decisions = records.sum('decisions', count)
     return {
       a: this.#a,
       b,
       first,
       digest: this.#digest,
-      after: last.after,
-      ledger: this.#ledgerOf(entries),
-      packs: entries.flatMap(({ packs }) => packs),
-      spansGone: entries.reduce((sum, { spansGone }) => sum + spansGone, 0),
-      spansAside: entries.reduce((sum, { spansAside }) => sum + spansAside, 0),
+      after: { claim: last.claim, next: last.next },
+      ledger: {
+        tier: 'ledger',
+        count: decisions,
+        groups: () => this.#ledger.groups(decisions),
+      },
+      packs: this.#packs.filter(({ offset }) => offset <= b),
+      spansGone: records.sum('spansGone', count),
+      spansAside: records.sum('spansAside', count),
     }
   }
 
   /** The range through `b` is written; the next begins behind it. */
   forgetThrough(b: number): void {
     this.#a = b + 1
-    const before = this.#entries
-    this.#entries = before.filter(({ offset }) => offset > b)
-    this.#ledger.forgetFirst(decisionsOf(before) - decisionsOf(this.#entries))
-    this.#bytes = this.#entries.reduce((sum, { bytes }) => sum + bytes, 0)
+    const count = this.#records.through(b)
+    this.#ledger.forgetFirst(this.#records.sum('decisions', count))
+    this.#bytes -= this.#records.sum('bytes', count)
+    this.#records.forgetFirst(count)
+    this.#packs = this.#packs.filter(({ offset }) => offset > b)
     this.#readThrough = -1
     this.#digest = undefined
   }
-
-  #ledgerOf(entries: readonly Entry[]): SegmentRange['ledger'] {
-    const count = decisionsOf(entries)
-    return { tier: 'ledger', count, groups: () => this.#ledger.groups(count) }
-  }
-}
-
-const noPacks: readonly SpanPack[] = []
-
-function decisionsOf(entries: readonly Entry[]): number {
-  let count = 0
-  for (const { isDecision } of entries) if (isDecision) count++
-  return count
 }
 
 export function sha256(bytes: Uint8Array): string {

@@ -55,6 +55,7 @@ export async function putSegment(target: SegmentTarget, open: OpenSegment): Prom
   await put(target, range, metadata, cold)
   const warm = { tier: 'warm', count, groups: () => written.warm() } as const
   await put(target, range, metadata, warm)
+  written.release()
   return { kind: 'written', range, after: ledger.after }
 }
 

@@ -1,10 +1,33 @@
 // Hot: ids and attributes of every span.
 import type { ByteValues } from './column-pages.ts'
 
+/** Memory of columns that are encoded, to be used again: so many buffers, up to so many bytes each. */
+const freeMax = 16
+const freeBytesMax = 2 * 1024 * 1024
+
+const bytesMin = 64 * 1024
+const free: Buffer[] = []
+const none = Buffer.alloc(0)
+
+/** The first that is large enough, else a new one. */
+function memory(bytes: number): Buffer {
+  for (let n = 0; n < free.length; n++) {
+    const buffer = free[n] as Buffer
+    if (buffer.length < bytes) continue
+    free.splice(n, 1)
+    return buffer
+  }
+  return Buffer.allocUnsafeSlow(bytes)
+}
+
+function giveBack(buffer: Buffer): void {
+  if (free.length < freeMax && buffer.length <= freeBytesMax) free.push(buffer)
+}
+
 /** Byte strings of one column as they are gathered, in Parquet's PLAIN encoding. */
 export class ByteColumn {
   readonly #starts: Uint32Array
-  #bytes = Buffer.allocUnsafeSlow(64 * 1024)
+  #bytes = memory(bytesMin)
   #rows = 0
   #end = 0
 
@@ -41,6 +64,12 @@ export class ByteColumn {
     this.#next(this.#end)
   }
 
+  /** Nothing of it is asked for any more: its memory is another column's. */
+  release(): void {
+    giveBack(this.#bytes)
+    this.#bytes = none
+  }
+
   get values(): ByteValues {
     return {
       kind: 'bytes',
@@ -56,8 +85,9 @@ export class ByteColumn {
 
   #room(bytes: number): void {
     if (this.#end + bytes <= this.#bytes.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#end + bytes))
+    const larger = memory(Math.max(2 * this.#bytes.length, this.#end + bytes))
     this.#bytes.copy(larger, 0, 0, this.#end)
+    giveBack(this.#bytes)
     this.#bytes = larger
   }
 }

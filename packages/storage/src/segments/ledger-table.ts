@@ -184,7 +184,9 @@ export class LedgerTable {
       if (Number.isNaN(end)) column.addNull()
       else column.addShort(this.#bytesOf(row), start, end - start)
     }
-    return encodeColumn(column.values, options)
+    const encoded = encodeColumn(column.values, options)
+    column.release()
+    return encoded
   }
 
   #encodedDecisions(order: Int32Array, options: ColumnOptions): EncodedColumn {

@@ -47,6 +47,12 @@ export class SegmentSpans {
     return this.#built().map(group => group.cold(hashers))
   }
 
+  /** Both are written: what they were encoded from is given back. */
+  release(): void {
+    for (const group of this.#groups ?? []) group.release()
+    this.#groups = undefined
+  }
+
   #built(): readonly SpanGroup[] {
     this.#groups ??= this.#build()
     return this.#groups

@@ -82,7 +82,16 @@ export class SpanGroup {
   }
 
   cold(hashers: ReadonlyMap<string, ColdHasher>): EncodedGroup {
-    return this.#encoded(this.#columns, this.#hashed(hashers))
+    const attributes = new ByteColumn(this.#rows)
+    const encoded = this.#encoded(this.#columns, this.#hashed(hashers, attributes))
+    attributes.release()
+    return encoded
+  }
+
+  /** Neither is asked for any more. */
+  release(): void {
+    const { trace_id, span_id, parent_span_id, attributes } = this.#columns
+    for (const column of [trace_id, span_id, parent_span_id, attributes]) column.release()
   }
 
   #begin(reader: PackReader): void {
@@ -122,7 +131,10 @@ export class SpanGroup {
   }
 
   /** Texts that many spans share are hashed once a tenant; attributes one by one. */
-  #hashed(hashers: ReadonlyMap<string, ColdHasher>): Record<HashedColumn, ColumnValues> {
+  #hashed(
+    hashers: ReadonlyMap<string, ColdHasher>,
+    hashed: ByteColumn,
+  ): Record<HashedColumn, ColumnValues> {
     const { tenant, trace_state, attributes, resource_attributes, events, links } = this.#columns
     const cold = new TextTable()
     const hasherOf = (row: number): ColdHasher => {
@@ -156,7 +168,6 @@ export class SpanGroup {
     }
     const { bytes, starts } = attributes.values
     const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    const hashed = new ByteColumn(this.#rows)
     for (let row = 0; row < this.#rows; row++) {
       const text = json.toString('utf8', (starts[row] as number) + 4, starts[row + 1])
       hashed.addText(coldAttributes(text, hasherOf(row)))
