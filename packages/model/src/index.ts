@@ -82,6 +82,7 @@ export { decodeTenantRuns, encodeTenantRuns, type TenantRun } from './tenant-run
 export {
   parseThreshold,
   probabilityOf,
+  randomnessHex,
   randomnessOf,
   thresholdOf,
   thresholdText,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   parseThreshold,
   probabilityOf,
+  randomnessHex,
   randomnessOf,
   thresholdOf,
   thresholdText,
@@ -28,6 +29,8 @@ test('a valid rv is the randomness, anything else is ignored in favour of the tr
   expect(randomnessOf(traceId)).toBe(0x0a1b3c4d5e6fn | (0x2en << 48n))
   expect(randomnessOf(traceId, '0000000000000a')).toBe(10n)
   expect(randomnessOf(traceId, 'a')).toBe(randomnessOf(traceId))
+  expect(randomnessHex(traceId)).toBe('2e0a1b3c4d5e6f')
+  expect(randomnessHex(traceId, '0000000000000a')).toBe('0000000000000a')
 })
 
 test('a threshold that is no hex of at most 14 digits is not read', () => {

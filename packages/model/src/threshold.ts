@@ -27,8 +27,12 @@ export function parseThreshold(text: string): bigint | undefined {
 
 /** R: `rv` where it is valid (exactly 14 hex digits), else the last 7 bytes of the trace id. */
 export function randomnessOf(traceId: string, rv?: string): bigint {
-  const hex = rv !== undefined && /^[0-9a-f]{14}$/.test(rv) ? rv : traceId.slice(-DIGITS)
-  return BigInt(`0x${hex}`)
+  return BigInt(`0x${randomnessHex(traceId, rv)}`)
+}
+
+/** The same as 14 hex digits, which compare as it does. */
+export function randomnessHex(traceId: string, rv?: string): string {
+  return rv !== undefined && /^[0-9a-f]{14}$/.test(rv) ? rv : traceId.slice(-DIGITS)
 }
 
 /** (2^56 - T) / 2^56. */

@@ -1,4 +1,4 @@
-import { probabilityOf, type RuleAnswer, randomnessOf, type Verdict } from '@winnow/model'
+import { probabilityOf, type RuleAnswer, randomnessHex, type Verdict } from '@winnow/model'
 import type { TraceFacts } from './fold.ts'
 import { thresholdHex } from './rules.ts'
 
@@ -50,7 +50,7 @@ export function judge(
     if (answer.probability > probability) probability = answer.probability
   }
   const isMust = probability >= 1
-  const own = hexOf(probability)
+  const { hex: own, th: ownTh } = ownThreshold(probability)
   const effective = upstream === undefined || upstream < own ? own : upstream
   const keeps = probability > 0 && randomness >= own
   if (earlier?.verdict === 'keep' && !keeps) {
@@ -59,7 +59,7 @@ export function judge(
     const inherited = { verdict, primary: first, probability: p, th, adjustedCount, stratum }
     return { ...inherited, isInherited: true, isRescue: false }
   }
-  const th = effective.replace(/0+$/, '') || '0'
+  const th = effective === own ? ownTh : withoutZeros(effective)
   const dropped = { verdict: 'drop', primary: 'ordinary', stratum: 'ordinary' } as const
   const rest = { probability, th, isInherited: false }
   if (!keeps) return { ...dropped, ...rest, adjustedCount: 0, isRescue: false }
@@ -82,20 +82,32 @@ export function judge(
  * keep by chance could not be taken back then, so the verdict would depend on what came first.
  */
 export function randomnessText(traceId: string, { rv, spanCount }: TraceFacts): string {
-  const randomness = spanCount === 0 ? 0n : randomnessOf(traceId, rv)
-  return randomness.toString(16).padStart(14, '0')
+  return spanCount === 0 ? leastRandomness : randomnessHex(traceId, rv)
 }
 
-const hexByProbability = new Map<number, string>()
+const leastRandomness = '0'.repeat(14)
 
-/** Policies have few probabilities; at most {@link hexCacheMax} are remembered. */
-function hexOf(probability: number): string {
-  const known = hexByProbability.get(probability)
+/** The threshold of a probability: as 14 hex digits, and as short as it is stated. */
+interface OwnThreshold {
+  readonly hex: string
+  readonly th: string
+}
+
+const thresholds = new Map<number, OwnThreshold>()
+
+/** Policies have few probabilities; at most {@link thresholdCacheMax} are remembered. */
+function ownThreshold(probability: number): OwnThreshold {
+  const known = thresholds.get(probability)
   if (known !== undefined) return known
-  if (hexByProbability.size >= hexCacheMax) hexByProbability.clear()
+  if (thresholds.size >= thresholdCacheMax) thresholds.clear()
   const hex = thresholdHex(probability)
-  hexByProbability.set(probability, hex)
-  return hex
+  const own = { hex, th: withoutZeros(hex) }
+  thresholds.set(probability, own)
+  return own
 }
 
-const hexCacheMax = 256
+const thresholdCacheMax = 256
+
+function withoutZeros(hex: string): string {
+  return hex.replace(/0+$/, '') || '0'
+}
