@@ -1,21 +1,34 @@
-// `npm run overload [-- --seconds 300] [--cpu 0.25] [--factor 10] [--rate 300] [--json]`: a flood of ten
-// times the sustainable rate, and a steady tenant beside a flood. See run-overload.ts, run-fairness.ts.
+// `npm run overload -- --help`: a flood of ten times the sustainable rate, and a steady tenant beside one that floods.
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { type FairnessResult, runFairness, unfairness } from './run-fairness.ts'
 import { type OverloadResult, runOverload, thirds, violations } from './run-overload.ts'
 
+const usage = `npm run overload -- [options]
+Offers several times what the program can take, then lets one tenant flood beside a steady one. Exits with 1
+where something is lost, answered otherwise than 429 or 503 with when to come again, or does not recover.
+  --seconds N       of the flood (300)
+  --cpu SHARE       of one core for the program, where the machine allows it (0.25)
+  --factor N        times the sustainable rate (10)
+  --rate N          spans a second of the steady tenant (300)
+  --fair-seconds N  that it sends alone, and then beside the flood (60)
+  --json            one object on standard output
+  --help`
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '300' },
     cpu: { type: 'string', default: '0.25' },
     factor: { type: 'string', default: '10' },
-    /** Of the steady tenant, spans a second, and for how long alone and then beside the flood. */
     rate: { type: 'string', default: '300' },
     'fair-seconds': { type: 'string', default: '60' },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 })
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
 const say = (line: string): void => {
   if (!values.json) console.log(line)
 }

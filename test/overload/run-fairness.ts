@@ -38,7 +38,7 @@ type Tenant = 'steady' | 'flood'
 
 const floodConnections = 64
 /** Code that has not run yet is slow. */
-const warmUpSpans = 10_000
+const warmUpSpans = 50_000
 
 export async function runFairness(options: FairnessOptions): Promise<FairnessResult> {
   const { seed, rate, seconds, cpuShare, say } = options

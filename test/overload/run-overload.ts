@@ -2,6 +2,7 @@
 import type { LedgerReport } from '@winnow/query'
 import type { Driven } from '../support/load/generator.ts'
 import { startGenerator } from '../support/load/generator-process.ts'
+import { requestsPerGroup, spansPerTrace, tracesPerGroup } from '../support/load/shape.ts'
 import { refusalMistakes } from './run-fairness.ts'
 import { imbalance, keyOf, SmallSystem } from './small-system.ts'
 
@@ -20,6 +21,7 @@ export interface OverloadResult {
   /** Spans a second, acknowledged, with a client that waits: before and after. */
   readonly sustainable: number
   readonly recovered: number
+  readonly wanted: number
   readonly offered: number
   readonly flood: Driven
   /** Spans in all; the ledger may have more: a refused request may have reached the bus in part. */
@@ -32,8 +34,12 @@ export interface OverloadResult {
 /** Of each calm phase: before the flood and after it. */
 const calmSpans = 30_000
 const warmUpSpans = 50_000
-/** More would only wait: each has one request under way, and a refusal comes at once. */
-const floodConnections = 64
+const floodConnectionsMin = 64
+const spansPerRequest = (tracesPerGroup * spansPerTrace) / requestsPerGroup
+/** A refusal may come only after `retryDelay`, 1 s, and for so long its connection offers nothing. */
+const refusalWaitSeconds = 1
+/** Of what was to be offered: the connections that are answered late offer a little less. */
+const offeredMin = 0.8
 
 export async function runOverload(options: OverloadOptions): Promise<OverloadResult> {
   const { seconds, factor, say } = options
@@ -51,7 +57,9 @@ export async function runOverload(options: OverloadOptions): Promise<OverloadRes
       `sustainable: ${Math.round(sustainable)} spans/s; offering ${Math.round(rate)} for ${seconds} s`,
     )
     system.watchMemory()
-    const all = { connections: floodConnections, impatient: true, spans: rate * seconds }
+    const waiting = Math.ceil((1.25 * rate * refusalWaitSeconds) / spansPerRequest)
+    const connections = Math.max(floodConnectionsMin, waiting)
+    const all = { connections, impatient: true, spans: rate * seconds }
     const flood = await generator.drive({ ...base, ...all, rate, seconds })
     const rssMiB = system.watchedMiB()
     const again = await generator.drive({ ...base, connections: 8, spans: calmSpans })
@@ -61,6 +69,7 @@ export async function runOverload(options: OverloadOptions): Promise<OverloadRes
     return {
       isLimited,
       sustainable,
+      wanted: rate,
       recovered: again.spans / again.seconds,
       offered: (flood.spans + refusedSpans(flood)) / flood.seconds,
       flood,
@@ -79,6 +88,11 @@ export async function runOverload(options: OverloadOptions): Promise<OverloadRes
 export function violations(result: OverloadResult): string[] {
   const { flood, acknowledged, ledger, rssMiB, sustainable, recovered, exitCode } = result
   const wrong = [...refusalMistakes(flood), ...imbalance('flood', ledger)]
+  if (result.offered < result.wanted * offeredMin) {
+    wrong.push(
+      `only ${Math.round(result.offered)} spans/s were offered, not ${Math.round(result.wanted)}`,
+    )
+  }
   if (ledger.received < acknowledged) {
     wrong.push(`${acknowledged - ledger.received} acknowledged spans never came`)
   }
