@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Address } from './config.ts'
+import { type Address, keepAliveMs } from './config.ts'
 import type { Health } from './health.ts'
 import type { Component } from './lifecycle.ts'
 
@@ -22,7 +22,7 @@ export class AdminServer implements Component {
 
   constructor(options: AdminServerOptions) {
     this.#listen = options.listen
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
       answer(options, request.url ?? '/').then(
         ([status, type, body]) => response.writeHead(status, { 'content-type': type }).end(body),
         (error: unknown) => response.writeHead(500).end(`${error}\n`),

@@ -157,3 +157,9 @@ function setPath(tree: Tree, path: readonly string[], value: unknown): void {
   tree[head] = branch
   setPath(branch, rest, value)
 }
+
+/**
+ * How long a server leaves an idle connection open: longer than clients do, so that it is always the client
+ * that closes. Else a request may meet a connection that is being closed, and is reset.
+ */
+export const keepAliveMs = 75_000

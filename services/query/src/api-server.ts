@@ -6,6 +6,7 @@ import {
   type ApiKeys,
   type Component,
   isRetryable,
+  keepAliveMs,
   type Log,
   tenantOf,
 } from '@winnow/runtime'
@@ -40,6 +41,8 @@ interface Request {
   readonly body: () => Promise<unknown>
 }
 
+const limits = { requestTimeout: requestWaitMaxMs, keepAliveTimeout: keepAliveMs }
+
 /** `/api/v1` over HTTP/1.1: JSON in, JSON out, every read within the tenant of the key. */
 export class ApiServer implements Component {
   readonly #options: ApiServerOptions
@@ -50,7 +53,7 @@ export class ApiServer implements Component {
 
   constructor(options: ApiServerOptions) {
     this.#options = options
-    this.#server = createServer({ requestTimeout: requestWaitMaxMs }, (request, response) => {
+    this.#server = createServer(limits, (request, response) => {
       this.#count(request.socket, 1)
       response.once('close', () => this.#count(request.socket, -1))
       this.#serve(request, response).catch((error: unknown) => {

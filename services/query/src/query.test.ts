@@ -40,7 +40,8 @@ async function started(options: { readonly keys?: ReadonlyMap<string, string> } 
   const call = async (path: string, init?: RequestInit) => {
     const response = await fetch(`http://${query.address}${path}`, init)
     // biome-ignore lint/suspicious/noExplicitAny: the body is what the assertions are about.
-    return { status: response.status, body: (await response.json()) as any }
+    const body = (await response.json()) as any
+    return { status: response.status, headers: response.headers, body }
   }
   return { bus, hot, call }
 }
@@ -304,6 +305,12 @@ test('pages list each of many traces once, whatever order they were decided in',
   expect(times).toEqual(
     Array.from({ length: count }, (_, i) => new Date(1_000_000 + count - 1 - i).toISOString()),
   )
+})
+
+test('an idle connection stays open until the client closes it', async () => {
+  const { call } = await started()
+  const { headers } = await call('/api/v1/sampling')
+  expect(headers.get('keep-alive')).toBe('timeout=75')
 })
 
 test('a wrong parameter is named with its value and the remedy', async () => {

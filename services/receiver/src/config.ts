@@ -75,6 +75,3 @@ export const streamsPerConnectionMax = 256
 
 /** A connection that has sent nothing yet, or not all of its headers. */
 export const headersWaitMs = 30_000
-
-/** Longer than the keep-alive of any exporter, so that it is always the client that closes. */
-export const keepAliveMs = 75_000
