@@ -8,7 +8,7 @@ import { type Broker, type RunResult, runLoad } from './support/load/run.ts'
 import { measureStages } from './support/load/stages.ts'
 import { pidOfPort } from './support/load/usage.ts'
 
-const options = loadOptions(process.argv.slice(2))
+const options = loadOptions()
 const say = (text: string): void => {
   if (!options.json) console.log(text)
 }

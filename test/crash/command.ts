@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto'
 import process from 'node:process'
 import { startKafka } from '../stack/kafka.ts'
 import { CrashRun, type Kill } from './crash-run.ts'
-import { type CrashOptions, crashOptions, usage } from './options.ts'
+import { type CrashOptions, crashOptions } from './options.ts'
 import { killLine, totalLine } from './report.ts'
 import { type System, targetsSystem, upSystem } from './systems.ts'
 
 let stopBroker = async (): Promise<void> => {}
-const options = read()
+const options = crashOptions()
 process.exitCode = 1
 const found = await crash(options).catch((error: unknown) => [
   error instanceof Error ? (error.stack ?? error.message) : String(error),
@@ -17,18 +17,6 @@ if (found.length === 0) console.log('HOLDS: nothing lost, nothing twice, every v
 else console.log(`FAILED (seed ${options.seed}): ${found.length} violations\n${found.join('\n')}`)
 // Connections that were kept alive are nobody's any more.
 process.exit(found.length === 0 ? 0 : 1)
-
-function read(): CrashOptions {
-  try {
-    const given = crashOptions(process.argv.slice(2))
-    if (given !== undefined) return given
-    console.log(usage)
-    process.exit(0)
-  } catch (error) {
-    console.error(`${(error as Error).message}\n${usage}`)
-    process.exit(2)
-  }
-}
 
 /** All that contradicts that nothing was lost and nothing is there twice. */
 async function crash({ kills, isKafka, isTerm, seed }: CrashOptions): Promise<readonly string[]> {

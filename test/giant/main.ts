@@ -1,6 +1,6 @@
 // `npm run giant -- --help`: what giants cost the others.
 import process from 'node:process'
-import { parseArgs } from 'node:util'
+import { commandOptions, count } from '../support/command-line.ts'
 import { delayViolations, nameOf, runGiants, violations } from './run-giant.ts'
 
 const usage = `npm run giant -- [options]
@@ -9,30 +9,22 @@ Exits with 1 where one is not kept whole, a record is over its bound, or the oth
   --rate N      ordinary spans a second (4000)
   --seconds N   of a window, over which the giants are sent evenly (20)
   --rounds N    a window alone and one beside giants each (3)
-  --json        one object on standard output
-  --help`
-const { values } = parseArgs({
-  options: {
-    rate: { type: 'string', default: '4000' },
-    seconds: { type: 'string', default: '20' },
-    rounds: { type: 'string', default: '3' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+  --json        one object on standard output`
+const values = commandOptions(usage, {
+  rate: { type: 'string', default: '4000' },
+  seconds: { type: 'string', default: '20' },
+  rounds: { type: 'string', default: '3' },
+  json: { type: 'boolean', default: false },
 })
-if (values.help) {
-  console.log(usage)
-  process.exit(0)
-}
 const result = await runGiants({
   seed: Date.now() % 1_000_000,
   giants: [
     { spans: 100_000, textBytes: 0 },
     { spans: 2_000, textBytes: 100_000 },
   ],
-  rate: Number(values.rate),
-  seconds: Number(values.seconds),
-  rounds: Number(values.rounds),
+  rate: count('rate', values.rate),
+  seconds: count('seconds', values.seconds),
+  rounds: count('rounds', values.rounds),
   say: line => values.json || console.log(line),
 })
 const wrong = [...violations(result), ...delayViolations(result)]

@@ -1,6 +1,6 @@
 // `npm run overload -- --help`: a flood of ten times the sustainable rate, and a steady tenant beside one that floods.
 import process from 'node:process'
-import { parseArgs } from 'node:util'
+import { commandOptions, count } from '../support/command-line.ts'
 import { type FairnessResult, runFairness, unfairness } from './run-fairness.ts'
 import { type OverloadResult, runOverload, thirds, violations } from './run-overload.ts'
 
@@ -12,38 +12,30 @@ where something is lost, answered otherwise than 429 or 503 with when to come ag
   --factor N        times the sustainable rate (10)
   --rate N          spans a second of the steady tenant (300)
   --fair-seconds N  that it sends alone, and then beside the flood (60)
-  --json            one object on standard output
-  --help`
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '300' },
-    cpu: { type: 'string', default: '0.25' },
-    factor: { type: 'string', default: '10' },
-    rate: { type: 'string', default: '300' },
-    'fair-seconds': { type: 'string', default: '60' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+  --json            one object on standard output`
+const values = commandOptions(usage, {
+  seconds: { type: 'string', default: '300' },
+  cpu: { type: 'string', default: '0.25' },
+  factor: { type: 'string', default: '10' },
+  rate: { type: 'string', default: '300' },
+  'fair-seconds': { type: 'string', default: '60' },
+  json: { type: 'boolean', default: false },
 })
-if (values.help) {
-  console.log(usage)
-  process.exit(0)
-}
 const say = (line: string): void => {
   if (!values.json) console.log(line)
 }
 const cpuShare = Number(values.cpu)
 const overload = await runOverload({
-  seconds: Number(values.seconds),
+  seconds: count('seconds', values.seconds),
   cpuShare,
-  factor: Number(values.factor),
+  factor: count('factor', values.factor),
   say,
 })
 say(overloadTable(overload))
 const fairness = await runFairness({
   seed: Date.now() % 1_000_000,
-  rate: Number(values.rate),
-  seconds: Number(values['fair-seconds']),
+  rate: count('rate', values.rate),
+  seconds: count('fair-seconds', values['fair-seconds']),
   cpuShare,
   say,
 })

@@ -1,34 +1,39 @@
-// `npm run mutate [-- --seeds N] [--harmless N] [--only TEXT]`: each rule undone in a copy of the tree; the simulation must notice.
+// `npm run mutate -- --help`: each rule undone in a copy of the tree; the simulation must notice.
 import { execFileSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { commandOptions, count } from '../support/command-line.ts'
 import { harmless, type Mutation, mutations } from './mutations.ts'
 import { TreeCopy } from './tree-copy.ts'
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1000' },
-    /** Of each change that must not be noticed. */
-    harmless: { type: 'string', default: '100' },
-    only: { type: 'string', default: '' },
-  },
+const usage = `npm run mutate -- [options]
+Undoes the protocol's rules one by one in a copy of the tree; the simulation must see each, and must not see changes
+that break no rule. Exits with 1 where one is not as expected.
+  --seeds N      tried until a change is seen (1000)
+  --harmless N   seeds of each change that must not be seen (100)
+  --only TEXT    rules that have this in their name`
+const values = commandOptions(usage, {
+  seeds: { type: 'string', default: '1000' },
+  harmless: { type: 'string', default: '100' },
+  only: { type: 'string', default: '' },
 })
+const seedsMax = count('seeds', values.seeds)
+const harmlessSeeds = count('harmless', values.harmless)
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const copy = new TreeCopy(root)
 let wrong = 0
 let tried = 0
 try {
-  for (const mutation of mutations) tryOut(mutation, values.seeds, true)
-  for (const mutation of harmless) tryOut(mutation, values.harmless, false)
+  for (const mutation of mutations) tryOut(mutation, seedsMax, true)
+  for (const mutation of harmless) tryOut(mutation, harmlessSeeds, false)
 } finally {
   copy.remove()
 }
 console.log(`${tried} changes, ${wrong} not as expected`)
 process.exitCode = wrong === 0 ? 0 : 1
 
-function tryOut({ rule, changes }: Mutation, seeds: string, isSeenExpected: boolean): void {
+function tryOut({ rule, changes }: Mutation, seeds: number, isSeenExpected: boolean): void {
   if (!rule.includes(values.only)) return
   tried++
   const found = failureWith(changes, seeds)
@@ -42,7 +47,7 @@ function tryOut({ rule, changes }: Mutation, seeds: string, isSeenExpected: bool
 }
 
 /** Where a text is no longer there nothing was tried: that is as bad as a rule that nobody sees. */
-function failureWith(changes: Mutation['changes'], seeds: string): string | undefined {
+function failureWith(changes: Mutation['changes'], seeds: number): string | undefined {
   let undo: () => void
   try {
     undo = copy.apply(changes)
@@ -56,10 +61,10 @@ function failureWith(changes: Mutation['changes'], seeds: string): string | unde
 }
 
 /** The first violation there is, as one line. */
-function firstFailure(seeds: string): string | undefined {
+function firstFailure(seeds: number): string | undefined {
   const script = join(copy.folder, 'test/simulation/simulate.ts')
   try {
-    execFileSync(process.execPath, [script, '--first', '--seeds', seeds], {
+    execFileSync(process.execPath, [script, '--first', '--seeds', String(seeds)], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
       maxBuffer: 1 << 26,

@@ -1,25 +1,38 @@
-// `npm run simulate -- --seeds 20000 [--from N] [--seed N [--story]]`: the real stages under a seeded adversary.
+// `npm run simulate -- --help`: the real stages under a seeded adversary.
 import process from 'node:process'
-import { parseArgs } from 'node:util'
+import { commandOptions, count } from '../support/command-line.ts'
 import { runSeed } from './run-seed.ts'
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '200' },
-    from: { type: 'string', default: '1' },
-    seed: { type: 'string' },
-    story: { type: 'boolean', default: false },
-    first: { type: 'boolean', default: false },
-    coverage: { type: 'boolean', default: false },
-  },
+const usage = `npm run simulate -- [options]
+The real assembler, sampler and writer under a seeded adversary. Exits with 1 where an invariant does not hold.
+  --seeds N     how many runs (200), a seed each
+  --from N      the first of them (1)
+  --coverage    also how often each thing that can go wrong went wrong
+  --first       end with the first seed that shows a violation
+  --seed N      this one alone
+  --story       and tell it line by line
+Examples: npm run simulate -- --seeds 20000 · npm run simulate -- --seed 53 --story`
+const values = commandOptions(usage, {
+  seeds: { type: 'string', default: '200' },
+  from: { type: 'string', default: '1' },
+  seed: { type: 'string' },
+  story: { type: 'boolean', default: false },
+  first: { type: 'boolean', default: false },
+  coverage: { type: 'boolean', default: false },
 })
-const from = Number(values.seed ?? values.from)
-const count = values.seed === undefined ? Number(values.seeds) : 1
+/** Seeds after which a long run says how far it is. */
+const progressEvery = 500
+const from = count('from', values.seed ?? values.from)
+const runs = values.seed === undefined ? count('seeds', values.seeds) : 1
 const coverage = new Map<string, [times: number, seeds: number]>()
 const beganMs = performance.now()
 let failing = 0
 let steps = 0
-for (let seed = from; seed < from + count; seed++) {
+for (let seed = from; seed < from + runs; seed++) {
+  const done = seed - from
+  if (done > 0 && done % progressEvery === 0) {
+    console.error(`${done} of ${runs} seeds, ${failing} with a violation`)
+  }
   const run = await runSeed(seed, values.story ? line => console.log(line) : undefined)
   steps += run.steps
   for (const [what, times] of run.coverage) {
@@ -35,7 +48,7 @@ for (let seed = from; seed < from + count; seed++) {
   if (values.first) break
 }
 const seconds = (performance.now() - beganMs) / 1000
-console.log(`${count} seeds, ${steps} steps, ${seconds.toFixed(1)} s; ${failing} with a violation`)
+console.log(`${runs} seeds, ${steps} steps, ${seconds.toFixed(1)} s; ${failing} with a violation`)
 if (values.coverage) {
   for (const [what, [times, seeds]] of [...coverage].sort()) {
     console.log(`  ${what.padEnd(50)} ${String(times).padStart(9)} in ${seeds} seeds`)

@@ -1,5 +1,4 @@
-import process from 'node:process'
-import { parseArgs } from 'node:util'
+import { commandOptions, count } from '../command-line.ts'
 
 export interface LoadOptions {
   readonly spans: number
@@ -30,29 +29,21 @@ export const usage = `npm run load -- [options]
   --kafka           over a broker (TEST_KAFKA=host:port, else one is started)
   --json            one object on standard output`
 
-export function loadOptions(args: readonly string[]): LoadOptions {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      spans: { type: 'string', default: '1000000' },
-      'warm-up': { type: 'string', default: '200000' },
-      connections: { type: 'string', default: '8' },
-      rate: { type: 'string' },
-      runs: { type: 'string', default: '1' },
-      quiet: { type: 'string' },
-      profile: { type: 'boolean', default: false },
-      memory: { type: 'boolean', default: false },
-      stages: { type: 'boolean', default: false },
-      stage: { type: 'string' },
-      kafka: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+export function loadOptions(): LoadOptions {
+  const values = commandOptions(usage, {
+    spans: { type: 'string', default: '1000000' },
+    'warm-up': { type: 'string', default: '200000' },
+    connections: { type: 'string', default: '8' },
+    rate: { type: 'string' },
+    runs: { type: 'string', default: '1' },
+    quiet: { type: 'string' },
+    profile: { type: 'boolean', default: false },
+    memory: { type: 'boolean', default: false },
+    stages: { type: 'boolean', default: false },
+    stage: { type: 'string' },
+    kafka: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
   })
-  if (values.help) {
-    console.log(usage)
-    process.exit(0)
-  }
   const rate = values.rate === undefined ? undefined : count('rate', values.rate)
   return {
     spans: count('spans', values.spans),
@@ -68,10 +59,4 @@ export function loadOptions(args: readonly string[]): LoadOptions {
     kafka: values.kafka,
     json: values.json,
   }
-}
-
-function count(name: string, text: string): number {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw new Error(`--${name} is ${text}; give a whole number above 0\n${usage}`)
 }
