@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { ManualClock } from '@winnow/runtime'
 // biome-ignore lint/correctness/noUndeclaredDependencies: used by tests only, like the tests themselves.
 import { onTestFinished } from 'vitest'
-import type { Batch, BusRecord, NewRecord } from './bus.ts'
+import type { Batch, Bus, BusRecord, NewRecord } from './bus.ts'
 import { FileBus, type FileBusOptions } from './file-bus.ts'
 import type { LogEvent } from './file-bus-events.ts'
 import { lockFileName } from './folder-lock.ts'
@@ -64,7 +64,12 @@ export async function openBus(options: Partial<FileBusOptions> = {}): Promise<Op
 }
 
 /** A bus whose log, once held, is not told that it has synced until it is released. */
-export async function openHeldBus(): Promise<OpenBus & { hold: () => void; release: () => void }> {
+export interface HeldBus extends OpenBus {
+  hold(): void
+  release(): void
+}
+
+export async function openHeldBus(): Promise<HeldBus> {
   const synced = Promise.withResolvers<void>()
   let isHeld = false
   const open = await openBus({
@@ -83,6 +88,31 @@ export async function openHeldBus(): Promise<OpenBus & { hold: () => void; relea
     },
     release: synced.resolve,
   }
+}
+
+/** What a read at the end of a held log has found before the log is released, and in the end. */
+export async function readWhileHeld(
+  { bus, hold, release }: HeldBus,
+  reader: Pick<Bus, 'read'>,
+): Promise<{ readonly before: string[] | undefined; readonly after: string[] | undefined }> {
+  await bus.append('t', 0, records('a'))
+  hold()
+  const appending = bus.append('t', 0, records('b'))
+  await manyTurns()
+  let told: string[] | undefined
+  const reading = reader.read('t', 0, 1, 1000, 0).then(batch => {
+    told = textsOf(batch)
+  })
+  await manyTurns()
+  const before = told
+  release()
+  await Promise.all([appending, reading])
+  return { before, after: told }
+}
+
+/** Of the event loop: what could happen without the disk has happened. */
+export async function manyTurns(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
 }
 
 export function records(...texts: string[]): NewRecord[] {

@@ -5,9 +5,11 @@ import type { Lease } from './bus.ts'
 import {
   crashed,
   hourMs,
+  manyTurns,
   openBus,
   openHeldBus,
   randomFrom,
+  readWhileHeld,
   records,
   spec,
   temporaryFolder,
@@ -34,7 +36,7 @@ test('a read sees nothing that is not yet synced', async () => {
   await bus.append('t', 0, records('a'))
   hold()
   const appending = bus.append('t', 0, records('b'))
-  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
+  await manyTurns()
   expect(await bus.bounds('t', 0)).toEqual({ first: 0, end: 1 })
   expect(textsOf(await bus.read('t', 0, 0, 1000, 0))).toEqual(['a'])
   await expect(bus.fetch('t', 0, 1)).rejects.toMatchObject({ code: 'OFFSET_AHEAD' })
@@ -44,20 +46,8 @@ test('a read sees nothing that is not yet synced', async () => {
 })
 
 test('a read that finds nothing has waited for what was stamped before it asked', async () => {
-  const { bus, hold, release } = await openHeldBus()
-  await bus.append('t', 0, records('a'))
-  hold()
-  const appending = bus.append('t', 0, records('b'))
-  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
-  let told: string[] | undefined
-  const reading = bus.read('t', 0, 1, 1000, 0).then(batch => {
-    told = textsOf(batch)
-  })
-  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
-  expect(told).toBeUndefined()
-  release()
-  await Promise.all([appending, reading])
-  expect(told).toEqual(['b'])
+  const held = await openHeldBus()
+  expect(await readWhileHeld(held, held.bus)).toEqual({ before: undefined, after: ['b'] })
 })
 
 test('any mix of appends, reads, fetches and restarts gives back what was appended', async () => {

@@ -1,4 +1,4 @@
-import { type Clock, PipelineError } from '@winnow/runtime'
+import { type Clock, PipelineError, systemClock } from '@winnow/runtime'
 import type { Lease, Membership, Position } from './bus.ts'
 import {
   assignByNumber,
@@ -117,7 +117,7 @@ export class KafkaMembership implements Membership {
         await this.#beatUntilRebalance()
       } catch (error) {
         pauseMs = Math.min(1000, pauseMs + 100)
-        if (this.#afterError(error)) await this.#sleep(pauseMs)
+        if (this.#afterError(error)) await systemClock.sleep(pauseMs, this.#closing.signal)
       }
     }
     await this.#leave()
@@ -247,7 +247,7 @@ export class KafkaMembership implements Membership {
         const known = fromKafka(error, what)
         if (!known.retryable) throw known
         this.#options.onEvent({ kind: 'retrying', what, error: known })
-        await this.#sleep(200)
+        await systemClock.sleep(200, this.#closing.signal)
       }
     }
     return undefined
@@ -256,7 +256,7 @@ export class KafkaMembership implements Membership {
   async #beatUntilRebalance(): Promise<void> {
     const { groupId, link, limits, clock } = this.#options
     while (!this.#closing.signal.aborted) {
-      await this.#sleep(limits.heartbeatMs)
+      await systemClock.sleep(limits.heartbeatMs, this.#closing.signal)
       if (this.#closing.signal.aborted) return
       const { memberId, generation } = this.#held
       await link.onCoordinator(groupId, broker =>
@@ -290,21 +290,6 @@ export class KafkaMembership implements Membership {
         .catch(noop)
     }
     await link.close()
-  }
-
-  /** Ends early when the membership closes. */
-  #sleep(ms: number): Promise<void> {
-    const { signal } = this.#closing
-    return new Promise(resolve => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      const timer = setTimeout(wake, ms)
-      signal.addEventListener('abort', wake)
-      if (signal.aborted) wake()
-    })
   }
 }
 

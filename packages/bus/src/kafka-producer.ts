@@ -1,4 +1,4 @@
-import { type Clock, PipelineError } from '@winnow/runtime'
+import { type Clock, PipelineError, systemClock } from '@winnow/runtime'
 import type { PartitionBatch, PartitionOutcome } from './kafka-appender.ts'
 import { type EncodedBatch, encodeBatch, encodeRecords, writtenCodec } from './kafka-batches.ts'
 import type { KafkaClients } from './kafka-client.ts'
@@ -94,7 +94,7 @@ export class KafkaProducer {
       }
       left = left.filter(one => !outcomes.has(one.partition))
       if (left.length === 0) return outcomes
-      await this.#pause(pauseMs)
+      await systemClock.sleep(pauseMs, this.#closing.signal)
     }
   }
 
@@ -140,19 +140,5 @@ export class KafkaProducer {
     // Refused for now: by one who leads no more, or for want of replicas. Look again who leads.
     if (again.length > 0) this.#link.drop()
     return again
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#closing
-    return new Promise(resolve => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      const timer = setTimeout(wake, ms)
-      signal.addEventListener('abort', wake)
-      if (signal.aborted) wake()
-    })
   }
 }

@@ -8,6 +8,7 @@ import {
   openBus,
   openHeldBus,
   randomFrom,
+  readWhileHeld,
   records,
   temporaryFolder,
   textOf,
@@ -124,22 +125,10 @@ test('what the ring has gone round is asked for: whole, once and in order', asyn
 })
 
 test('a read that finds nothing has waited for what was stamped before it asked', async () => {
-  const { bus: inner, hold, release } = await openHeldBus()
-  const { bus } = served(inner)
+  const held = await openHeldBus()
+  const { bus } = served(held.bus)
   await bus.logId('t')
-  await inner.append('t', 0, records('a'))
-  hold()
-  const appending = inner.append('t', 0, records('b'))
-  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
-  let told: string[] | undefined
-  const reading = bus.read('t', 0, 1, 1000, 0).then(batch => {
-    told = textsOf(batch)
-  })
-  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
-  expect(told).toBeUndefined()
-  release()
-  await Promise.all([appending, reading])
-  expect(told).toEqual(['b'])
+  expect(await readWhileHeld(held, bus)).toEqual({ before: undefined, after: ['b'] })
 })
 
 test('whatever is appended and expires, a thread sees the same as the bus itself', async () => {
