@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileBus, MemoryBus } from '@winnow/bus'
-import type { TracesData } from '@winnow/otlp'
+import { emptySpan, type TracesData } from '@winnow/otlp'
 import { type LedgerReport, verifyTopics } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
 import { agentTraffic, OtlpClient } from '@winnow/testing'
@@ -98,20 +98,14 @@ function giantPart(spans: readonly number[]): TracesData {
             scope: { name: 's', version: '', ...none },
             schemaUrl: '',
             spans: spans.map(span => ({
+              ...emptySpan,
               traceId: '0123456789abcdef0123456789abcdef',
               spanId: (span + 1).toString(16).padStart(16, '0'),
-              traceState: '',
               parentSpanId: span === 0 ? '' : '0000000000000001',
-              flags: 0,
               name: 'step',
               kind: 1,
               startTimeUnixNano: 1_800_000_000_000_000_000n,
               endTimeUnixNano: 1_800_000_000_001_000_000n,
-              events: [],
-              droppedEventsCount: 0,
-              links: [],
-              droppedLinksCount: 0,
-              status: { code: 0, message: '' },
               ...none,
             })),
           },

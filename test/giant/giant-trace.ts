@@ -1,4 +1,4 @@
-import { encodeTraces, type Span, type TracesData } from '@winnow/otlp'
+import { emptySpan, encodeTraces, type Span, type TracesData } from '@winnow/otlp'
 import { Random } from '@winnow/testing'
 
 /** One trace of many spans, or of much text: an agent that ran away. */
@@ -35,10 +35,10 @@ export function* giantRequests({ traceId, spans, textBytes }: Giant): Generator<
       const nowNs = BigInt(Date.now()) * 1_000_000n
       const isRoot = n === spans - 1
       part.push({
+        ...emptySpan,
         traceId,
         spanId: spanId(n),
         parentSpanId: isRoot ? '' : spanId(spans - 1),
-        traceState: '',
         flags: 0x101,
         name: isRoot ? 'agent.turn' : `agent.step.${n % 50}`,
         kind: 1,
@@ -46,11 +46,6 @@ export function* giantRequests({ traceId, spans, textBytes }: Giant): Generator<
         endTimeUnixNano: nowNs,
         attributes:
           textBytes === 0 ? [] : [{ key: 'gen_ai.output.messages', value: { stringValue: text } }],
-        droppedAttributesCount: 0,
-        events: [],
-        droppedEventsCount: 0,
-        links: [],
-        droppedLinksCount: 0,
         status:
           n === Math.floor(spans / 2) ? { message: 'failed', code: 2 } : { message: '', code: 0 },
       } as Span)

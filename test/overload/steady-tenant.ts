@@ -1,6 +1,6 @@
 // A tenant whose traffic is modest and known: what must become of each trace can be told beforehand.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Span, TracesData } from '@winnow/otlp'
+import { emptySpan, type Span, type TracesData } from '@winnow/otlp'
 import { type OtlpAnswer, OtlpClient, oracle, Random } from '@winnow/testing'
 import type { DecisionProbe } from './decision-probe.ts'
 
@@ -106,22 +106,16 @@ export class SteadyTenant {
     const endNs = BigInt(Date.now()) * 1_000_000n
     const spanId = (n: number): string => (n + 1).toString(16).padStart(16, '0')
     return Array.from({ length: spansPerTrace }, (_, n) => ({
+      ...emptySpan,
       traceId,
       spanId: spanId(n),
       parentSpanId: n === 0 ? '' : spanId(0),
-      traceState: '',
       flags: 0x101,
       name: n === 0 ? 'agent.turn' : 'agent.step',
       kind: 1,
       // Always the same: a constant latency is never slow.
       startTimeUnixNano: endNs - BigInt(durationMs) * 1_000_000n,
       endTimeUnixNano: endNs,
-      attributes: [],
-      droppedAttributesCount: 0,
-      events: [],
-      droppedEventsCount: 0,
-      links: [],
-      droppedLinksCount: 0,
       status: isFailing && n === 1 ? { message: 'failed', code: 2 } : { message: '', code: 0 },
     }))
   }

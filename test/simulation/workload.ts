@@ -1,6 +1,6 @@
 import { partitionOfHex } from '@winnow/bus'
 import { type EvaluationRecord, encodeTenantRuns, type RescueRequest } from '@winnow/model'
-import { encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
+import { emptySpan, encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import type { Random } from '@winnow/testing'
 
 /** One trace's spans side by side in a record of `spans`, as they were sent. */
@@ -224,9 +224,9 @@ function spanOf(
     attributes.push({ key: 'experiment.variant', value: { stringValue: arm } })
   }
   return {
+    ...emptySpan,
     traceId,
     spanId: spanIdOf(n),
-    traceState: '',
     parentSpanId: parent === undefined ? '' : spanIdOf(parent === n ? n + 1 : parent),
     flags: 0x101,
     name: `op${n % 3}`,
@@ -234,11 +234,6 @@ function spanOf(
     startTimeUnixNano: startNs,
     endTimeUnixNano: startNs + BigInt(random.int(1, 4_000)) * 1_000_000n,
     attributes,
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
     status: { message: '', code: random.chance(failing) ? 2 : 1 },
   }
 }

@@ -2,7 +2,7 @@ import { decodeTraces } from './decode.ts'
 import { encodeTraces } from './encode.ts'
 import { genAiView } from './genai/view.ts'
 import { tracesFromJson } from './json.ts'
-import type { KeyValue, Span, TracesData } from './otlp.ts'
+import { emptySpan, type KeyValue, type Span, type TracesData } from './otlp.ts'
 import { tracesToJson } from './to-json.ts'
 
 const tracesPerRequest = 64
@@ -16,9 +16,9 @@ const int = (key: string, value: number): KeyValue => ({ key, value: { intValue:
 function span(trace: number, index: number): Span {
   const number = trace * spansPerTrace + index
   return {
+    ...emptySpan,
     traceId: (0x48f9c3e1n + BigInt(trace)).toString(16).padStart(32, 'a'),
     spanId: number.toString(16).padStart(16, 'b'),
-    traceState: '',
     parentSpanId: index === 0 ? '' : (trace * spansPerTrace).toString(16).padStart(16, 'b'),
     flags: 0x101,
     name: index === 0 ? 'refund_chat.turn' : 'llm.generate',
@@ -43,11 +43,6 @@ function span(trace: number, index: number): Span {
       text('input.preview', 'You are a refund bot, be kind and short. '.repeat(10)),
       text('output', 'You are eligible for a refund of ₹1,250 on order 4481. '.repeat(9)),
     ],
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
     status: { message: '', code: 1 },
   }
 }

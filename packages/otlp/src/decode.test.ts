@@ -3,7 +3,14 @@ import { expect, test } from 'vitest'
 import { decodeTraces } from './decode.ts'
 import { decodeLogs } from './decode-logs.ts'
 import { encodeLogs, encodeTraces } from './encode.ts'
-import { type AnyValue, anyValueDepthMax, type LogRecord, type TracesData } from './otlp.ts'
+import {
+  type AnyValue,
+  anyValueDepthMax,
+  emptySpan,
+  type LogRecord,
+  type Span,
+  type TracesData,
+} from './otlp.ts'
 
 /** Length-delimited field `number` around `parts`. */
 function field(number: number, ...parts: (Uint8Array | readonly number[])[]): Uint8Array {
@@ -51,7 +58,7 @@ function nested(depth: number, kind: 'array' | 'kvlist'): Uint8Array {
 
 test('an empty payload, empty envelopes and an empty span are what they are', () => {
   expect(decodeTraces(new Uint8Array())).toStrictEqual({ resourceSpans: [] })
-  expect(firstSpan(request())).toStrictEqual({
+  const nothingSet: Span = {
     traceId: '',
     spanId: '',
     traceState: '',
@@ -68,7 +75,9 @@ test('an empty payload, empty envelopes and an empty span are what they are', ()
     links: [],
     droppedLinksCount: 0,
     status: { message: '', code: 0 },
-  })
+  }
+  expect(firstSpan(request())).toStrictEqual(nothingSet)
+  expect(emptySpan).toStrictEqual(nothingSet)
 })
 
 const values: readonly AnyValue[] = [

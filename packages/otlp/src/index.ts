@@ -39,6 +39,7 @@ export {
   type AnyValue,
   anyValueDepthMax,
   type EntityRef,
+  emptySpan,
   type InstrumentationScope,
   type KeyValue,
   type LogRecord,

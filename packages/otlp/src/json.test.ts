@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { logsFromJson, tracesFromJson } from './json.ts'
 import { rejectionsDescribedMax } from './json-envelope.ts'
 import { jsonDepthMax } from './json-text.ts'
-import { type AnyValue, anyValueDepthMax } from './otlp.ts'
+import { type AnyValue, anyValueDepthMax, emptySpan } from './otlp.ts'
 import { tracesToJson } from './to-json.ts'
 
 const ids = { traceId: '48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f', spanId: '0100000000000001' }
@@ -48,21 +48,8 @@ test('absent and null fields are defaults: no kind, no status, no times', () => 
   }
   for (const span of [{}, nulls]) {
     expect(accepted(span)).toStrictEqual({
+      ...emptySpan,
       ...ids,
-      traceState: '',
-      parentSpanId: '',
-      flags: 0,
-      name: '',
-      kind: 0,
-      startTimeUnixNano: 0n,
-      endTimeUnixNano: 0n,
-      attributes: [],
-      droppedAttributesCount: 0,
-      events: [],
-      droppedEventsCount: 0,
-      links: [],
-      droppedLinksCount: 0,
-      status: { message: '', code: 0 },
     })
   }
 })
@@ -349,20 +336,9 @@ test('a log record may lack ids, and is refused alone for what a span is refused
 test('JSON for readers carries every field, 64-bit numbers as strings', () => {
   const { data } = tracesFromJson(request(ids))
   expect(JSON.parse(tracesToJson(data)).resourceSpans[0].scopeSpans[0].spans[0]).toStrictEqual({
+    ...emptySpan,
     ...ids,
-    traceState: '',
-    parentSpanId: '',
-    flags: 0,
-    name: '',
-    kind: 0,
     startTimeUnixNano: '0',
     endTimeUnixNano: '0',
-    attributes: [],
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
-    status: { message: '', code: 0 },
   })
 })

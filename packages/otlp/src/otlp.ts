@@ -42,6 +42,26 @@ export interface Span {
   readonly status: SpanStatus
 }
 
+/** A span of which nothing was sent: proto3's defaults. */
+export const emptySpan: Span = {
+  traceId: '',
+  spanId: '',
+  traceState: '',
+  parentSpanId: '',
+  flags: 0,
+  name: '',
+  kind: 0,
+  startTimeUnixNano: 0n,
+  endTimeUnixNano: 0n,
+  attributes: [],
+  droppedAttributesCount: 0,
+  events: [],
+  droppedEventsCount: 0,
+  links: [],
+  droppedLinksCount: 0,
+  status: { message: '', code: 0 },
+}
+
 export interface SpanEvent {
   readonly timeUnixNano: bigint
   readonly name: string

@@ -4,7 +4,7 @@ import { ByteSink } from './byte-sink.ts'
 import { decodeTraces } from './decode.ts'
 import { encodeTraces } from './encode.ts'
 import { noInterest } from './interest.ts'
-import type { KeyValue, Span, TracesData } from './otlp.ts'
+import { emptySpan, type KeyValue, type Span, type TracesData } from './otlp.ts'
 import { Composer, type RegroupLimits, regroupLimits } from './regroup.ts'
 import { agentRequest, seededRandom, spansPerRequest } from './scan.bench.ts'
 import { scanTraces } from './scan.ts'
@@ -105,7 +105,7 @@ describe('a record of the bus', () => {
 
   test('is filled up to recordFillBytes, and goes over it for one slice alone', () => {
     const spans = ['a', 'b', 'c', 'd'].map(digit => ({
-      ...emptySpan,
+      ...plainSpan,
       traceId: `${digit.repeat(30)}01`,
     }))
     const request = { tenant: 0, bytes: encodeTraces(requestOf(spans)) }
@@ -121,7 +121,7 @@ describe('a record of the bus', () => {
   })
 
   test('names at most recordTenantsMax tenants', () => {
-    const bytes = encodeTraces(requestOf([emptySpan]))
+    const bytes = encodeTraces(requestOf([plainSpan]))
     const of = (tenants: number) =>
       compose(
         Array.from({ length: tenants }, (_, tenant) => ({ tenant, bytes })),
@@ -134,7 +134,7 @@ describe('a record of the bus', () => {
 describe('limits', () => {
   test('a slice has sliceSpansMax spans, and the rest of its trace lies in another record', () => {
     const spans = Array.from({ length: 9 }, (_, i) => ({
-      ...emptySpan,
+      ...plainSpan,
       spanId: `${i + 1}`.repeat(16),
     }))
     const cut = (sliceSpansMax: number) => {
@@ -156,7 +156,7 @@ describe('limits', () => {
   test('a slice, and so a record, has at most recordBytesMax bytes', () => {
     const limits = { ...regroupLimits, spanBytesMax: 1000, headBytesMax: 300, recordBytesMax: 2000 }
     const spans = Array.from({ length: 40 }, (_, i) => ({
-      ...emptySpan,
+      ...plainSpan,
       spanId: `${10 + i}`.repeat(8),
       name: 'n'.repeat(i * 9),
     }))
@@ -167,7 +167,7 @@ describe('limits', () => {
     // Two spans of a size fit exactly as long as the bound, lengths of five bytes each, does.
     const two = (nameLength: number, recordBytesMax: number) => {
       const pair = [1, 2].map(i => ({
-        ...emptySpan,
+        ...plainSpan,
         spanId: `${i}`.repeat(16),
         name: 'n'.repeat(nameLength),
       }))
@@ -182,7 +182,7 @@ describe('limits', () => {
   })
 
   test('a span over spanBytesMax is left out alone, and so are those under a head over headBytesMax', () => {
-    const named = (length: number) => ({ ...emptySpan, name: 'n'.repeat(length) })
+    const named = (length: number) => ({ ...plainSpan, name: 'n'.repeat(length) })
     const bytes = encodeTraces(requestOf([named(900), named(901), named(5)]))
     const size = spanSizes(bytes)[0] as number
     const exact = compose([{ tenant: 0, bytes }], {
@@ -201,7 +201,7 @@ describe('limits', () => {
   })
 
   test('what a request may become is bounded before anything is added', () => {
-    const bytes = encodeTraces(requestOf([emptySpan, emptySpan]))
+    const bytes = encodeTraces(requestOf([plainSpan, plainSpan]))
     const of = (composedBytesMax: number) => {
       const table = new SpanTable()
       const composer = new Composer(table, {
@@ -236,10 +236,10 @@ describe('limits', () => {
 
 test('spans with a problem are left out, the rest of their request is not', () => {
   const spans = [
-    emptySpan,
-    { ...emptySpan, spanId: '' },
-    { ...emptySpan, traceId: '00' },
-    emptySpan,
+    plainSpan,
+    { ...plainSpan, spanId: '' },
+    { ...plainSpan, traceId: '00' },
+    plainSpan,
   ]
   const { taken, slices } = compose([{ tenant: 0, bytes: encodeTraces(requestOf(spans)) }])
   expect(taken).toEqual([2])
@@ -383,7 +383,7 @@ function randomRequest(random: () => number): TracesData {
           droppedAttributesCount: 0,
         },
         spans: list(8, () => ({
-          ...emptySpan,
+          ...plainSpan,
           traceId: `${1 + int(9)}`.repeat(32),
           name: `span-${random()}`,
           attributes: list(4, attribute),
@@ -433,23 +433,12 @@ function boundOf(table: SpanTable, from: number, to: number): number {
   return bytes
 }
 
-const emptySpan: Span = {
+const plainSpan: Span = {
+  ...emptySpan,
   traceId: '0102030405060708090a0b0c0d0e0f10',
   spanId: '0102030405060708',
-  traceState: '',
-  parentSpanId: '',
-  flags: 0,
-  name: '',
-  kind: 0,
   startTimeUnixNano: 1n,
   endTimeUnixNano: 2n,
-  attributes: [],
-  droppedAttributesCount: 0,
-  events: [],
-  droppedEventsCount: 0,
-  links: [],
-  droppedLinksCount: 0,
-  status: { message: '', code: 0 },
 }
 
 /** A length-delimited field of less than 16 KiB. */

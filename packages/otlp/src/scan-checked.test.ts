@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { encodeTraces } from './encode.ts'
 import { compileInterest } from './interest.ts'
-import type { KeyValue, TracesData } from './otlp.ts'
+import { emptySpan, type KeyValue, type TracesData } from './otlp.ts'
 import { agentRequest } from './scan.bench.ts'
 import { scanTraces } from './scan.ts'
 import { SpanTable } from './span-table.ts'
@@ -50,22 +50,14 @@ function attribute(key: string): KeyValue {
 function oneSpan(attributes: KeyValue[]): TracesData {
   const scope = { name: 's', version: '', attributes: [], droppedAttributesCount: 0 }
   const span = {
+    ...emptySpan,
     traceId: 'a'.repeat(32),
     spanId: '0102030405060708',
-    traceState: '',
-    parentSpanId: '',
-    flags: 0,
     name: 'n',
     kind: 1,
     startTimeUnixNano: 1n,
     endTimeUnixNano: 2n,
     attributes,
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
-    status: { message: '', code: 0 },
   }
   return {
     resourceSpans: [

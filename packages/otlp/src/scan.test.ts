@@ -8,6 +8,7 @@ import { attributeLevel, compileInterest, noInterest } from './interest.ts'
 import {
   type AnyValue,
   anyValueDepthMax,
+  emptySpan,
   type KeyValue,
   type Span,
   type TracesData,
@@ -113,7 +114,7 @@ describe('bytes that no exporter writes', () => {
       ['01'.repeat(16), '01020304050607'],
       ['01'.repeat(16), '0102030405060708'],
     ] as const
-    const spans = ids.map(([traceId, spanId]) => ({ ...emptySpan, traceId, spanId }))
+    const spans = ids.map(([traceId, spanId]) => ({ ...plainSpan, traceId, spanId }))
     const table = new SpanTable()
     scan(encodeTraces(requestOf(spans)), table)
     expect([...table.problem.subarray(0, 7)]).toEqual([1, 1, 1, 1, 2, 2, 0])
@@ -130,7 +131,7 @@ describe('bytes that no exporter writes', () => {
   })
 
   test('over scanRowsMax and scanBytesMax it is too large, at them it is not', () => {
-    const spans = Array.from({ length: 4 }, () => emptySpan)
+    const spans = Array.from({ length: 4 }, () => plainSpan)
     const table = new SpanTable(3)
     const three = encodeTraces(requestOf(spans.slice(1)))
     expect(scan(three, table)).toBe(3)
@@ -477,23 +478,10 @@ function requestWith(value: Uint8Array): Uint8Array {
   return wrapped(10, wrapped(18, wrapped(18, ids, pair)))
 }
 
-const emptySpan: Span = {
+const plainSpan: Span = {
+  ...emptySpan,
   traceId: '01'.repeat(16),
   spanId: '02'.repeat(8),
-  traceState: '',
-  parentSpanId: '',
-  flags: 0,
-  name: '',
-  kind: 0,
-  startTimeUnixNano: 0n,
-  endTimeUnixNano: 0n,
-  attributes: [],
-  droppedAttributesCount: 0,
-  events: [],
-  droppedEventsCount: 0,
-  links: [],
-  droppedLinksCount: 0,
-  status: { message: '', code: 0 },
 }
 
 const someValues: readonly KeyValue[] = [
@@ -508,7 +496,7 @@ const someValues: readonly KeyValue[] = [
 ]
 
 const rich: Span = {
-  ...emptySpan,
+  ...plainSpan,
   traceState: 'ot=th:c',
   parentSpanId: '03'.repeat(8),
   flags: 0x301,

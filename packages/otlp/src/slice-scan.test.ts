@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { ByteSink } from './byte-sink.ts'
 import { encodeTraces } from './encode.ts'
 import { noInterest } from './interest.ts'
-import type { Span, TracesData } from './otlp.ts'
+import { emptySpan, type Span, type TracesData } from './otlp.ts'
 import { Composer } from './regroup.ts'
 import { scanTraces } from './scan.ts'
 import { tenantRunsOf } from './slice-layout.ts'
@@ -124,21 +124,12 @@ function traces(spans: readonly Span[]): TracesData {
 
 function span(trace: number, id: number): Span {
   return {
+    ...emptySpan,
     traceId: (trace + 1).toString(16).padStart(32, '0'),
     spanId: (id + 1).toString(16).padStart(16, '0'),
-    traceState: '',
-    parentSpanId: '',
-    flags: 0,
     name: 'n',
     kind: 1,
     startTimeUnixNano: 1n,
     endTimeUnixNano: 2n,
-    attributes: [],
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
-    status: { code: 0, message: '' },
   }
 }

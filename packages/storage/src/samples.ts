@@ -1,5 +1,5 @@
 import { type Decision, type PackedSlice, packSlice } from '@winnow/model'
-import type { AnyValue, KeyValue, Span, TracesData } from '@winnow/otlp'
+import { type AnyValue, emptySpan, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import type { HotTrace } from './hot-store.ts'
 import { SpanPack } from './span-pack.ts'
 import type { SpanRow } from './span-row.ts'
@@ -167,9 +167,9 @@ export function pairs(attributes: Readonly<Record<string, AnyValue>>): KeyValue[
 
 export function sampleSpan(traceId: string, n: number, changes: Partial<Span> = {}): Span {
   return {
+    ...emptySpan,
     traceId,
     spanId: sampleSpanId(n),
-    traceState: '',
     parentSpanId: n === 0 ? '' : sampleSpanId(0),
     flags: 0x101,
     name: n === 0 ? 'refund_chat.turn' : 'llm.generate',
@@ -189,11 +189,6 @@ export function sampleSpan(traceId: string, n: number, changes: Partial<Span> = 
       'prompt.system_tokens': { intValue: 420n },
       'user.message': text('i want refund for order 4481'),
     }),
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
     status: { message: '', code: 1 },
     ...changes,
   }

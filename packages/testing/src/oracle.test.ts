@@ -1,5 +1,5 @@
 import { randomnessOf, thresholdOf, thresholdText } from '@winnow/model'
-import type { KeyValue, Span, TracesData } from '@winnow/otlp'
+import { emptySpan, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import { describe, expect, test } from 'vitest'
 import { bool, double, int, text, texts } from './attributes.ts'
 import { type OracleInput, type OracleVerdict, oracle, traceKey } from './oracle.ts'
@@ -22,22 +22,13 @@ const highId = `${'a'.repeat(18)}ffffffffffffff`
 
 function spanOf(fields: Partial<Span> = {}): Span {
   return {
+    ...emptySpan,
     traceId: lowId,
     spanId: '00000000000000a1',
-    traceState: '',
-    parentSpanId: '',
-    flags: 0,
     name: 'turn',
     kind: 1,
     startTimeUnixNano: 1_000_000_000n,
     endTimeUnixNano: 2_000_000_000n,
-    attributes: [],
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
-    status: { message: '', code: 0 },
     ...fields,
   }
 }

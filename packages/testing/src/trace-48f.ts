@@ -1,4 +1,4 @@
-import type { KeyValue, Span, TracesData } from '@winnow/otlp'
+import { emptySpan, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import { bool, double, doubles, int, text, texts } from './attributes.ts'
 
 /** The trace id of the seed. It is valid as it stands. */
@@ -79,21 +79,15 @@ function trace48fSpans(startMs: number, changes: Trace48fChanges): Span[] {
     const replaced = changes.attributes?.[row.id] ?? []
     const start = BigInt(startMs + row.afterMs) * 1_000_000n
     return {
+      ...emptySpan,
       traceId: changes.traceId ?? trace48fId,
       spanId: trace48fSpanIds[row.id],
-      traceState: '',
       parentSpanId: row.parent === null ? '' : trace48fSpanIds[row.parent],
-      flags: 0,
       name: row.name,
       kind: row.kind,
       startTimeUnixNano: start,
       endTimeUnixNano: start + BigInt(row.durationMs) * 1_000_000n,
       attributes: row.attributes.map(own => replaced.find(({ key }) => key === own.key) ?? own),
-      droppedAttributesCount: 0,
-      events: [],
-      droppedEventsCount: 0,
-      links: [],
-      droppedLinksCount: 0,
       status: { message: '', code: statusOk },
     }
   })

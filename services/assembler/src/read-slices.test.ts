@@ -2,6 +2,7 @@ import { encodeTenantRuns } from '@winnow/model'
 import {
   ByteSink,
   Composer,
+  emptySpan,
   encodeTraces,
   noInterest,
   SpanTable,
@@ -140,22 +141,13 @@ type Span = Parameters<
 
 function span(digit: string, more: Partial<Span> = {}): Span {
   return {
+    ...emptySpan,
     traceId: digit.repeat(32),
     spanId: '0102030405060708',
-    traceState: '',
-    parentSpanId: '',
-    flags: 0,
     name: 'n',
     kind: 1,
     startTimeUnixNano: 1n,
     endTimeUnixNano: 2n,
-    attributes: [],
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
-    status: { message: '', code: 0 },
     ...more,
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '@winnow/model'
 import {
   type AnyValue,
+  emptySpan,
   encodeTraces,
   genAiNames,
   genAiView,
@@ -503,22 +504,9 @@ function requestOf(
 }
 
 const plainSpan: Span = {
+  ...emptySpan,
   traceId: '0a'.repeat(16),
   spanId,
-  traceState: '',
-  parentSpanId: '',
-  flags: 0,
-  name: '',
-  kind: 0,
-  startTimeUnixNano: 0n,
-  endTimeUnixNano: 0n,
-  attributes: [],
-  droppedAttributesCount: 0,
-  events: [],
-  droppedEventsCount: 0,
-  links: [],
-  droppedLinksCount: 0,
-  status: { message: '', code: 0 },
 }
 
 function pair(key: string, value: AnyValue): KeyValue {

@@ -7,7 +7,7 @@ import {
   type SpanRef,
   spanBlockBytes,
 } from '@winnow/model'
-import { encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
+import { emptySpan, encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import { ColdHashers, MemoryColdKeys } from '@winnow/privacy'
 import { type Clock, createLog, type Log, ManualClock, Metrics } from '@winnow/runtime'
 import {
@@ -37,9 +37,9 @@ export const text = (key: string, stringValue: string): KeyValue => ({
 /** One span as an agent's generation has it: structure, a session and prose. */
 export function spanOf(traceId: string, n: number, changes: Partial<Span> = {}): Span {
   return {
+    ...emptySpan,
     traceId,
     spanId: spanIdOf(n),
-    traceState: '',
     parentSpanId: n === 0 ? '' : spanIdOf(0),
     flags: 0x101,
     name: n === 0 ? 'refund_chat.turn' : 'llm.generate',
@@ -53,11 +53,6 @@ export function spanOf(traceId: string, n: number, changes: Partial<Span> = {}):
       text('session.id', 'sess_91ab'),
       text('user.message', 'i want refund for order 4481, it was late by 2 weeks'),
     ],
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
     status: { message: '', code: 1 },
     ...changes,
   }

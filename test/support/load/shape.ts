@@ -1,6 +1,6 @@
 // The load that the rivals were measured with: traces of eight spans over four services, 64 of them
 // interleaved in a request of one service, 1,775 bytes a span, eleven in a hundred that must be kept.
-import { encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
+import { emptySpan, encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import { Random } from '@winnow/testing'
 
 export const tracesPerGroup = 64
@@ -130,9 +130,9 @@ function spanOf(random: Random, kind: TraceClass, span: number, index: number): 
   const start = startOf(index)
   const isFailed = kind === 'error' && span === 3
   return {
+    ...emptySpan,
     traceId: marker(index, 16, traceMark).toString('hex'),
     spanId: marker(index, 8, spanMark).toString('hex'),
-    traceState: '',
     parentSpanId: span === rootSpan ? '' : marker(index, 8, parentMark).toString('hex'),
     flags: 0x101,
     name: `agent.${operations[span]}`,
@@ -140,11 +140,6 @@ function spanOf(random: Random, kind: TraceClass, span: number, index: number): 
     startTimeUnixNano: start,
     endTimeUnixNano: start + 0x1_0000_0000n,
     attributes: attributesOf(random, kind, span),
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
     status: isFailed ? { message: 'upstream timed out', code: 2 } : { message: '', code: 0 },
   }
 }

@@ -9,7 +9,7 @@ import {
   spanBlockBytes,
   type TenantRun,
 } from '@winnow/model'
-import { encodeTraces } from '@winnow/otlp'
+import { emptySpan, encodeTraces } from '@winnow/otlp'
 import { ManualClock } from '@winnow/runtime'
 import { type LedgerReport, ReportBuilder } from './ledger-report.ts'
 import { PartitionVerifier } from './partition-verifier.ts'
@@ -189,22 +189,13 @@ function tracesOf(traceId: string, spans: readonly number[]) {
             scope: { name: 'test', version: '', attributes: [], droppedAttributesCount: 0 },
             schemaUrl: '',
             spans: spans.map(span => ({
+              ...emptySpan,
               traceId: traceId,
               spanId: spanIdOf(span),
-              traceState: '',
-              parentSpanId: '',
-              flags: 0,
               name: `span ${span}`,
               kind: 1,
               startTimeUnixNano: 1n,
               endTimeUnixNano: 2n,
-              attributes: [],
-              droppedAttributesCount: 0,
-              events: [],
-              droppedEventsCount: 0,
-              links: [],
-              droppedLinksCount: 0,
-              status: { code: 0, message: '' },
             })),
           },
         ],

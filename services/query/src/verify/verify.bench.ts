@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { MemoryBus } from '@winnow/bus'
 import { encodeTenantRuns, packSlice, spanBlockBytes } from '@winnow/model'
-import { encodeTraces, type Span } from '@winnow/otlp'
+import { emptySpan, encodeTraces, type Span } from '@winnow/otlp'
 import { ManualClock } from '@winnow/runtime'
 import type { Bench } from '@winnow/testing'
 import { type LedgerReport, ReportBuilder } from './ledger-report.ts'
@@ -93,11 +93,9 @@ const spanIdOf = (trace: number, span: number): string =>
 function tracesOf(trace: number) {
   const none = { attributes: [], droppedAttributesCount: 0 }
   const spans: Span[] = Array.from({ length: spansEach }, (_, span) => ({
+    ...emptySpan,
     traceId: traceIdOf(trace),
     spanId: spanIdOf(trace, span),
-    traceState: '',
-    parentSpanId: '',
-    flags: 0,
     name: 'chat gpt-4o',
     kind: 1,
     startTimeUnixNano: 1n,
@@ -106,12 +104,6 @@ function tracesOf(trace: number) {
       key: `gen_ai.attribute.number.${number}`,
       value: { stringValue: 'x'.repeat(85) },
     })),
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
-    status: { code: 0, message: '' },
   }))
   const scopeSpans = [{ scope: { name: 's', version: '', ...none }, schemaUrl: '', spans }]
   return { resourceSpans: [{ resource: none, schemaUrl: '', scopeSpans }] }
