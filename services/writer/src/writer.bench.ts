@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { countingStart, type PackedSlice, packSlice } from '@winnow/model'
+import { countingStart, type PackedSlice, packSlice, spanBlockBytes } from '@winnow/model'
 import { encodeTraces, type KeyValue, type Span } from '@winnow/otlp'
 import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import type { Bench } from '@winnow/testing'
@@ -90,11 +90,16 @@ function sliceBytes(traceId: string, part: number): Uint8Array {
   return encodeTraces(tracesOf(own))
 }
 
-/** As large as the facts of two spans are. */
-function withFacts(slice: PackedSlice): PackedSlice {
-  const spans = Buffer.alloc(2 * 36, 7).toString('base64')
+/** As large as the facts of its spans are. */
+function withFacts({ ref, appendedAtMs }: PackedSlice): PackedSlice {
+  const spanCount = spansPerTrace / slicesPerTrace
+  const spans = Buffer.alloc(spanCount * spanBlockBytes, 7).toString('base64')
   const facts = { startNs: '1795244400000000000', endNs: '1795244402608000000', spans }
-  return packSlice({ ...slice, facts: { ...facts, services: ['refund-bot'] } })
+  return packSlice({
+    ref: { ...ref, spanCount },
+    appendedAtMs,
+    facts: { ...facts, services: ['refund-bot'] },
+  })
 }
 
 type Groups = 'hot' | 'segments' | 'both'
