@@ -58,6 +58,12 @@ test('lists in tokens are read as the JSON that they stand for', () => {
   })
 })
 
+test('a comma behind the last list is no list', () => {
+  for (const text of [...examples.map(one => `${one},`), ',']) {
+    expect(parseFactLists(text, source), text).toEqual(spelledOut(text))
+  }
+})
+
 test('what differs from them anywhere is read as its JSON all the same, or is none', () => {
   const pieces = [
     ...Object.values(t),

@@ -39,7 +39,14 @@ export function parseFactLists(
   }
   if (from === text.length) return lists
   const rest = parseExpanded(text.slice(from), source)
-  return rest && { ...lists, ...rest }
+  // A comma with nothing behind it is a member by itself, and none at the end of others.
+  if (rest === undefined || isEmpty(rest)) return from === 0 ? rest : undefined
+  return { ...lists, ...rest }
+}
+
+function isEmpty(members: Loose): boolean {
+  for (const _ in members) return false
+  return true
 }
 
 /** By way of the JSON that the text stands for. */
