@@ -126,6 +126,12 @@ test('over its limit the window is the youngest part, at the limit it is whole',
   expect(await report()).toMatchObject({ received: 2, dropped: 2, balanced: true, shortened: true })
 })
 
+test('a backlog of decided slices over the limit is read at once, those looked at all the same too', async () => {
+  const { pipe, report, send } = await watched({ slicesMax: 50 })
+  for (let trace = 1; trace <= 200; trace++) await pipe.decide([await send(trace, [trace])])
+  expect(await report()).toMatchObject({ received: 50, balanced: true, shortened: true })
+})
+
 test('more undecided slices than the limit are refused with a remedy, until they are decided', async () => {
   const { pipe, report, send } = await watched({ slicesMax: 2 })
   const lying = [await send(1, [1]), await send(2, [2]), await send(3, [3])]

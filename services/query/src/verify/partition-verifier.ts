@@ -94,6 +94,7 @@ export class PartitionVerifier {
       isAllRead ||= slices.end >= end
       await this.#decide(decided.end, isAllRead)
       // Before more is read: a partition that is over its limit must not grow by being asked.
+      if (slices.size > this.#options.slicesMax) await this.#readWanted()
       this.#limit()
       if (isAllRead) break
       const heads = this.#addHeads()
@@ -105,7 +106,12 @@ export class PartitionVerifier {
       onRead?.(batch.records.length)
       isAllRead = batch.records.length === 0
     }
-    const wanted = ledger.records.takeWanted()
+    await this.#readWanted()
+  }
+
+  /** Of records that decisions account for, those that are looked at all the same. */
+  async #readWanted(): Promise<void> {
+    const wanted = this.ledger.records.takeWanted()
     if (wanted.length > 0) await this.#readUnread(from => firstFrom(wanted, from))
   }
 
@@ -310,13 +316,13 @@ export class PartitionVerifier {
       const { slices } = item
       const isLegible = slices !== undefined && this.#named.read(slices)
       if (!isAllRead && this.#named.lastOffset >= ledger.slices.end) return
-      this.decisions.take(item)
       const { offset, record } = item
-      if (!isLegible) ledger.addUnreadableDecision(offset, record)
-      else {
-        const chain = record.prev === null ? undefined : await this.#chains.at(record.prev)
-        ledger.applyDecision(offset, record, this.#named, chain)
-      }
+      const isChained = isLegible && record.prev !== null
+      // Before it is taken: where the bus is away the decision is asked for again.
+      const chain = isChained ? await this.#chains.at(record.prev) : undefined
+      this.decisions.take(item)
+      if (isLegible) ledger.applyDecision(offset, record, this.#named, chain)
+      else ledger.addUnreadableDecision(offset, record)
     }
   }
 
