@@ -51,6 +51,7 @@ function checkSeries(world: World, one: Counted, before: Counted | undefined): b
     const isOutlived = decision.decidedAtMs - before.decision.decidedAtMs > indexLifeMs
     if (isOutlived) world.count('series after the life of the index')
     else if (decision.seriesFrom !== undefined) world.count('series over its limit')
+    else if (wasSaidGone(world, before)) world.count('series after a decision that was gone')
     else world.violate('3', `${nameOf(one)} begins anew after ${nameOf(before)}`)
     return true
   }
@@ -61,6 +62,15 @@ function checkSeries(world: World, one: Counted, before: Counted | undefined): b
     world.violate('3', `${nameOf(one)}: its series began at another time than ${nameOf(before)}`)
   }
   return false
+}
+
+/** A sampler that was days behind said that retention had passed the decision it wanted to go on from. */
+function wasSaidGone(world: World, { partition, offset }: Counted): boolean {
+  return world.said.some(({ kind, fields }) => {
+    const said = fields as Partial<Record<string, number>>
+    const isIt = said.partition === partition && said.offset === offset
+    return isIt && kind === 'sampler.decision_gone'
+  })
 }
 
 /** [4], [5] A revision forgets nothing, and never takes a keep back. */

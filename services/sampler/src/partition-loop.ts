@@ -110,6 +110,8 @@ export class PartitionLoop {
     this.#is('folding')
     await this.#takeUp(claim)
     if (!(await this.#foldThrough(claim))) return false
+    // A claim that retention passed before it was read stands nowhere any more: no reader could tell what counts.
+    if (this.#state.head.counting.claim !== claim) return false
     this.#isCut = false
     const { baselines, topics } = this.#shared
     await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))

@@ -99,7 +99,9 @@ test('a range is what was read from a to b, with the state behind b', async () =
     first: { offset: 5, appendedAtMs: 1_005 },
     digest: sha256(Buffer.from('record 5')),
     after: { claim: 0, next: 8 },
+    isCut: true,
   })
+  expect(open.range(6)).toMatchObject({ a: 5, b: 6, isCut: false })
   const offsets = async (range: SegmentRange): Promise<number[]> =>
     (await ledgerOf(range)).map(row => row.sampling_offset)
   expect(await offsets(open.range())).toEqual([5, 6, 8])

@@ -24,6 +24,8 @@ export interface SegmentRange {
   /** Spans without rows: retention had passed them; their bytes were none of the trace. */
   readonly spansGone: number
   readonly spansAside: number
+  /** Retention passed part of the range before it was read: which decisions count there is not known here. */
+  readonly isCut: boolean
 }
 
 /** What a record that is no counting decision takes. */
@@ -147,6 +149,7 @@ export class OpenSegment {
     return {
       a: this.#a,
       b,
+      isCut: count !== b - this.#a + 1,
       first,
       digest: this.#digest,
       after: { claim: last.claim, next: last.next },

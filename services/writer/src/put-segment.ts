@@ -114,7 +114,7 @@ function metadataOf(
 
 /**
  * Another writer may have read bodies that are gone for this one, and have died before it wrote them.
- * That two count differently cannot be; if it is, the ledger holds, and this line is how it is found.
+ * That two who read it all count differently cannot be; if it is, the ledger holds, and this line is how it is found.
  */
 function sayWhereTheyDiffer(
   log: Log,
@@ -133,7 +133,7 @@ function sayWhereTheyDiffer(
     })
   }
   const isSame = ledger.after.claim === range.after.claim && ledger.after.next === range.after.next
-  if (!isSame || ledger.rows.ledger !== range.ledger.count) {
+  if (!range.isCut && (!isSame || ledger.rows.ledger !== range.ledger.count)) {
     log.error('writer.counts_unlike_ledger', 'which decisions count is not agreed', {
       partition,
       a,
