@@ -27,7 +27,13 @@ export class TreeCopy {
   constructor(root: string) {
     this.folder = mkdtempSync(join(tmpdir(), 'winnow-mutate-'))
     const isSource = (path: string): boolean => basename(path) !== 'node_modules'
-    for (const part of ['packages', 'services', 'test/simulation', 'package.json']) {
+    for (const part of [
+      'packages',
+      'services',
+      'test/simulation',
+      'test/support',
+      'package.json',
+    ]) {
       cpSync(join(root, part), join(this.folder, part), { recursive: true, filter: isSource })
     }
     const modules = join(this.folder, 'node_modules')
