@@ -43,6 +43,13 @@ test('zstd and gzip batches read alike, small ones and ones that go to the threa
   }
 })
 
+test('no record keeps the answer that it came in', async () => {
+  const answer = stored(0, [{ offsetDelta: 0, value: 'a'.repeat(10_000) }])
+  const [batch] = splitBatches(answer)
+  const [record] = await decodeBatch(batch as StoredBatch)
+  expect(record?.value.buffer).not.toBe(answer.buffer)
+})
+
 test('a codec that is not read is named, with those that are', async () => {
   const [batch] = splitBatches(stored(0, [{ offsetDelta: 0, value: 'a' }], 2))
   await expect(decodeBatch(batch as StoredBatch)).rejects.toThrow(/snappy; write with zstd/)

@@ -134,7 +134,8 @@ async function inflate(bytes: Buffer, kind: number): Promise<Buffer> {
   try {
     switch (kind) {
       case codec.none:
-        return bytes
+        // A copy: a view would keep the whole answer that it came in for as long as the batch is cached.
+        return Buffer.from(bytes)
       case codec.zstd:
         if (isWholeFrame(bytes)) return await inflateFrame(bytes, decodedBatchBytesMax)
         // Of another writer, in several frames, or cut off.
