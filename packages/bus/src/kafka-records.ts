@@ -130,12 +130,18 @@ const limits = { maxOutputLength: decodedBatchBytesMax, chunkSize: 128 * 1024 }
 const unzstd = promisify(zstdDecompress)
 const ungzip = promisify(gunzip)
 
+/** A view would keep the whole answer that it came in, or a slab, for as long as the batch is cached. */
+function ownCopy(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(own)
+  return own
+}
+
 async function inflate(bytes: Buffer, kind: number): Promise<Buffer> {
   try {
     switch (kind) {
       case codec.none:
-        // A copy: a view would keep the whole answer that it came in for as long as the batch is cached.
-        return Buffer.from(bytes)
+        return ownCopy(bytes)
       case codec.zstd:
         if (isWholeFrame(bytes)) return await inflateFrame(bytes, decodedBatchBytesMax)
         // Of another writer, in several frames, or cut off.
