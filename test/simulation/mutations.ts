@@ -137,6 +137,8 @@ export const mutations: readonly Mutation[] = [
     changes: [
       { file: loop, from: '{ first, end: claim }', to: '{ first, end: Infinity }' },
       { file: loop, from: ' && state.nextOffset <= claim,', to: ',' },
+      // Alone it is caught here: the own claim was never read.
+      { file: loop, from: 'counting.claim !== claim)', to: 'counting.claim === -9)' },
     ],
   },
   one('a checkpoint holds every open trace', fold, 'open: this.#open.values(),', 'open: [],'),
