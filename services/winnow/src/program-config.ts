@@ -18,6 +18,12 @@ const keysOfAll = z.strictObject({
     .string()
     .regex(/^(file|kafka:\/\/[^/]+)$/, { error: 'use file, or kafka://HOST:PORT[,HOST:PORT…]' })
     .default('file'),
+  /** Where kept traces can be found for days. */
+  hot: z.literal('sqlite', { error: 'use sqlite' }).default('sqlite'),
+  /** Where segments and snapshots lie. */
+  blobs: z.literal('folder', { error: 'use folder' }).default('folder'),
+  /** What keeps the bytes of open traces near. */
+  buffer: z.literal('none', { error: 'use none' }).default('none'),
   topics: z
     .strictObject({
       prefix: z

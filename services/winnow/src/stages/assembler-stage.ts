@@ -1,8 +1,11 @@
 import { Assembler, sliceReader } from '@winnow/assembler'
 import { systemClock } from '@winnow/runtime'
+import { openTraceBuffer } from '../open-stores.ts'
 import type { Stage, StageContext } from './stage.ts'
 
-export function assemblerStage({ config, bus, topics, log, metrics }: StageContext): Stage {
+export async function assemblerStage(context: StageContext): Promise<Stage> {
+  const { config, bus, topics, log, metrics } = context
+  const buffer = await openTraceBuffer(config)
   const assembler = new Assembler({
     bus,
     topics,
@@ -11,6 +14,7 @@ export function assemblerStage({ config, bus, topics, log, metrics }: StageConte
     log,
     metrics,
     readSlices: sliceReader(),
+    ...(buffer !== undefined && { buffer }),
   })
   return {
     component: assembler,
@@ -18,5 +22,6 @@ export function assemblerStage({ config, bus, topics, log, metrics }: StageConte
     measure: () => metrics.openTraces.set(assembler.openTraces),
     position: partition => assembler.position(partition),
     pending: (tenant, traceId) => assembler.pending(tenant, traceId),
+    close: async () => buffer?.close(),
   }
 }

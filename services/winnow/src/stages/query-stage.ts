@@ -1,19 +1,16 @@
-import { join } from 'node:path'
 import { Query } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
-import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
-import { makeFolder } from '../make-folder.ts'
+import { openBlobStore, openHotStore } from '../open-stores.ts'
 import type { Stage, StageContext } from './stage.ts'
 
-export function queryStage(context: StageContext): Stage {
+export async function queryStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, keys, log, metrics, health, pending } = context
-  makeFolder(config.data)
-  const hot = new SqliteHotStore(join(config.data, 'hot'))
+  const hot = await openHotStore(config)
   const query = new Query({
     bus,
     topics,
     hot,
-    blobs: FileBlobStore.existing(join(config.data, 'blobs')),
+    blobs: await openBlobStore(config, { mayWrite: false }),
     listen: config.api,
     keys,
     config: config.query,

@@ -1,15 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { PipelineError, systemClock } from '@winnow/runtime'
 import { createSampler, defaultPolicy, type Policy, parsePolicy } from '@winnow/sampler'
-import { FileBlobStore } from '@winnow/storage'
-import { makeFolder } from '../make-folder.ts'
+import { openBlobStore } from '../open-stores.ts'
 import type { Config } from '../program-config.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function samplerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics, health } = context
-  makeFolder(config.data)
   const sampler = createSampler({
     bus,
     topics,
@@ -19,7 +16,7 @@ export async function samplerStage(context: StageContext): Promise<Stage> {
     log,
     metrics,
     health,
-    blobs: await FileBlobStore.open(join(config.data, 'blobs')),
+    blobs: await openBlobStore(config, { mayWrite: true }),
     config: { ...config.sampler, spansRetention: config.retention.spans },
   })
   return {

@@ -2,16 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { ColdHashers, FileColdKeys } from '@winnow/privacy'
 import { systemClock } from '@winnow/runtime'
-import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import { Writer } from '@winnow/writer'
-import { makeFolder } from '../make-folder.ts'
+import { openBlobStore, openHotStore } from '../open-stores.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function writerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics } = context
-  makeFolder(config.data)
-  const hot = new SqliteHotStore(join(config.data, 'hot'))
-  const blobs = await FileBlobStore.open(join(config.data, 'blobs'))
+  const hot = await openHotStore(config)
+  const blobs = await openBlobStore(config, { mayWrite: true })
   const writer = new Writer({
     bus,
     topics,
