@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Bus, FileBus, KafkaBus, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { systemClock } from '@winnow/runtime'
-import { freePort } from '../stack/kafka/ports.ts'
+import { freePort } from '../stack/ports.ts'
 import { keyOf, tenants } from '../support/pipeline-harness.ts'
 import {
   type RunningTarget,

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { refuse } from './kafka/shared.ts'
+import { refuse } from './refuse.ts'
 
 const demo = resolve(import.meta.dirname, '../demo.ts')
 

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { KafkaBus, type KafkaBusOptions, type KafkaSasl } from '@winnow/bus'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { newSpec } from './kafka/clients.ts'
-import { refuse } from './kafka/shared.ts'
 import { startKafka, type TestKafka } from './kafka.ts'
+import { refuse } from './refuse.ts'
 
 const user: KafkaSasl = { mechanism: 'plain', username: 'winnow', password: 'right' }
 const folder = mkdtempSync(join(tmpdir(), 'winnow-tls-'))

@@ -2,7 +2,8 @@ import { partitionOf, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { expect, onTestFinished, test } from 'vitest'
 import { adminOf, kafkajs, newSpec, openBus } from './kafka/clients.ts'
 import { javaMurmur2 } from './kafka/native.ts'
-import { refuse, sharedKafka } from './kafka/shared.ts'
+import { sharedKafka } from './kafka/shared.ts'
+import { refuse } from './refuse.ts'
 
 const broker = (await sharedKafka()) ?? ''
 const fact = test.runIf(broker !== '')

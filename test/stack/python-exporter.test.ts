@@ -5,8 +5,8 @@ import { promisify } from 'node:util'
 import { PipelineError } from '@winnow/runtime'
 import { afterEach, expect, test } from 'vitest'
 import { type Started, startReceiver } from '../../services/receiver/src/receiver.fixture.ts'
-import { refuse } from './kafka/shared.ts'
 import { pythonEnvironment } from './python/environment.ts'
+import { refuse } from './refuse.ts'
 
 const run = promisify(execFile)
 const made = await pythonEnvironment()

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import process from 'node:process'
 import type { TestKafka } from '../kafka.ts'
-import { freePort } from './ports.ts'
+import { freePort } from '../ports.ts'
 
 const image = process.env.TEST_KAFKA_IMAGE ?? 'apache/kafka:4.1.0'
 

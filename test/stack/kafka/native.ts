@@ -1,14 +1,10 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import {
-  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -17,7 +13,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import type { TestKafka } from '../kafka.ts'
-import { freePort } from './ports.ts'
+import { NativeServer } from '../native-server.ts'
+import { freePort } from '../ports.ts'
 
 export interface NativeKafkaOptions {
   /** Adds a SASL_PLAINTEXT listener that knows this user, by PLAIN. */
@@ -31,8 +28,6 @@ const here = import.meta.dirname
 const jars = join(here, '..', '.cache', 'kafka-jars')
 const log4j = `-Dlog4j2.configurationFile=${join(here, 'log4j2.properties')}`
 const jvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true', log4j]
-/** Two seconds as a rule; nine were seen on a fully busy machine. */
-const startWaitMs = 60_000
 const attemptsMax = 3
 
 /** What this machine lacks for a broker of its own; undefined when it lacks nothing. */
@@ -55,9 +50,7 @@ export async function startNativeKafka(options: NativeKafkaOptions = {}): Promis
   for (let attempt = 1; ; attempt++) {
     const ports = { plain: await freePort(), sasl: await freePort(), tls: await freePort() }
     try {
-      const server = new NativeServer(folder, ports, options)
-      await server.start()
-      return server.asTestKafka()
+      return await new KafkaServer(folder, ports, options).start()
     } catch (error) {
       // A port that was free may be taken before the broker binds it.
       const isTaken = /Address already in use|BindException/i.test(String(error))
@@ -74,72 +67,43 @@ interface Ports {
   readonly tls: number
 }
 
-class NativeServer {
+class KafkaServer {
   readonly #folder: string
   readonly #ports: Ports
   readonly #options: NativeKafkaOptions
-  #child: ChildProcess | undefined
-  #watchdog: ChildProcess | undefined
+  readonly #server: NativeServer
 
   constructor(folder: string, ports: Ports, options: NativeKafkaOptions) {
     this.#folder = folder
     this.#ports = ports
     this.#options = options
+    this.#server = new NativeServer({
+      name: 'Kafka',
+      folder,
+      command: () => this.#command(),
+      isReady: output => output.includes('Kafka Server started'),
+    })
   }
 
-  asTestKafka(): TestKafka {
+  async start(): Promise<TestKafka> {
+    await this.#server.start()
     const at = (port: number): string => `127.0.0.1:${port}`
     return {
       url: `kafka://${at(this.#ports.plain)}`,
       broker: at(this.#ports.plain),
       saslBroker: this.#options.sasl && at(this.#ports.sasl),
       tlsBroker: this.#options.tls && at(this.#ports.tls),
-      kill9: () => this.#end('SIGKILL'),
-      restart: () => this.start(),
-      stop: async () => {
-        await this.#end('SIGTERM')
-        rmSync(this.#folder, { recursive: true, force: true })
-      },
+      kill9: () => this.#server.kill9(),
+      restart: () => this.#server.start(),
+      stop: () => this.#server.stop(),
     }
   }
 
-  async start(): Promise<void> {
+  async #command(): Promise<string[]> {
     const properties = join(this.#folder, 'server.properties')
     writeFileSync(properties, await this.#properties())
     if (!existsSync(join(this.#folder, 'data', 'meta.properties'))) format(properties)
-    const logFile = join(this.#folder, 'broker.log')
-    rmSync(logFile, { force: true })
-    const log = openSync(logFile, 'a')
-    const command = ['-Xmx512m', ...jvm, '-cp', join(jars, '*'), 'kafka.Kafka', properties]
-    const child = spawn('java', command, { stdio: ['ignore', log, log] })
-    closeSync(log)
-    this.#child = child
-    this.#watchdog = watchdog(child.pid ?? 0, this.#folder)
-    const deadlineMs = Date.now() + startWaitMs
-    for (;;) {
-      const text = readFileSync(logFile, 'utf8')
-      if (text.includes('Kafka Server started')) return
-      const isGone = child.exitCode !== null || child.signalCode !== null
-      if (isGone || Date.now() > deadlineMs) {
-        await this.#end('SIGKILL')
-        throw new Error(`Kafka did not start:\n${text.slice(-3000)}`)
-      }
-      await new Promise(resolve => setTimeout(resolve, 40))
-    }
-  }
-
-  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const child = this.#child
-    this.#child = undefined
-    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
-      const exit = once(child, 'exit')
-      child.kill(signal)
-      const late = setTimeout(() => child.kill('SIGKILL'), 15_000)
-      await exit
-      clearTimeout(late)
-    }
-    // Before its broker's number can be another process'.
-    this.#watchdog?.kill('SIGKILL')
+    return ['java', '-Xmx512m', ...jvm, '-cp', join(jars, '*'), 'kafka.Kafka', properties]
   }
 
   async #properties(): Promise<string> {
@@ -213,14 +177,6 @@ function tlsSettings(tls: { readonly keystore: string; readonly password: string
     'ssl.keystore.password': tls.password,
     'ssl.key.password': tls.password,
   }
-}
-
-/** Ends the broker once this process is gone, however it went: then the pipe that it reads ends. */
-function watchdog(pid: number, folder: string): ChildProcess {
-  const script = 'cat >/dev/null; kill -9 "$1"; sleep 0.5; rm -rf "$2"'
-  return spawn('sh', ['-c', script, 'sh', `${pid}`, folder], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
 }
 
 function format(properties: string): void {

@@ -1,6 +1,6 @@
-import process from 'node:process'
-import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, onTestFinished, test } from 'vitest'
 import { type StartKafkaOptions, startKafka, type TestKafka } from '../kafka.ts'
+import { refuse } from '../refuse.ts'
 
 /**
  * One broker for the tests of a file, ended after them. Undefined where none can be had: the file
@@ -28,11 +28,4 @@ export async function kafkaForTest(
   const { kafka } = started
   onTestFinished(() => kafka.stop())
   return kafka
-}
-
-/** Skips with the reason; a failure where skips are not allowed, so that CI cannot turn quiet. */
-export function refuse(skip: (note: string) => unknown, why: string): never {
-  if (process.env.TEST_NO_SKIP === '1') expect.fail(why)
-  skip(why)
-  throw new Error(why)
 }
