@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { sliceReader } from '@winnow/assembler'
 import type { Bus, BusRecord } from '@winnow/bus'
 import {
@@ -12,7 +11,6 @@ import {
 } from '@winnow/model'
 import { decodeTraces } from '@winnow/otlp'
 import {
-  FileBlobStore,
   listSegments,
   readAllLedger,
   readAllSpans,
@@ -253,8 +251,8 @@ interface Stored {
   readonly warm: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-async function readSegments({ data }: System, logId: string): Promise<Stored> {
-  const blobs = await FileBlobStore.open(join(data, 'blobs'))
+async function readSegments(system: System, logId: string): Promise<Stored> {
+  const blobs = await system.openBlobs()
   const mistakes: string[] = []
   const ledger = new Map<string, number>()
   const warm = new Map<string, Set<string>>()

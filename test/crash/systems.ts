@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Bus, FileBus, KafkaBus, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { systemClock } from '@winnow/runtime'
+import type { BlobStore } from '@winnow/storage'
+import { openBlobStore } from '../../services/winnow/src/open-stores.ts'
+import { loadConfig } from '../../services/winnow/src/program-config.ts'
 import { freePort } from '../stack/ports.ts'
 import { keyOf, tenants } from '../support/pipeline-harness.ts'
 import {
@@ -20,7 +23,7 @@ export interface System {
   readonly kind: 'up' | 'targets'
   readonly names: readonly string[]
   readonly entrances: Entrances
-  /** Holds `hot`, `blobs` and `keys`. */
+  /** Holds what the processes keep on this machine. */
   readonly data: string
   readonly specs: Readonly<Record<'spans' | 'evidence' | 'decisions', TopicSpec>>
   running(name: string): RunningTarget
@@ -29,6 +32,8 @@ export interface System {
   stop(): Promise<Readonly<Record<string, number | null>>>
   /** The bus, once all have stopped. Its caller closes it. */
   openBus(): Promise<Bus>
+  /** The blob store that the processes write, for reading. */
+  openBlobs(): Promise<BlobStore>
   /** Ends what still runs and removes the data. */
   remove(): Promise<void>
 }
@@ -164,6 +169,13 @@ class ProcessSystem implements System {
     }
     const brokers = [this.#bus.slice('kafka://'.length)]
     return KafkaBus.open({ brokers, specs, clientId: 'crash-balance' })
+  }
+
+  openBlobs(): Promise<BlobStore> {
+    const { env = {} } = this.#options
+    const readFile = (path: string): string => readFileSync(path, 'utf8')
+    const config = loadConfig({ env, options: { data: this.data }, readFile })
+    return openBlobStore(config, { mayWrite: false })
   }
 
   async remove(): Promise<void> {
