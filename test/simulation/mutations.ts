@@ -35,8 +35,8 @@ export const mutations: readonly Mutation[] = [
       },
       {
         file: loop,
-        from: 'if (this.#unread.size === 0) return true\n    // Retention',
-        to: 'this.#unread.clear()\n    if (this.#seq >= 0) return true\n    // Retention',
+        from: 'if (this.#unread.size === 0) return true\n    const where',
+        to: 'this.#unread.clear()\n    if (this.#seq >= 0) return true\n    const where',
       },
     ],
   },

@@ -1,18 +1,10 @@
-import {
-  type Bus,
-  type BusRecord,
-  type Gap,
-  type Lease,
-  type NewRecord,
-  type Position,
-  reusedMemory,
-} from '@winnow/bus'
-import type { Claim, DecisionHead } from '@winnow/model'
+import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
 import { isRetryable, PipelineError } from '@winnow/runtime'
 import { loadBaselines, writeBaselines } from './baselines-record.ts'
 import { BatchDecider, type Group, type Pending } from './batch-decider.ts'
 import { ChainCache, readChain } from './chain-cache.ts'
-import { encodeClaim, readDecision, readDecisionHead } from './decision-record.ts'
+import { encodeClaim } from './decision-record.ts'
+import { type DecisionAt, DecisionsLog } from './decisions-log.ts'
 import { EvidenceReader } from './evidence-reader.ts'
 import { InFlight } from './in-flight.ts'
 import { PartitionState } from './partition-state.ts'
@@ -38,14 +30,12 @@ export class PartitionLoop {
   readonly #bus: Bus
   readonly #lease: Lease
   readonly #partition: number
+  readonly #decisions: DecisionsLog
   /** Own decisions not yet read back, by sequence number, their bytes, and what they use up. */
   readonly #unread = new Map<number, Pending>()
   #unreadBytes = 0
-  /** Retention has passed decisions under this claim before they were folded. */
-  #isCut = false
   readonly #inFlight = new InFlight()
   readonly #chains = new ChainCache()
-  readonly #memory = reusedMemory()
   #state: PartitionState
   #position: Position = { offset: 0, note: '' }
   #claim = -1
@@ -61,6 +51,7 @@ export class PartitionLoop {
     this.#bus = shared.bus
     this.#lease = lease
     this.#partition = lease.partition
+    this.#decisions = new DecisionsLog(shared, lease.partition)
     this.#state = this.#newState()
     this.#answeredAtMs = shared.clock.nowMs()
     this.#committedAtMs = this.#answeredAtMs
@@ -112,7 +103,6 @@ export class PartitionLoop {
     if (!(await this.#foldThrough(claim))) return false
     // A claim that retention passed before it was read stands nowhere any more: no reader could tell what counts.
     if (this.#state.head.counting.claim !== claim) return false
-    this.#isCut = false
     const { baselines, topics } = this.#shared
     await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))
     this.#shared.spends.add(this.#state.spend).add(this.#inFlight.spend)
@@ -185,7 +175,7 @@ export class PartitionLoop {
       const lasts = entries.every(entry => entry === undefined)
         ? []
         : await this.#ask(() =>
-            Promise.all(entries.map(entry => entry && this.#fetch(entry.offset))),
+            Promise.all(entries.map(entry => entry && this.#decisions.fetch(entry.offset))),
           )
       for (let at = 0; at < chunk.length; at++) {
         const read = lasts[at]
@@ -229,10 +219,12 @@ export class PartitionLoop {
   }
 
   /** The last decision of a trace, with the slices that it leaves out. */
-  async #seriesOf(read: Fetched): Promise<Series> {
+  async #seriesOf(read: DecisionAt): Promise<Series> {
     const { prev } = read.last
     if (prev === null) return { ...read, earlier: noSlices, isCut: false }
-    const chain = await readChain(prev, this.#chains, at => this.#ask(() => this.#fetch(at)))
+    const chain = await readChain(prev, this.#chains, at =>
+      this.#ask(() => this.#decisions.fetch(at)),
+    )
     return { ...read, ...chain }
   }
 
@@ -245,8 +237,6 @@ export class PartitionLoop {
     this.#inFlight.clear()
     this.#unreadBytes = 0
     if (this.#unread.size === 0) return true
-    // Retention went by what was to be read back, after days away: what counts is asked for anew.
-    if (this.#isCut) return false
     const where = `${this.#shared.topics.decisions}/${this.#partition}@${first}`
     throw new PipelineError(
       'DATA_CORRUPT',
@@ -262,21 +252,19 @@ export class PartitionLoop {
     return true
   }
 
-  /** Folds what `decisions` has beyond the fold. False once a claim came that is not ours. */
+  /** Folds what `decisions` has beyond the fold. False once a claim came that is not ours, or the fold is dropped. */
   async #tail(waitMs: number): Promise<boolean> {
-    const { decisions } = this.#shared.topics
-    const { nextOffset } = this.#state
     const { records, gap } = await this.#ask(() =>
-      this.#bus.read(decisions, this.#partition, nextOffset, readBytesMax, waitMs, this.#memory),
+      this.#decisions.read(this.#state.nextOffset, readBytesMax, waitMs),
     )
     if (gap !== undefined) {
-      this.#state.skipTo(gap.to, this.#headsOf(records))
-      this.#isCut = true
+      if (this.#state.nextOffset > 0) return this.#dropState(gap)
+      this.#state.skipTo(gap.to, this.#decisions.heads(records))
     }
     for (const read of records) {
       const { offset } = read
       const own = this.#ownAt(read.value)
-      const record = own?.decision ?? this.#headOf(read)
+      const record = own?.decision ?? this.#decisions.head(read)
       if (this.#claim >= 0 && offset > this.#claim && record?.kind === 'claim') return false
       const counts = this.#state.apply(offset, record)
       if (!counts || own === undefined) continue
@@ -286,40 +274,22 @@ export class PartitionLoop {
     return true
   }
 
-  #headOf({ offset, value }: BusRecord): Claim | DecisionHead | undefined {
-    const where = `${this.#shared.topics.decisions}/${this.#partition}@${offset}`
-    return readDecisionHead(value, where)
-  }
-
-  *#headsOf(records: readonly BusRecord[]): Generator<Claim | DecisionHead> {
-    for (const record of records) {
-      const head = this.#headOf(record)
-      if (head !== undefined) yield head
-    }
+  /**
+   * Retention went by what was to be folded, after days away. What was folded before it knows of some
+   * traces an earlier decision than their last: it is no fold, and all of it has outlived the index. False:
+   * another claim begins with a snapshot of somebody who was awake, or with what is retained.
+   */
+  #dropState({ from, to }: Gap): false {
+    this.#shared.log.warn('sampler.fold_dropped', { partition: this.#partition, from, to })
+    this.#shared.spends.delete(this.#state.spend)
+    this.#state = this.#newState()
+    return false
   }
 
   /** The own decision that is due to be read next, if these are its bytes; saves parsing them. */
   #ownAt(value: Uint8Array): Pending | undefined {
     const [next] = this.#unread.values()
     return next !== undefined && Buffer.compare(next.value, value) === 0 ? next : undefined
-  }
-
-  /** Undefined where retention has passed it. */
-  async #fetch(offset: number): Promise<Fetched | undefined> {
-    const { decisions } = this.#shared.topics
-    try {
-      const { value } = await this.#bus.fetch(decisions, this.#partition, offset)
-      const where = `${decisions}/${this.#partition}@${offset}`
-      const read = readDecision(value, where)
-      if (read?.kind === 'decision') {
-        return { offset, last: read }
-      }
-      throw new PipelineError('DATA_CORRUPT', `${where}: no decision where the index has one`)
-    } catch (error) {
-      if (!(error instanceof PipelineError && error.code === 'OFFSET_GONE')) throw error
-      this.#shared.log.warn('sampler.decision_gone', { partition: this.#partition, offset })
-      return undefined
-    }
   }
 
   /**
@@ -397,7 +367,6 @@ export class PartitionLoop {
     this.#shared.spends.delete(this.#inFlight.spend)
     this.#unread.clear()
     this.#unreadBytes = 0
-    this.#isCut = false
     this.#inFlight.clear()
     this.#chains.clear()
     this.#seq = 0
@@ -412,6 +381,3 @@ export class PartitionLoop {
     return new PipelineError('STALE_OWNER', `partition ${this.#partition} was given back`)
   }
 }
-
-/** A decision as it lies in the log. */
-type Fetched = Pick<Series, 'offset' | 'last'>
