@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ManualClock } from './clock.ts'
-import { createLog } from './log.ts'
+import { countingLog, createLog } from './log.ts'
 
 function recorded(): {
   clock: ManualClock
@@ -30,4 +30,16 @@ test('kinds do not hold each other back', () => {
   log.warn('b')
   log.info('c', { count: 1 })
   expect(lines.map(line => line.kind)).toEqual(['a', 'b', 'c'])
+})
+
+test('a counting log counts what is held back too, and says what the other would', () => {
+  const { lines, log } = recorded()
+  const counted: string[] = []
+  const counting = countingLog(log, level => counted.push(level))
+  for (let i = 0; i < 3; i++) counting.warn('bus.slow')
+  counting.error('bus.down', new Error('refused'), { topic: 'spans' })
+  counting.info('bus.up')
+  expect(counted).toEqual(['warn', 'warn', 'warn', 'error'])
+  expect(lines.map(({ kind }) => kind)).toEqual(['bus.slow', 'bus.down', 'bus.up'])
+  expect(lines[1]).toMatchObject({ error: 'refused', topic: 'spans' })
 })

@@ -51,5 +51,20 @@ function describe(error: unknown): LogFields {
   }
 }
 
+/** `log`, with every warning and error told to `count`, those that are held back too. */
+export function countingLog(log: Log, count: (level: 'warn' | 'error') => void): Log {
+  return {
+    info: (kind, fields) => log.info(kind, fields),
+    warn: (kind, fields) => {
+      count('warn')
+      log.warn(kind, fields)
+    },
+    error: (kind, error, fields) => {
+      count('error')
+      log.error(kind, error, fields)
+    },
+  }
+}
+
 /** Says nothing. For tests. */
 export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} }

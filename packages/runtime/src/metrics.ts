@@ -47,6 +47,31 @@ export class Metrics {
     'rule',
     'tenant',
   ])
+  readonly tracesDecided = this.#counter(
+    'winnow_traces_decided_total',
+    'Traces by the first decision on their spans.',
+    ['service'],
+  )
+  readonly tracesKept = this.#counter(
+    'winnow_traces_kept_total',
+    'Traces that became kept, at once or by a rescue: by a rule that keeps all it matches, or by chance.',
+    ['service', 'by'],
+  )
+  readonly ruleMatches = this.#counter(
+    'winnow_rule_matches_total',
+    'Traces that a rule matched, whichever rule was first; the catch-all is left out.',
+    ['rule'],
+  )
+  readonly variantDecided = this.#counter(
+    'winnow_variant_traces_decided_total',
+    'Traces of a variant by their first decision; active: its experiment was registered and under its cap.',
+    ['variant', 'active'],
+  )
+  readonly variantKept = this.#counter(
+    'winnow_variant_traces_kept_total',
+    'Traces of a variant that became kept.',
+    ['variant', 'active'],
+  )
   readonly keptRatio = this.#gauge('winnow_kept_ratio', 'Kept traces of decided ones, last hour.', [
     'tenant',
   ])
@@ -103,6 +128,22 @@ export class Metrics {
     'Age of the oldest record a group has not committed.',
     ['group'],
   )
+  readonly busRetention = this.#gauge(
+    'winnow_bus_retention_seconds',
+    'Age at which something that a group has still to read is removed; its lag has to stay far below.',
+    ['group'],
+  )
+  readonly diskFree = this.#gauge(
+    'winnow_disk_free_bytes',
+    'Free on the file system of a folder, for whoever may not use the reserve.',
+    ['folder'],
+  )
+  readonly diskSize = this.#gauge('winnow_disk_size_bytes', 'Size of that file system.', ['folder'])
+  readonly problems = this.#counter(
+    'winnow_problems_total',
+    'Warnings and errors that a stage had to log, those held back included.',
+    ['stage', 'level'],
+  )
   readonly admissionPressure = this.#gauge(
     'winnow_admission_pressure',
     'How near the stages of this process are to being too far behind: from 0.5 on who is above its share is refused, at 1 everybody.',
@@ -129,7 +170,7 @@ export class Metrics {
   }
 
   /** The value itself, or `other` once `label` has {@link labelValuesMax} of them. */
-  capped(label: 'tenant' | 'service' | 'name', value: string): string {
+  capped(label: 'tenant' | 'service' | 'variant' | 'name', value: string): string {
     const seen = this.#values.get(label) ?? new Set<string>()
     this.#values.set(label, seen)
     if (seen.has(value)) return value

@@ -3,9 +3,9 @@ import { expect, test } from 'vitest'
 import { DecisionMetrics, type Outcome, outcomeOf } from './decision-metrics.ts'
 import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
 import type { Input } from './merge.ts'
-import { defaultPolicy } from './policy-file.ts'
+import { defaultPolicy, parsePolicy } from './policy-file.ts'
 import { revise } from './revise.ts'
-import { compilePolicy } from './rules.ts'
+import { type CompiledPolicy, compilePolicy } from './rules.ts'
 import { noSlices, type Series } from './series.ts'
 
 const policy = compilePolicy(defaultPolicy)
@@ -27,12 +27,16 @@ function figures() {
 
 /** Decides on the inputs one after another, as revisions of one trace. */
 function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
+  return outcomesBy(policy, nowMs, ...inputs)
+}
+
+function outcomesBy(by: CompiledPolicy, nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
   let series: Series | undefined
   return inputs.map(input => {
     const revision = revise(series, [{ evidence: input, appendedAtMs: nowMs }], {
       claim: 0,
       seq: 1,
-      policy,
+      policy: by,
       nowMs,
       spansRetentionMs: 24 * 60 * minute,
       isLaterSeries: false,
@@ -41,7 +45,7 @@ function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
       variantUsed: () => 0,
     })
     if (revision === undefined) throw new Error('nothing new')
-    const outcome = outcomeOf(series?.last, revision, policy.policy)
+    const outcome = outcomeOf(series?.last, revision, by.policy)
     series = { offset: 0, last: revision.decision, earlier: noSlices, isCut: false }
     return outcome
   })
@@ -49,6 +53,9 @@ function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
 
 const whole = (traceId: string, more = {}) =>
   summary(traceId, [slice(1, [{ id: 1 }], root(9, more), 990_000)])
+
+const withArm = (traceId: string, arm: { readonly experiment: string; readonly variant: string }) =>
+  summary(traceId, [slice(1, [{ id: 1 }], root(9, arm), 990_000)])
 
 test('ratios count a trace once, and a rescue when it comes', async () => {
   const { told, read } = figures()
@@ -70,6 +77,51 @@ test('ratios count a trace once, and a rescue when it comes', async () => {
   expect(
     await read('winnow_decisions_total{verdict="keep",rule="low-csat",tenant="default"}'),
   ).toBe('1')
+})
+
+test('a trace is decided once and kept once for its service, by a rule or by chance', async () => {
+  const { told, read } = figures()
+  const dropped = traceIdOf(1)
+  for (const outcome of outcomes(1_000_000, whole(traceIdOf(2, 'ffffffffffffff'))))
+    told.counted(outcome)
+  const failing = { name: 'csat', score: 1 }
+  for (const outcome of outcomes(
+    1_000_000,
+    whole(dropped),
+    evaluation(dropped, failing),
+    evaluation(dropped, { name: 'csat', score: 2, id: 'second' }),
+  ))
+    told.counted(outcome)
+  const kept = (by: string) => read(`winnow_traces_kept_total{service="refund-bot",by="${by}"}`)
+  expect(await read('winnow_traces_decided_total{service="refund-bot"}')).toBe('2')
+  expect([await kept('chance'), await kept('rule')]).toEqual(['1', '1'])
+  expect(await read('winnow_rule_matches_total{rule="low-csat"}')).toBe('1')
+  expect(await read('winnow_rule_matches_total{rule="ordinary"}')).toBeUndefined()
+})
+
+test('a variant has its share whether or not its experiment is registered', async () => {
+  const arm = { experiment: 'answers', variant: 'B' }
+  const registered = compilePolicy(
+    parsePolicy(`v: 1
+version: arms
+rules:
+  - kind: active-variant
+    variants: [{experiment: answers, variant: B, until: 2030-01-01T00:00:00Z, dailyCap: 10}]
+  - kind: ordinary
+`),
+  )
+  for (const [by, active] of [
+    [policy, 'false'],
+    [registered, 'true'],
+  ] as const) {
+    const { told, read } = figures()
+    for (const outcome of outcomesBy(by, 1_000_000, withArm(traceIdOf(1), arm)))
+      told.counted(outcome)
+    const labels = `{variant="B",active="${active}"}`
+    expect(await read(`winnow_variant_traces_decided_total${labels}`)).toBe('1')
+    const kept = active === 'true' ? '1' : undefined
+    expect(await read(`winnow_variant_traces_kept_total${labels}`)).toBe(kept)
+  }
 })
 
 test('a failing trace whose bytes are gone is a failure that nobody can see', async () => {

@@ -16,6 +16,10 @@ export interface Outcome {
   readonly becameGone: boolean
   /** It shows a failure that the trace's last decision did not show. */
   readonly isNewFailure: boolean
+  /** Rules, the catch-all apart, that match now and did not match the trace's last decision. */
+  readonly newMatches: readonly string[]
+  /** A registered experiment asked for it. */
+  readonly isActiveVariant: boolean
   /** Append time of the last slice where the revision brought one. */
   readonly lastSpanAtMs: number | null
 }
@@ -44,7 +48,9 @@ export class DecisionMetrics {
       metrics.decisionDelay.observe(Math.max(0, nowMs - lastSpanAtMs) / 1000)
     }
     if (isRescue) metrics.rescued.inc({ cause: decision.cause })
+    for (const rule of outcome.newMatches) metrics.ruleMatches.inc({ rule })
     const isKept = decision.verdict === 'keep' && decision.gone !== true
+    this.#traces(outcome, isKept && (isFirst || isRescue))
     this.#ratios.add(tenant, nowMs, {
       decided: (isFirst ? 1 : 0) - (becameGone ? 1 : 0),
       kept: isKept && (isFirst || isRescue) ? 1 : 0,
@@ -62,9 +68,28 @@ export class DecisionMetrics {
     this.#evaluation(name, 'missed')
   }
 
+  /** Once a trace when it is decided, and once when it becomes kept. */
+  #traces({ decision, isFirst, isActiveVariant }: Outcome, becameKept: boolean): void {
+    if (!isFirst && !becameKept) return
+    const metrics = this.#metrics
+    const service = metrics.capped('service', decision.service ?? 'unknown')
+    if (isFirst) metrics.tracesDecided.inc({ service })
+    if (becameKept) metrics.tracesKept.inc({ service, by: keptBy(decision) })
+    if (decision.variant === null) return
+    const variant = metrics.capped('variant', decision.variant)
+    const labels = { variant, active: String(isActiveVariant) }
+    if (isFirst) metrics.variantDecided.inc(labels)
+    if (becameKept) metrics.variantKept.inc(labels)
+  }
+
   #evaluation(name: string, result: string): void {
     this.#metrics.evaluations.inc({ name: this.#metrics.capped('name', name), result })
   }
+}
+
+/** `rule`: something asked for every such trace; a request is answered like a rule of probability 1. */
+function keptBy({ probability }: Outcome['decision']): 'rule' | 'chance' {
+  return probability >= 1 ? 'rule' : 'chance'
 }
 
 export function outcomeOf(
@@ -81,8 +106,33 @@ export function outcomeOf(
     becameGone: decision.gone === true && last?.gone !== true,
     isFirst: decision.sliceCount > 0 && (last === undefined || last.sliceCount === 0),
     isNewFailure: isNewFailure && decision.sliceCount > 0,
+    newMatches: decision.sliceCount > 0 ? newMatches(decision, last) : [],
+    isActiveVariant: asksForVariant(decision, policy),
     lastSpanAtMs: isNew ? facts.lastAppendedAtMs : null,
   }
+}
+
+/** A trace that awaited its spans has matched nothing yet that was counted. */
+function newMatches({ rules }: Pick<Decision, 'rules'>, last: Decision | undefined): string[] {
+  const names: string[] = []
+  const before = last === undefined || last.sliceCount === 0 ? [] : last.rules
+  for (let i = 0; i < rules.length - 1; i++) {
+    const { name, matched } = rules[i] as RuleAnswer
+    if (matched && !before.some(rule => rule.name === name && rule.matched)) names.push(name)
+  }
+  return names
+}
+
+function asksForVariant(
+  { rules, variant }: Pick<Decision, 'rules' | 'variant'>,
+  policy: Policy,
+): boolean {
+  if (variant === null) return false
+  return policy.rules.some(
+    spec =>
+      spec.kind === 'active-variant' &&
+      rules.some(rule => rule.matched && rule.name === ruleName(spec)),
+  )
 }
 
 const failures: ReadonlySet<RuleKind> = new Set<RuleKind>([

@@ -19,7 +19,10 @@ function made() {
     clock,
     bus,
     metrics,
-    lag: new BusLag(bus, topics, metrics, ['assembler', 'sampler']),
+    lag: new BusLag(bus, topics, metrics, ['assembler', 'sampler', 'writer'], {
+      spans: 7_200_000,
+      evidence: 3_600_000,
+    }),
   }
 }
 
@@ -33,7 +36,14 @@ test('a group is behind by the records it has not committed, and by the time the
   expect(text).toContain('winnow_bus_lag_records{group="assembler"} 2')
   expect(text).toContain('winnow_bus_lag_seconds{group="assembler"} 3')
   expect(text).toContain('winnow_bus_lag_records{group="sampler"} 0')
-  expect(text).not.toContain('writer-hot')
+  expect(text).not.toContain('group="receiver"')
+})
+
+test('a group’s retention is that of what it has to read: a writer’s bodies lie on spans', async () => {
+  const text = await made().metrics.text()
+  expect(text).toContain('winnow_bus_retention_seconds{group="assembler"} 7200')
+  expect(text).toContain('winnow_bus_retention_seconds{group="sampler"} 3600')
+  expect(text).toContain('winnow_bus_retention_seconds{group="writer-hot"} 7200')
 })
 
 test('a bus that is silent holds the metrics for measureWaitMax, with one question under way', async () => {

@@ -13,6 +13,16 @@ const groupsOf: Readonly<Record<StageName, Readonly<Record<string, keyof Topics>
   query: {},
 }
 
+/**
+ * Whose retention a group must not fall behind. A writer reads the bodies that a decision names, so it
+ * has the life of `spans`, however long `decisions` live.
+ */
+const retentionOf: Readonly<Record<keyof Topics, 'spans' | 'evidence'>> = {
+  spans: 'spans',
+  evidence: 'evidence',
+  decisions: 'spans',
+}
+
 /** How long whoever asks for metrics waits for new figures: a bus that is down answers nothing soon. */
 export const measureWaitMaxMs = 2000
 
@@ -29,11 +39,21 @@ export class BusLag {
   readonly #metrics: Metrics
   #measuring: Promise<void> | undefined
 
-  constructor(bus: Bus, topics: Topics, metrics: Metrics, stages: readonly StageName[]) {
+  /** `retentionMs` of the topics that bodies and evidence lie in. */
+  constructor(
+    bus: Bus,
+    topics: Topics,
+    metrics: Metrics,
+    stages: readonly StageName[],
+    retentionMs: Readonly<Record<'spans' | 'evidence', number>>,
+  ) {
     this.#groups = stages.flatMap(stage => Object.entries(groupsOf[stage]))
     this.#bus = bus
     this.#topics = topics
     this.#metrics = metrics
+    for (const [group, topic] of this.#groups) {
+      metrics.busRetention.set({ group }, retentionMs[retentionOf[topic]] / 1000)
+    }
   }
 
   /**

@@ -12,6 +12,7 @@ import {
 import { AggregatorRegistry } from 'prom-client'
 import { BusLag } from './bus-lag.ts'
 import { BusProbe } from './bus-probe.ts'
+import { measureDisk } from './disk-space.ts'
 import { openBus } from './open-bus.ts'
 import { Pressure } from './pressure.ts'
 import type { Config } from './program-config.ts'
@@ -75,7 +76,7 @@ export class Pipeline implements Component {
     this.#bus = bus
     const topics = namesOf(specs)
     const metrics = new Metrics({ processMetrics: true })
-    const lag = new BusLag(bus, topics, metrics, this.#names)
+    const lag = new BusLag(bus, topics, metrics, this.#names, config.retention)
     const { stages, pressure } = this.#stages(bus, topics, metrics)
     for (const stage of stages) stage.failed.catch(this.#failure.reject)
     const admin = new AdminServer({
@@ -85,7 +86,7 @@ export class Pipeline implements Component {
         new BusProbe(bus, topics[probedTopic[this.#names[0] ?? 'receiver']]),
       ),
       metricsText: async () => {
-        await lag.measure()
+        await Promise.all([lag.measure(), measureDisk(config.data, metrics)])
         const parts = [processMetrics(metrics), ...stages.map(stage => stage.metrics())]
         return AggregatorRegistry.aggregate((await Promise.all(parts)) as never).metrics()
       },

@@ -1,4 +1,4 @@
-import { Health, type HealthReport, Metrics } from '@winnow/runtime'
+import { countingLog, Health, type HealthReport, Metrics } from '@winnow/runtime'
 import { notStarted, type RunningStage } from './running-stage.ts'
 import {
   type Addresses,
@@ -19,7 +19,11 @@ export class LocalStage implements RunningStage {
 
   constructor(name: StageName, context: Omit<StageContext, 'metrics' | 'health'>) {
     this.name = name
-    this.#context = { ...context, metrics: new Metrics(), health: new Health() }
+    const metrics = new Metrics()
+    const log = countingLog(context.log, level => metrics.problems.inc({ stage: name, level }))
+    // A stage without trouble says so: a series that is not there would look the same as no scrape.
+    for (const level of ['warn', 'error']) metrics.problems.inc({ stage: name, level }, 0)
+    this.#context = { ...context, log, metrics, health: new Health() }
     this.#failure.promise.catch(() => {})
   }
 

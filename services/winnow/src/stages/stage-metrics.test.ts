@@ -10,10 +10,12 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
     'winnow_spans_received_total',
     'winnow_spans_rejected_total',
     'winnow_requests_refused_total',
+    'winnow_problems_total',
   ])
   // A gauge says that nothing is wrong also before anything has come.
   expect(await stageMetrics('query', new Metrics())).toMatchObject([
     { name: 'winnow_ledger_imbalance_spans', values: [{ value: 0 }] },
+    { name: 'winnow_problems_total', values: [] },
   ])
 })
 
@@ -21,6 +23,9 @@ test('every metric is shown by a stage, or by the process', async () => {
   const metrics = new Metrics({ processMetrics: true })
   metrics.busLagRecords.set({ group: 'g' }, 1)
   metrics.busLagSeconds.set({ group: 'g' }, 1)
+  metrics.busRetention.set({ group: 'g' }, 1)
+  metrics.diskFree.set({ folder: 'data' }, 1)
+  metrics.diskSize.set({ folder: 'data' }, 1)
   metrics.admissionPressure.set({ by: 'writer' }, 0)
   const shown = new Set(namesOf(await processMetrics(metrics)))
   for (const name of stageNames) {

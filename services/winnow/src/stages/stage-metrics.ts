@@ -1,5 +1,5 @@
 import type { Metrics } from '@winnow/runtime'
-import type { StageName } from './stage.ts'
+import { type StageName, stageNames } from './stage.ts'
 
 type MetricKey = {
   [K in keyof Metrics]: Metrics[K] extends { reset(): void; remove(...labels: never[]): void }
@@ -18,6 +18,11 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   clockJumps: ['assembler'],
   checkpoints: ['assembler'],
   decisions: ['sampler'],
+  tracesDecided: ['sampler'],
+  tracesKept: ['sampler'],
+  ruleMatches: ['sampler'],
+  variantDecided: ['sampler'],
+  variantKept: ['sampler'],
   keptRatio: ['sampler'],
   fullResolutionPerError: ['sampler'],
   decisionDelay: ['sampler'],
@@ -31,9 +36,13 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   tierBytesExpired: ['writer'],
   lostToRetention: ['assembler', 'sampler', 'writer'],
   ledgerImbalance: ['query'],
+  problems: stageNames,
   // Of the process: it asks the bus for all of its groups at once.
   busLagRecords: [],
   busLagSeconds: [],
+  busRetention: [],
+  diskFree: [],
+  diskSize: [],
   admissionPressure: [],
 }
 
