@@ -76,9 +76,9 @@ export async function runGiants(options: GiantOptions): Promise<GiantResult> {
       const fromMs = Date.now()
       await Promise.all(drives)
       windows.push({ kind, fromMs, toMs: Date.now() })
-      await settled(winnow.metrics, settleMs)
+      await settled([winnow.metrics], settleMs)
     }
-    await settled(winnow.metrics, settleMs)
+    await settled([winnow.metrics], settleMs)
     for (let round = 0; round < rounds; round++) {
       say(`round ${round + 1} of ${rounds}: ${rate} spans/s for ${seconds} s, then beside giants`)
       await window('alone', [generator.drive(ordinary)])

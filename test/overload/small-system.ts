@@ -76,7 +76,7 @@ export class SmallSystem {
 
   /** Resolves once everything is decided and written. */
   settled(): Promise<void> {
-    return settled(this.winnow.metrics, settleMs)
+    return settled([this.winnow.metrics], settleMs)
   }
 
   async ask<T>(tenant: string, use: (api: TenantApi) => Promise<T>): Promise<T> {

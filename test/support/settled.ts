@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { scrape } from './load/metrics-text.ts'
+import { scrapeAll } from './load/metrics-text.ts'
 
 const everyMs = 500
 
-/** Resolves once a process has decided and written all that it acknowledged. Rejects with what is left after `maxMs`. */
-export async function settled(metrics: string, maxMs: number): Promise<void> {
+/**
+ * Resolves once the processes that show their metrics there have decided and written all that they
+ * acknowledged. Rejects with what is left after `maxMs`.
+ */
+export async function settled(metrics: readonly string[], maxMs: number): Promise<void> {
   for (const untilMs = Date.now() + maxMs; ; await sleep(everyMs)) {
     const left = await leftOf(metrics)
     if (left.length === 0) return
@@ -13,9 +16,9 @@ export async function settled(metrics: string, maxMs: number): Promise<void> {
   }
 }
 
-/** A process that has no groups yet has everything before it. */
-async function leftOf(metrics: string): Promise<string[]> {
-  const answer = await scrape(metrics)
+/** What has no groups yet has everything before it. */
+async function leftOf(metrics: readonly string[]): Promise<string[]> {
+  const answer = await scrapeAll(metrics)
   const lags = [...answer.by('winnow_bus_lag_records')]
   const open = answer.sum('winnow_open_traces')
   const behind = lags.filter(([, lag]) => lag > 0).map(([group, lag]) => `${group} ${lag} records`)

@@ -7,7 +7,7 @@ import { startWinnow } from '../winnow-process.ts'
 import { startGenerator } from './generator-process.ts'
 import { scrape } from './metrics-text.ts'
 import type { LoadOptions } from './options.ts'
-import { type Broker, environment } from './run.ts'
+import { environment, type Ground } from './run.ts'
 import { requestsPerGroup, spansPerTrace } from './shape.ts'
 import { memoryMiB } from './usage.ts'
 
@@ -28,17 +28,14 @@ interface Point {
   readonly heapMiB: number
 }
 
-export async function measureMemory(
-  options: LoadOptions,
-  broker: Broker | undefined,
-): Promise<MemoryResult> {
+export async function measureMemory(options: LoadOptions, ground: Ground): Promise<MemoryResult> {
   const folder = mkdtempSync(join(tmpdir(), 'winnow-load-'))
   const never = {
     WINNOW_ASSEMBLER_QUIET: '1h',
     WINNOW_ASSEMBLER_ROOTLESS: '2h',
     WINNOW_ASSEMBLER_OPEN_MAX: '3h',
   }
-  const winnow = await startWinnow({ env: { ...environment(options, folder, broker), ...never } })
+  const winnow = await startWinnow({ env: { ...environment(options, folder, ground), ...never } })
   const generator = startGenerator()
   const points: Point[] = []
   try {

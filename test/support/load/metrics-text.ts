@@ -53,3 +53,9 @@ export async function scrape(address: string): Promise<Scrape> {
   const response = await fetch(`http://${address}/metrics`)
   return new Scrape(await response.text())
 }
+
+/** Of several processes, each of which shows figures that the others do not have. */
+export async function scrapeAll(addresses: readonly string[]): Promise<Scrape> {
+  const texts = addresses.map(async address => (await fetch(`http://${address}/metrics`)).text())
+  return new Scrape((await Promise.all(texts)).join('\n'))
+}

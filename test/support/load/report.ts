@@ -3,7 +3,8 @@ import type { RunResult } from './run.ts'
 
 /** The run as text for people. CPU is in CPU-seconds per million spans. */
 export function reportOf(run: RunResult): string {
-  const threads = Object.entries(run.cpuPerMillionByThread)
+  const parts = Object.entries(run.cpuPerMillionByPart)
+  const servers = Object.entries(run.serverCpuPerMillion)
   const refused = Object.entries(run.refused).map(([status, count]) => `${count} × ${status}`)
   const rules = Object.entries(run.decisionsByRule).filter(([, count]) => count > 0)
   const lines = [
@@ -13,11 +14,9 @@ export function reportOf(run: RunResult): string {
     ],
     ['refused', refused.length === 0 ? 'none' : refused.join(', ')],
     ['CPU', `${run.cpuPerMillion.toFixed(1)} CPU-s per million spans, until all was written`],
-    ...threads.map(([name, seconds]) => ['', `${seconds.toFixed(2).padStart(6)}  ${name}`]),
+    ...parts.map(([name, seconds]) => ['', `${seconds.toFixed(2).padStart(6)}  ${name}`]),
     ['', `${run.generatorCpuPerMillion.toFixed(2).padStart(6)}  (the generator)`],
-    ...(run.brokerCpuPerMillion === undefined
-      ? []
-      : [['', `${run.brokerCpuPerMillion.toFixed(2).padStart(6)}  (the broker)`]]),
+    ...servers.map(([name, seconds]) => ['', `${seconds.toFixed(2).padStart(6)}  (${name})`]),
     [
       'event loop',
       `${ms(run.loopP50Ms)} p50, ${ms(run.loopP99Ms)} p99, ${ms(run.loopMaxMs)} max on main, 10 ms of its timer included`,

@@ -1,29 +1,32 @@
-// One run: a program of its own, warmed up, driven, and watched until all is decided and written.
+// One run: processes of its own, warmed up, driven, and watched until all is decided and written.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { settled } from '../settled.ts'
-import { type RunningWinnow, startWinnow } from '../winnow-process.ts'
+import { type Environment, type Fleet, targetsFleet, upFleet } from './fleet.ts'
 import type { Driven } from './generator.ts'
 import { startGenerator } from './generator-process.ts'
-import { type Scrape, scrape } from './metrics-text.ts'
+import { type Scrape, scrapeAll } from './metrics-text.ts'
 import type { LoadOptions } from './options.ts'
 import { readProfiles, type ThreadProfile } from './profile.ts'
 import { experiment, watchedVariant } from './shape.ts'
-import { cpuSeconds, memoryMiB, type ThreadSeconds, threadSeconds } from './usage.ts'
+import { cpuSeconds, memoryMiB, type PartSeconds, threadSeconds } from './usage.ts'
 
 /** CPU-seconds and how they compare: per million spans. */
 export interface RunResult extends Driven {
   readonly spansPerSecond: number
   readonly cpuPerMillion: number
-  readonly cpuPerMillionByThread: Readonly<Record<string, number>>
+  /** Of the threads of the one process, or of each process. */
+  readonly cpuPerMillionByPart: Readonly<Record<string, number>>
   readonly generatorCpuPerMillion: number
-  readonly brokerCpuPerMillion: number | undefined
-  /** While the load ran; the timer's own 10 ms are in it. */
+  /** Of the servers beside, by name; none of it is in `cpuPerMillion`. */
+  readonly serverCpuPerMillion: Readonly<Record<string, number>>
+  /** Of what takes the spans in, while the load ran; the timer's own 10 ms are in it. */
   readonly loopP50Ms: number
   readonly loopP99Ms: number
   readonly loopMaxMs: number
+  /** Of all processes together. */
   readonly rssMiB: number
   readonly rssPeakMiB: number
   readonly decisionDelayP50S: number
@@ -38,31 +41,38 @@ export interface RunResult extends Driven {
   readonly profiles: readonly ThreadProfile[]
 }
 
-export interface Broker {
-  readonly url: string
-  readonly pid: number | undefined
+/** What the program stands on, and how. */
+export interface Ground {
+  readonly env: Environment
+  /** A process for each stage. */
+  readonly isFleet: boolean
+  /** Of servers on this machine, by name. */
+  readonly serverPids: Readonly<Record<string, number>>
 }
+
+/** One process that needs nothing beside. */
+export const ownGround: Ground = { env: {}, isFleet: false, serverPids: {} }
 
 const settleMaxMs = 120_000
 
-export async function runLoad(options: LoadOptions, broker?: Broker): Promise<RunResult> {
+export async function runLoad(options: LoadOptions, ground: Ground): Promise<RunResult> {
   const folder = mkdtempSync(join(tmpdir(), 'winnow-load-'))
-  const winnow = await startWinnow({ env: environment(options, folder, broker) })
+  const start = ground.isFleet ? targetsFleet : upFleet
+  const fleet = await start(environment(options, folder, ground))
   const generator = startGenerator()
   try {
-    const base = { address: winnow.otlpHttp, connections: options.connections }
+    const base = { address: fleet.otlpHttp, connections: options.connections }
     const warmUp = await generator.drive({ ...base, spans: options.warmUpSpans })
-    await settle(winnow, warmUp.traces)
+    await settle(fleet, warmUp.traces)
     const run = { ...base, spans: options.spans, rate: options.rate }
-    const measured = await measure(winnow, broker, warmUp.traces, () => generator.drive(run))
-    const verify = await verifyOf(winnow)
-    const exitCode = await winnow.stop()
+    const measured = await measure(fleet, ground, warmUp.traces, () => generator.drive(run))
+    const verify = await verifyOf(fleet)
+    const exitCode = await fleet.stop()
     const profiles = options.profile ? readProfiles(folder) : []
     return { ...measured, verify, exitCode, profiles }
   } finally {
     generator.stop()
-    await winnow.kill9()
-    winnow.clean()
+    await fleet.remove()
     if (!options.profile) rmSync(folder, { recursive: true, force: true })
   }
 }
@@ -70,7 +80,7 @@ export async function runLoad(options: LoadOptions, broker?: Broker): Promise<Ru
 export function environment(
   { quietMs, spans, warmUpSpans, profile }: LoadOptions,
   folder: string,
-  broker: Broker | undefined,
+  ground: Ground,
 ): Record<string, string> {
   const policy = join(folder, 'policy.yaml')
   writeFileSync(policy, policyText)
@@ -82,7 +92,8 @@ export function environment(
     // Were each span a trace, all would be remembered.
     WINNOW_QUERY_FOLD_BYTES_MAX: `${128 * (spans + warmUpSpans)}B`,
     WINNOW_WRITER_SEGMENT_AGE: '10s',
-    ...(broker && { WINNOW_BUS: broker.url, WINNOW_TOPICS_PREFIX: `load-${Date.now()}` }),
+    ...(ground !== ownGround && { WINNOW_TOPICS_PREFIX: `load-${Date.now()}` }),
+    ...ground.env,
     ...(profile && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` }),
   }
 }
@@ -106,45 +117,43 @@ rules:
 type Measured = Omit<RunResult, 'verify' | 'exitCode' | 'profiles'>
 
 async function measure(
-  winnow: RunningWinnow,
-  broker: Broker | undefined,
+  fleet: Fleet,
+  { serverPids }: Ground,
   tracesBefore: number,
   drive: () => Promise<Driven>,
 ): Promise<Measured> {
-  const { pid } = winnow
-  const brokerCpu = (): number => (broker?.pid === undefined ? 0 : cpuSeconds(broker.pid))
-  const keptBefore = (await decidedOf(winnow)).kept
-  const before = await scrape(winnow.metrics)
-  const threadsBefore = threadSeconds(pid)
-  const cpuBefore = cpuSeconds(pid)
-  const brokerBefore = brokerCpu()
+  const keptBefore = (await decidedOf(fleet)).kept
+  const before = await scrapeAll(fleet.metrics)
+  const partsBefore = partsOf(fleet)
+  const cpuBefore = cpuOf(fleet)
+  const serversBefore = secondsOf(serverPids)
   const driven = await drive()
-  const under = await scrape(winnow.metrics)
+  const under = await scrapeAll(fleet.metrics.slice(0, 1))
   const drainedFrom = performance.now()
-  const { decided, kept } = await settle(winnow, tracesBefore + driven.traces)
+  const { decided, kept } = await settle(fleet, tracesBefore + driven.traces)
   const drainSeconds = (performance.now() - drainedFrom) / 1000
-  const cpu = cpuSeconds(pid) - cpuBefore
-  const threads = threadsSince(threadsBefore, threadSeconds(pid))
-  const after = await scrape(winnow.metrics)
-  const memory = memoryMiB(pid)
+  const cpu = cpuOf(fleet) - cpuBefore
+  const parts = since(partsBefore, partsOf(fleet))
+  const servers = since(serversBefore, secondsOf(serverPids))
+  const after = await scrapeAll(fleet.metrics)
+  const memory = Array.from(fleet.processes.values(), ({ pid }) => memoryMiB(pid))
   const perMillion = (seconds: number): number => (seconds / driven.spans) * 1e6
+  const eachPerMillion = (seconds: readonly (readonly [string, number])[]) =>
+    Object.fromEntries(seconds.map(([name, own]) => [name, perMillion(own)]))
   const delay = (share: number): number =>
     after.quantile('winnow_decision_delay_seconds', share, before)
   return {
     ...driven,
     spansPerSecond: driven.spans / driven.seconds,
     cpuPerMillion: perMillion(cpu),
-    cpuPerMillionByThread: Object.fromEntries(
-      [...threads].map(([name, seconds]) => [name, perMillion(seconds)]),
-    ),
+    cpuPerMillionByPart: eachPerMillion(parts),
     generatorCpuPerMillion: perMillion(driven.cpuSeconds),
-    brokerCpuPerMillion:
-      broker?.pid === undefined ? undefined : perMillion(brokerCpu() - brokerBefore),
+    serverCpuPerMillion: eachPerMillion(servers),
     loopP50Ms: 1000 * under.sum('nodejs_eventloop_lag_p50_seconds'),
     loopP99Ms: 1000 * under.sum('nodejs_eventloop_lag_p99_seconds'),
     loopMaxMs: 1000 * under.sum('nodejs_eventloop_lag_max_seconds'),
-    rssMiB: memory.rss,
-    rssPeakMiB: memory.peak,
+    rssMiB: memory.reduce((sum, { rss }) => sum + rss, 0),
+    rssPeakMiB: memory.reduce((sum, { peak }) => sum + peak, 0),
     decisionDelayP50S: delay(0.5),
     decisionDelayP99S: delay(0.99),
     drainSeconds,
@@ -154,33 +163,50 @@ async function measure(
   }
 }
 
+function cpuOf({ processes }: Fleet): number {
+  let sum = 0
+  for (const { pid } of processes.values()) sum += cpuSeconds(pid)
+  return sum
+}
+
+/** Of the threads of the one process there is, or of each process. */
+function partsOf({ processes }: Fleet): PartSeconds {
+  const [only] = processes.values()
+  if (processes.size === 1 && only !== undefined) return threadSeconds(only.pid)
+  return new Map(Array.from(processes, ([name, { pid }]) => [name, cpuSeconds(pid)]))
+}
+
+function secondsOf(pids: Ground['serverPids']): PartSeconds {
+  return new Map(Object.entries(pids).map(([name, pid]) => [name, cpuSeconds(pid)]))
+}
+
 /** Until every trace is decided and both groups of the writer are through. */
 async function settle(
-  winnow: RunningWinnow,
+  fleet: Fleet,
   traces: number,
 ): Promise<{ readonly decided: number; readonly kept: number }> {
-  await settled(winnow.metrics, settleMaxMs)
+  await settled(fleet.metrics, settleMaxMs)
   // The writer may be through a moment before query has read the same decisions.
   for (const untilMs = Date.now() + settleMaxMs; ; await sleep(500)) {
-    const counts = await decidedOf(winnow)
+    const counts = await decidedOf(fleet)
     if (counts.decided >= traces || Date.now() >= untilMs) return counts
   }
 }
 
-async function decidedOf(winnow: RunningWinnow): Promise<{ decided: number; kept: number }> {
-  const response = await fetch(`http://${winnow.api}/api/v1/sampling`)
+async function decidedOf(fleet: Fleet): Promise<{ decided: number; kept: number }> {
+  const response = await fetch(`http://${fleet.api}/api/v1/sampling`)
   const { kept, dropped } = (await response.json()) as { kept: number; dropped: number }
   return { decided: kept + dropped, kept }
 }
 
 /** Undefined where this release does not have it. */
-async function verifyOf(winnow: RunningWinnow): Promise<unknown> {
-  const response = await fetch(`http://${winnow.api}/api/v1/verify`)
+async function verifyOf(fleet: Fleet): Promise<unknown> {
+  const response = await fetch(`http://${fleet.api}/api/v1/verify`)
   if (response.status === 404) return undefined
   return response.json()
 }
 
-function threadsSince(before: ThreadSeconds, after: ThreadSeconds): [string, number][] {
+function since(before: PartSeconds, after: PartSeconds): [string, number][] {
   return [...after]
     .map(([name, seconds]): [string, number] => [name, seconds - (before.get(name) ?? 0)])
     .filter(([, seconds]) => seconds > 0.005)

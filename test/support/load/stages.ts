@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startGenerator } from './generator-process.ts'
 import type { LoadOptions } from './options.ts'
 import { profileText, readProfiles } from './profile.ts'
-import { environment } from './run.ts'
+import { environment, ownGround } from './run.ts'
 import { type StageRow, stageRows } from './stage-rows.ts'
 import { cpuSeconds, threadSeconds } from './usage.ts'
 
@@ -50,7 +50,7 @@ export async function measureStages(
 
 async function measureRow(options: LoadOptions, row: StageRow, folder: string): Promise<StageCost> {
   const host = fork(join(import.meta.dirname, 'stage-host.ts'), [row], {
-    env: { ...process.env, ...environment(options, folder, undefined) },
+    env: { ...process.env, ...environment(options, folder, ownGround) },
     stdio: 'inherit',
   })
   const pid = host.pid ?? 0

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/** CPU-seconds of a process by the name of its threads. */
-export type ThreadSeconds = ReadonlyMap<string, number>
+/** CPU-seconds by the name of what used them. */
+export type PartSeconds = ReadonlyMap<string, number>
 
 const ticksPerSecond = 100
 
@@ -10,7 +10,8 @@ export function cpuSeconds(pid: number): number {
   return secondsIn(`/proc/${pid}/stat`)
 }
 
-export function threadSeconds(pid: number): ThreadSeconds {
+/** By thread. */
+export function threadSeconds(pid: number): PartSeconds {
   const seconds = new Map<string, number>()
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     try {
