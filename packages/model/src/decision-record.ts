@@ -19,7 +19,7 @@ export type ParsedDecision<T> =
 export function parseDecision(text: string): ParsedDecision<DecisionRecord> {
   const between = slicesText(text)
   if (between !== undefined) {
-    const head = parsed<Claim | DecisionHead>(headOf(text), isWholeHead)
+    const head = parseHeadAlone(headOf(text))
     const slices = head.kind === 'record' ? packedSlices(between) : undefined
     if (head.kind === 'newer' || (head.kind === 'record' && head.record.kind === 'claim')) {
       return head as ParsedDecision<Claim>
@@ -38,13 +38,21 @@ export function parseDecision(text: string): ParsedDecision<DecisionRecord> {
 export function parseDecisionHead(text: string): ParsedDecision<Claim | DecisionHead> {
   // Within a JSON string the quotes would be escaped, so this is a key; no other value is an array of that name.
   if (text.endsWith(']}') && text.includes(slicesKey)) {
-    const head = parsed<Claim | DecisionHead>(headOf(text), isWholeHead)
+    const head = parseHeadAlone(headOf(text))
     if (head.kind !== 'none') return head
   }
   const whole = parseWhole(text)
   if (whole.kind !== 'record' || whole.record.kind === 'claim') return whole
   const { slices: _, ...record } = whole.record
   return { kind: 'record', record }
+}
+
+/**
+ * The same of what stands before the slices, closed by a brace. None where another order of keys may have
+ * put some of them behind: then the whole says what the record is.
+ */
+export function parseHeadAlone(head: string): ParsedDecision<Claim | DecisionHead> {
+  return parsed(head, isWholeHead)
 }
 
 /** Whoever wrote this has another order of keys: it is a record exactly when the whole is one. */

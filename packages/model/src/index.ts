@@ -29,6 +29,7 @@ export {
   type ParsedDecision,
   parseDecision,
   parseDecisionHead,
+  parseHeadAlone,
   slicesText,
 } from './decision-record.ts'
 export {

@@ -1,5 +1,6 @@
 import type { BusRecord } from '@winnow/bus'
-import { countingStart, type Decision, packSlice } from '@winnow/model'
+import { countingStart, type Decision, packSlice, parseDecisionHead } from '@winnow/model'
+import { decisionOf } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { foldRecords, parseRecord, RecordParser, refsToWrite } from './decisions-reader.ts'
 import { decisionOn, loggedOn, sliceAt, traceIdOf } from './writer.fixture.ts'
@@ -153,3 +154,64 @@ test('a record whose slices stand elsewhere is the same record', () => {
   const parsed = parseRecord(Buffer.from(JSON.stringify({ slices, ...head })), 1)
   expect(parsed).toMatchObject({ kind: 'decision', logged: { decision: head, slices } })
 })
+
+test('a decision whose slices alone are broken counts, has nothing to write, and is told', () => {
+  const { slices: _, ...head } = decisionOn(traceIdOf(1), { write: [0], sliceCount: 1 })
+  const told: string[] = []
+  const folded = foldRecords(
+    records([claim, { ...head, slices: ['no slice'] }, decisionOn(traceIdOf(2), { seq: 2 })]),
+    countingStart,
+    parseRecord,
+    (offset, what) => told.push(`${what} ${offset}`),
+  )
+  expect(told).toEqual(['writer.unreadable_slices 1'])
+  expect(folded.map(({ logged }) => logged?.decision.traceId)).toEqual([
+    undefined,
+    traceIdOf(1),
+    traceIdOf(2),
+  ])
+  const broken = folded[1]?.logged
+  expect(broken && refsToWrite(broken)).toEqual([])
+  // What the ledger holds of it is a decision again.
+  const decision = Buffer.from(broken?.json ?? '').toString()
+  expect(decisionOf({ decision })).toEqual({ ...head, slices: [] })
+})
+
+test('whatever becomes of the bytes of slices, a record counts exactly where it does for every reader', () => {
+  const slices = [sliceAt({ offset: 3 }), sliceAt({ offset: 4 })]
+  const { slices: own, ...head } = decisionOn(traceIdOf(1), { slices })
+  const { write, evaluations, ...early } = head
+  const texts = [
+    JSON.stringify({ ...head, slices: own }),
+    JSON.stringify({ ...early, slices: own, write, evaluations }),
+    JSON.stringify({ ...head, evaluations: [{ id: 'x', slices: [1] }], slices: own }),
+  ]
+  const seen = { whole: 0, broken: 0, none: 0 }
+  const roll = dice(7)
+  for (let turn = 0; turn < 3_000; turn++) {
+    const value = Buffer.from(texts[turn % texts.length] ?? '')
+    const from = value.indexOf(JSON.stringify(own))
+    for (let changes = roll(4); changes > 0; changes--) {
+      value[from + roll(JSON.stringify(own).length)] = 32 + roll(95)
+    }
+    const parsed = parseRecord(value, 1)
+    if (parsed?.kind === 'decision') seen[parsed.isBroken ? 'broken' : 'whole']++
+    else seen.none++
+    const expected = parseDecisionHead(value.toString())
+    expect(parsed?.kind ?? 'none', `turn ${turn}: ${value}`).toBe(
+      expected.kind === 'record' ? expected.record.kind : expected.kind,
+    )
+  }
+  expect(Math.min(seen.whole, seen.broken, seen.none)).toBeGreaterThan(100)
+})
+
+/** mulberry32 */
+function dice(seed: number): (below: number) => number {
+  let a = seed
+  return below => {
+    a = (a + 0x6d2b79f5) >>> 0
+    let t = Math.imul(a ^ (a >>> 15), a | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
+}

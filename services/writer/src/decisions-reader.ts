@@ -4,13 +4,13 @@ import {
   type Claim,
   type CountingState,
   countRecord,
+  type Decision,
   type DecisionHead,
   decisionFormat,
-  type PackedSlice,
   type ParsedDecision,
   packedSlices,
   parseDecision,
-  parseDecisionHead,
+  parseHeadAlone,
   type SpanRef,
   startOfCounting,
 } from '@winnow/model'
@@ -30,33 +30,42 @@ export interface FoldedRecord {
 
 export type ParsedRecord =
   | { readonly kind: 'claim'; readonly claim: Claim }
-  | { readonly kind: 'decision'; readonly logged: LoggedDecision }
+  | {
+      readonly kind: 'decision'
+      readonly logged: LoggedDecision
+      /** What stands where its slices should be is none; it has none then, and counts all the same. */
+      readonly isBroken: boolean
+    }
+
+/** What of a record cannot be read: all of it, so that it counts for nobody, or its slices alone. */
+export type Unreadable = 'writer.unreadable_decision' | 'writer.unreadable_slices'
 
 /**
  * Folds records from `state` on (protocol D). Where that knows no claim, `records` are the first ones
  * there are, or the first behind a gap, and say by themselves which claim is in force: else what a
  * former owner left behind it would count here and for nobody else. Bytes that are no record count for
- * no reader; `unreadable` hears of them. Throws DATA_CORRUPT for a newer format, which must not be
- * skipped: it may count.
+ * no reader; a decision whose slices alone cannot be read counts for all. `unreadable` hears of both.
+ * Throws DATA_CORRUPT for a newer format, which must not be skipped: it may count.
  */
 export function foldRecords(
   records: readonly BusRecord[],
   state: CountingState,
   parse: (value: Uint8Array, offset: number) => ParsedRecord | undefined,
-  unreadable: (offset: number) => void,
+  unreadable: (offset: number, what: Unreadable) => void,
 ): FoldedRecord[] {
   const all = records.map(({ offset, value }) => parse(value, offset))
   let after = state.claim < 0 ? startOfCounting(countedOf(all)) : state
   return records.map(({ offset, appendedAtMs, value }, at) => {
     const parsed = all[at]
     if (parsed === undefined) {
-      unreadable(offset)
+      unreadable(offset, 'writer.unreadable_decision')
       return { offset, appendedAtMs, value, logged: undefined, after }
     }
     const step = countRecord(after, offset, headOf(parsed))
     after = step.state
-    const logged = step.counts && parsed.kind === 'decision' ? parsed.logged : undefined
-    return { offset, appendedAtMs, value, logged, after }
+    const counted = step.counts && parsed.kind === 'decision' ? parsed : undefined
+    if (counted?.isBroken) unreadable(offset, 'writer.unreadable_slices')
+    return { offset, appendedAtMs, value, logged: counted?.logged, after }
   })
 }
 
@@ -109,15 +118,19 @@ export function parseRecord(value: Uint8Array, offset: number): ParsedRecord | u
   const isWhole =
     slicesAt >= 0 && bytes[bytes.length - 1] === closing && bytes[bytes.length - 2] === bracket
   if (!isWhole) return parseWhole(bytes, offset)
-  const head = bytes.toString('utf8', 0, slicesAt)
-  const record = recordOf(parseDecisionHead(`${head},"slices":[]}`), offset)
-  if (record?.kind !== 'decision') return record && { kind: 'claim', claim: record }
+  const head = `${bytes.toString('utf8', 0, slicesAt)}}`
+  const record = recordOf(parseHeadAlone(head), offset)
+  if (record === undefined) return parseWhole(bytes, offset)
+  if (record.kind === 'claim') return { kind: 'claim', claim: record }
+  const text = record.verdict === 'keep' ? head : undefined
   const read = packedSlices(bytes.toString('latin1', slicesAt + slicesKey.length, bytes.length - 2))
-  if (read === undefined) return undefined
+  if (read === undefined) {
+    const json = wholeJson({ ...record, slices: [] })
+    return decided({ decision: record, slices: [], json, head: text }, true)
+  }
   const isWanted = record.write.length > 0 || record.writePrev === true
   const slices = isWanted || read.some(({ outcomes }) => outcomes.length > 0) ? read : []
-  const text = record.verdict === 'keep' ? `${head}}` : undefined
-  return decided(record, slices, factsJson(record, bytes, slicesAt), text)
+  return decided({ decision: record, slices, json: factsJson(record, bytes, slicesAt), head: text })
 }
 
 const closing = 0x7d
@@ -127,17 +140,16 @@ const bracket = 0x5d
 function parseWhole(bytes: Buffer, offset: number): ParsedRecord | undefined {
   const record = recordOf(parseDecision(bytes.toString()), offset)
   if (record?.kind !== 'decision') return record && { kind: 'claim', claim: record }
-  const json = Buffer.from(JSON.stringify(factsOnly(record)))
-  return decided(record, record.slices, json)
+  const { slices } = record
+  return decided({ decision: record, slices, json: wholeJson(record), head: undefined })
 }
 
-function decided(
-  decision: DecisionHead,
-  slices: readonly PackedSlice[],
-  json: Uint8Array | undefined,
-  head?: string,
-): ParsedRecord {
-  return { kind: 'decision', logged: { decision, slices, json, head } }
+function decided(logged: LoggedDecision, isBroken = false): ParsedRecord {
+  return { kind: 'decision', logged, isBroken }
+}
+
+function wholeJson(decision: Decision): Uint8Array {
+  return Buffer.from(JSON.stringify(factsOnly(decision)))
 }
 
 function recordOf<T>(parsed: ParsedDecision<T>, offset: number): T | undefined {

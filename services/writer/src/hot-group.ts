@@ -82,7 +82,7 @@ function fold(
     batch.records,
     state,
     (value, offset) => parser.parse(partition, offset, value),
-    offset => log.warn('writer.unreadable_decision', { partition, offset }),
+    (offset, what) => log.warn(what, { partition, offset }),
   )
 }
 

@@ -150,7 +150,7 @@ class SegmentGroup {
       unread,
       this.#state,
       (value, offset) => parser.parse(partition, offset, value),
-      offset => log.warn('writer.unreadable_decision', { partition, offset }),
+      (offset, what) => log.warn(what, { partition, offset }),
     )
     this.#state = records.at(-1)?.after ?? this.#state
     const chainOf = (record: FoldedRecord): Promise<Chain | undefined> =>
