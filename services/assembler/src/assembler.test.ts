@@ -171,3 +171,20 @@ test('the same trace id of two tenants is two summaries', async () => {
   await expect.poll(() => summaries(bus), { timeout: 5000 }).toHaveLength(2)
   expect((await summaries(bus)).map(summary => summary.tenant).sort()).toEqual(['acme', 'globex'])
 })
+
+test('a position is unknown until it is known where to go on, and where a partition is not held', async () => {
+  const { bus, start } = pipeline()
+  await send(bus, wideTrace(1, 2))
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { bounds } = bus
+  bus.bounds = async (...args) => {
+    await promise
+    return bounds.apply(bus, args)
+  }
+  const assembler = await start()
+  expect(assembler.position(partition)).toBeUndefined()
+  resolve()
+  await expect.poll(() => assembler.position(partition), { timeout: 20_000 }).toBe(1)
+  await assembler.stop()
+  expect(assembler.position(partition)).toBeUndefined()
+})

@@ -89,9 +89,9 @@ export class Assembler implements Component {
     return count
   }
 
-  /** The next offset of `spans` that is not folded yet; 0 where the partition is not held here, or not yet. */
-  position(partition: number): number {
-    return this.#loops.get(partition)?.fold.position ?? 0
+  /** The next offset of `spans` that is not folded yet; undefined where the partition is not held here, or not yet. */
+  position(partition: number): number | undefined {
+    return this.#loops.get(partition)?.position
   }
 
   /** Undefined: not open here. Where several processes assemble, that says nothing. */

@@ -28,6 +28,7 @@ export class PartitionLoop {
   #fold: PartitionFold
   #checkpoints: PartitionCheckpoints | undefined
   #logId = ''
+  #isResumed = false
   /** The lease's own place is where reading began: else every read is by offset. */
   #isLeaseRead = true
   #committed = 0
@@ -46,6 +47,11 @@ export class PartitionLoop {
     return this.#fold
   }
 
+  /** The next offset that is not folded yet; undefined until it is known where to go on. */
+  get position(): number | undefined {
+    return this.#isResumed ? this.#fold.position : undefined
+  }
+
   /** Resolves once the partition is given back or lost. Rejects when the process has to end. */
   async run(): Promise<void> {
     const { lost } = this.#lease
@@ -60,6 +66,7 @@ export class PartitionLoop {
   async #run(): Promise<void> {
     const { lost } = this.#lease
     await this.#resume()
+    this.#isResumed = true
     this.#commitAtMs = this.#shared.clock.nowMs() + commitEveryMs
     while (!lost.aborted && !this.#shared.isStopping) await this.#turn()
     // Open traces stay open: whoever comes next resumes them, or reads them again.

@@ -43,8 +43,8 @@ export interface SamplerOptions {
 export interface Sampler extends Component {
   /** Rejects when the process has to end. */
   readonly failed: Promise<never>
-  /** The next offset of `evidence` that is not decided on yet; 0 where the partition is not held here, or not yet. */
-  position(partition: number): number
+  /** The next offset of `evidence` that is not decided on yet; undefined where the partition is not held here, or not yet. */
+  position(partition: number): number | undefined
   /** Puts other rules in force, from the next batch on. Decisions taken before stay as they are. */
   usePolicy(policy: Policy): void
 }
@@ -104,8 +104,8 @@ class PipelineSampler implements Sampler {
     await Promise.all(this.#background)
   }
 
-  position(partition: number): number {
-    return this.#positions.get(partition) ?? 0
+  position(partition: number): number | undefined {
+    return this.#positions.get(partition)
   }
 
   usePolicy(policy: Policy): void {

@@ -1,3 +1,4 @@
+import type { Bus } from '@winnow/bus'
 import { type Log, silentLog } from '@winnow/runtime'
 import { MemoryBlobStore } from '@winnow/storage'
 import { afterEach, expect, test } from 'vitest'
@@ -110,4 +111,28 @@ test('a partition that comes back goes on with the memory of it that was kept', 
   await until(async () => (await world.of(id)).length === 2)
   expect(reads.length).toBeGreaterThan(0)
   expect(Math.min(...reads)).toBeGreaterThan(1)
+})
+
+test('a position is unknown while the partition is folded, and where it is not held', async () => {
+  world = new World()
+  const { bus } = world
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const folding: Bus = new Proxy<Bus>(bus, {
+    get: (target, name: keyof Bus) => {
+      if (name !== 'read') return (target[name] as () => unknown).bind(target)
+      const read: Bus['read'] = async (topic, ...rest) => {
+        if (topic === topics.decisions) await promise
+        return target.read(topic, ...rest)
+      }
+      return read
+    },
+  })
+  const sampler = await world.start({ bus: folding })
+  await world.write(summary(id, [world.slice(1, [1, 2], root(100))]))
+  await until(async () => (await bus.bounds(topics.decisions, 0)).end > 0)
+  expect(sampler.position(0)).toBeUndefined()
+  resolve()
+  await world.settled()
+  expect(sampler.position(0)).toBe(1)
+  expect(sampler.position(1)).toBeUndefined()
 })

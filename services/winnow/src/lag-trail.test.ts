@@ -16,6 +16,20 @@ test('a reader is behind since the last mark that it has passed in every partiti
   expect(lag(310, 50)).toEqual({ ms: 50, bytes: 20 })
 })
 
+test('a partition whose reader is not there yet has no lag, and what lies in it counts from when it is', () => {
+  const trail = new LagTrail(0, 0)
+  const places: (number | undefined)[] = [1, undefined]
+  const lag = (nowMs: number, bytes: number) => trail.lag(nowMs, bytes, at => places[at])
+  trail.mark(100, 10, [1, 4])
+  expect(lag(9_000, 10)).toEqual(noLag)
+  places[1] = 2
+  trail.mark(9_050, 10, [1, 4])
+  expect(lag(9_050, 10)).toEqual({ ms: 50, bytes: 0 })
+  expect(lag(9_100, 10)).toEqual({ ms: 100, bytes: 0 })
+  places[1] = 4
+  expect(lag(9_150, 10)).toEqual(noLag)
+})
+
 test('silence is no lag: a log that does not grow makes no mark', () => {
   const trail = new LagTrail(0, 0)
   for (let atMs = 0; atMs <= 10_000; atMs += 50) {

@@ -45,10 +45,13 @@ export class LagTrail {
     if (this.#marks.length > marksMax) this.#marks = this.#marks.filter((_mark, at) => at % 2 === 0)
   }
 
-  /** `positionOf`: the next offset that a partition's reader is not through with yet. */
-  lag(nowMs: number, bytes: number, positionOf: (partition: number) => number): Lag {
+  /**
+   * `positionOf`: the next offset that a partition's reader is not through with yet. While that is
+   * unknown, the partition has no lag; what lies in it then counts from when it is known.
+   */
+  lag(nowMs: number, bytes: number, positionOf: (partition: number) => number | undefined): Lag {
     const isPassed = ({ ends }: Mark): boolean =>
-      ends.every((end, partition) => end <= positionOf(partition))
+      ends.every((end, partition) => end <= (positionOf(partition) ?? end))
     for (let next = this.#marks[0]; next !== undefined && isPassed(next); next = this.#marks[0]) {
       this.#passed = next
       this.#marks.shift()

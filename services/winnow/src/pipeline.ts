@@ -164,8 +164,8 @@ function pressureOf(
     ringBytes: config.file.ring,
     nowMs: () => performance.now(),
     appendedBytes: () => stages.get('receiver')?.appendedBytes() ?? 0,
-    assembled: partition => stages.get('assembler')?.position(partition) ?? 0,
-    decided: partition => stages.get('sampler')?.position(partition) ?? 0,
+    assembled: partition => stages.get('assembler')?.position(partition),
+    decided: partition => stages.get('sampler')?.position(partition),
   })
 }
 

@@ -13,6 +13,8 @@ import {
 const topics = { spans: 's', evidence: 'e', decisions: 'd' }
 const ringBytes = 1_000
 
+type Places = (number | undefined)[]
+
 function made() {
   const clock = new ManualClock()
   const specs = Object.values(topics).map(name => ({
@@ -22,7 +24,11 @@ function made() {
     keyed: false,
   }))
   const bus = new MemoryBus(specs, clock)
-  const done = { bytes: 0, assembled: [0, 0], decided: [0, 0] }
+  const done: { bytes: number; assembled: Places; decided: Places } = {
+    bytes: 0,
+    assembled: [0, 0],
+    decided: [0, 0],
+  }
   const metrics = new Metrics()
   const pressure = new Pressure({
     bus,
@@ -31,8 +37,8 @@ function made() {
     ringBytes,
     nowMs: () => clock.nowMs(),
     appendedBytes: () => done.bytes,
-    assembled: partition => done.assembled[partition] ?? 0,
-    decided: partition => done.decided[partition] ?? 0,
+    assembled: partition => done.assembled[partition],
+    decided: partition => done.decided[partition],
   })
   const append = (topic: keyof typeof topics, partition = 0) =>
     bus.append(topics[topic], partition, [{ value: Buffer.from('1') }])
@@ -64,6 +70,27 @@ test.each(['spans', 'evidence'] as const)(
     clock.advanceMs(1)
     expect(await value()).toBe(1)
     done[topic === 'spans' ? 'assembled' : 'decided'][1] = 1
+    expect(await value()).toBe(0)
+  },
+)
+
+test.each(['spans', 'evidence'] as const)(
+  'however long the reader of %s takes a partition up, nobody is refused for it',
+  async topic => {
+    const { clock, done, append, value } = made()
+    const places = topic === 'spans' ? done.assembled : done.decided
+    places[1] = undefined
+    await append(topic, 1)
+    expect(await value()).toBe(0)
+    clock.advanceMs(20 * decisionLagMs.max)
+    done.bytes = 2 * ringBytes
+    expect(await value()).toBe(0)
+    // From here on what it has before it is lag as any other.
+    places[1] = 0
+    expect(await value()).toBe(0)
+    clock.advanceMs(decisionLagMs.from)
+    expect(await value()).toBe(0.5)
+    places[1] = 1
     expect(await value()).toBe(0)
   },
 )

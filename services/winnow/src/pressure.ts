@@ -37,9 +37,12 @@ export interface PressureOptions {
   readonly nowMs: () => number
   /** Of spans, since the start. */
   readonly appendedBytes: () => number
-  /** The next offset of a partition that the stage is not through with. */
-  readonly assembled: (partition: number) => number
-  readonly decided: (partition: number) => number
+  /**
+   * The next offset of a partition that the stage is not through with; undefined while the stage takes the
+   * partition up, which takes as long as it takes: nobody would be decided sooner for being refused.
+   */
+  readonly assembled: (partition: number) => number | undefined
+  readonly decided: (partition: number) => number | undefined
 }
 
 /**
@@ -103,7 +106,7 @@ export class Pressure implements Component {
     }
   }
 
-  async #lag(topic: Topic, positionOf: (partition: number) => number): Promise<Lag> {
+  async #lag(topic: Topic, positionOf: (partition: number) => number | undefined): Promise<Lag> {
     const { bus, topics, nowMs, appendedBytes } = this.#options
     const ends = await endsOf(bus, topics[topic])
     const bytes = appendedBytes()

@@ -37,8 +37,8 @@ export class LocalStage implements RunningStage {
 
   readonly pending: FindPending = (tenant, traceId) => this.#stage?.pending?.(tenant, traceId)
 
-  /** 0 where the stage has not started. */
-  readonly position = (partition: number): number => this.#stage?.position?.(partition) ?? 0
+  /** Undefined where the stage has not started, too. */
+  readonly position = (partition: number): number | undefined => this.#stage?.position?.(partition)
   readonly appendedBytes = (): number => this.#stage?.appendedBytes?.() ?? 0
 
   async start(): Promise<void> {

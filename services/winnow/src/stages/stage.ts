@@ -53,8 +53,8 @@ export interface Stage {
   /** Sets the metrics that are a state and no count, before they are read. */
   readonly measure?: () => void
   readonly pending?: FindPending
-  /** The next offset of a partition of the stage's topic that it is not through with. */
-  readonly position?: (partition: number) => number
+  /** The next offset of a partition of the stage's topic that it is not through with; undefined until it is known. */
+  readonly position?: (partition: number) => number | undefined
   /** Bytes of spans that it has made durable since it was started. */
   readonly appendedBytes?: () => number
   /** After the component has stopped: close what it stood on. */
