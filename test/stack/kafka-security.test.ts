@@ -68,10 +68,14 @@ test('SASL: a wrong password, a mechanism the broker lacks and none at all name 
   ]) {
     const wrong = roundTrip({ brokers, sasl })
     await expect(wrong).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
-    await expect(wrong).rejects.toThrow(/correct `sasl` \(mechanism, username, password\)/)
+    await expect(wrong).rejects.toThrow(
+      /correct `kafka\.saslMechanism`, `kafka\.saslUsername` or `kafka\.saslPassword`/,
+    )
   }
   const none = roundTrip({ brokers })
-  await expect(none).rejects.toThrow(/BUS_UNAVAILABLE.*correct `brokers`, `tls` and `sasl`/)
+  await expect(none).rejects.toThrow(
+    /BUS_UNAVAILABLE.*correct `bus`, `kafka\.tls` and `kafka\.sasl…`/,
+  )
 })
 
 test('TLS: a broker whose certificate is trusted goes through', async ({ skip }) => {
@@ -83,17 +87,19 @@ test('TLS: an unknown certificate and a plain listener name the key', async ({ s
   const { tlsBroker = '', broker } = running(skip)
   const unknown = roundTrip({ brokers: [tlsBroker], tls: true })
   await expect(unknown).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
-  await expect(unknown).rejects.toThrow(/correct `tls`.*`ca`/)
+  await expect(unknown).rejects.toThrow(/correct `kafka\.tls`.*`kafka\.caFile`/)
   const plain = roundTrip({ brokers: [broker], tls: { ca } })
-  await expect(plain).rejects.toThrow(/`tls`/)
+  await expect(plain).rejects.toThrow(/`kafka\.tls`/)
   const missing = roundTrip({ brokers: [tlsBroker] })
-  await expect(missing).rejects.toThrow(/BUS_UNAVAILABLE.*correct `brokers`, `tls` and `sasl`/)
+  await expect(missing).rejects.toThrow(
+    /BUS_UNAVAILABLE.*correct `bus`, `kafka\.tls` and `kafka\.sasl…`/,
+  )
 })
 
 test('nobody at the address: BUS_UNAVAILABLE names the brokers and the keys', async () => {
   const nobody = roundTrip({ brokers: ['127.0.0.1:1'] })
   await expect(nobody).rejects.toMatchObject({ code: 'BUS_UNAVAILABLE' })
-  await expect(nobody).rejects.toThrow(/127\.0\.0\.1:1.*start a broker there, or correct `brokers`/)
+  await expect(nobody).rejects.toThrow(/127\.0\.0\.1:1.*start a broker there, or correct `bus`/)
 })
 
 /** A key store for 127.0.0.1 that is its own authority, and that authority as PEM. */

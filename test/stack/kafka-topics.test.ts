@@ -57,7 +57,7 @@ fact('another partition count is refused: topic, found, wanted and both remedies
   const wrong = opened({ ...spec, partitions: 5 })
   await expect(wrong).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
   const said = new RegExp(
-    `topic ${spec.name} has 4 partitions, \`partitions\` is 5: set \`partitions\` to 4, or raise \`generation\``,
+    `topic ${spec.name} has 4 partitions, \`topics.partitions\` is 5: set \`topics.partitions\` to 4, or raise \`topics.generation\``,
   )
   await expect(wrong).rejects.toThrow(said)
 })
@@ -99,7 +99,9 @@ fact('settings that would lose records or lie about time are refused, all at onc
 
 fact('more copies than brokers is refused with the key to change', async () => {
   const wrong = openBus(broker, [newSpec()], { replication: 2 })
-  await expect(wrong).rejects.toThrow(/CONFIG_INVALID.*INVALID_REPLICATION_FACTOR.*`replication`/)
+  await expect(wrong).rejects.toThrow(
+    /CONFIG_INVALID.*INVALID_REPLICATION_FACTOR.*`topics\.replication`/,
+  )
 })
 
 fact('a producer keyed by trace id places a trace where we do, and is read like ours', async () => {

@@ -16,6 +16,7 @@ export { headerBytesMax, noteBytesMax, rangesMax } from './bus.ts'
 export { FileBus, type FileBusOptions } from './file-bus.ts'
 export type { LogEvent } from './file-bus-events.ts'
 export type { FileBusLimits, FileLogLimits } from './file-bus-limits.ts'
+export { groupIdOf } from './group-id.ts'
 export { KafkaBus } from './kafka-bus.ts'
 export {
   defaultKafkaLimits,
@@ -24,6 +25,16 @@ export {
   type KafkaLimits,
   type KafkaSasl,
 } from './kafka-options.ts'
+export {
+  type GroupSurvey,
+  type KafkaRight,
+  type KafkaSurvey,
+  surveyKafka,
+  type TopicDifference,
+  type TopicSurvey,
+  topicDifferences,
+} from './kafka-survey.ts'
+export { madeWith } from './kafka-topic-settings.ts'
 export { MemoryBus } from './memory-bus.ts'
 export { partitionOf, partitionOfHex } from './partition.ts'
 export { reusedMemory } from './read-memory.ts'

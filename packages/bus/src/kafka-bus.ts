@@ -12,9 +12,10 @@ import type {
   RangeRead,
   ValueRange,
 } from './bus.ts'
+import { groupIdOf } from './group-id.ts'
 import { KafkaAppender } from './kafka-appender.ts'
 import { type KafkaClients, kafkaClients } from './kafka-client.ts'
-import { fromKafka } from './kafka-errors.ts'
+import { fromKafka, noBroker } from './kafka-errors.ts'
 import { KafkaLink } from './kafka-link.ts'
 import { KafkaMembership } from './kafka-membership.ts'
 import {
@@ -80,10 +81,7 @@ export class KafkaBus implements Bus {
         const error = fromKafka(cause, 'opening the bus')
         if (!error.retryable) throw error
         options.onEvent?.({ kind: 'retrying', what: 'opening the bus', error })
-        if (deadline.aborted) {
-          const remedy = 'start a broker there, or correct `brokers`, `tls` and `sasl`'
-          throw new PipelineError('BUS_UNAVAILABLE', `${error.message}; ${remedy}`, { cause })
-        }
+        if (deadline.aborted) throw noBroker(error)
         await new Promise(resolve => setTimeout(resolve, 250))
       }
     }
@@ -214,9 +212,4 @@ export class KafkaBus implements Bus {
     this.#parts.set(topic, parts)
     return parts
   }
-}
-
-/** Beginning with the topic, so that one prefix of permissions covers topics and groups. */
-export function groupIdOf(topic: string, group: string): string {
-  return `${topic}.${group}`
 }

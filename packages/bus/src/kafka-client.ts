@@ -120,6 +120,8 @@ export interface PrivateCluster {
 export interface KafkaClients {
   /** Rides over an outage by itself: topics. */
   readonly patient: KafkaJs
+  /** Tries each broker once: for who wants to know what is wrong, and soon. */
+  readonly brisk: KafkaJs
   /** A connection set of its own for one purpose; gives up soon, its callers ask again. */
   cluster(): PrivateCluster
 }
@@ -156,7 +158,7 @@ export function kafkaClients(options: KafkaBusOptions, limits: KafkaLimits): Kaf
     ...config(),
     retry: { initialRetryTime: 50, maxRetryTime: 200, retries: options.brokers.length, factor: 0 },
   })
-  return { patient, cluster: () => privateCluster(brisk) }
+  return { patient, brisk, cluster: () => privateCluster(brisk) }
 }
 
 /** Past kafkajs' public surface, which has neither a fetch by offset nor a commit of a generation. */

@@ -59,16 +59,18 @@ test('the refusal is found below what kafkajs wraps around it, and its cause is 
   expect([error.code, error.cause]).toEqual(['PAYLOAD_TOO_LARGE', wrapped])
 })
 
-test('a certificate that is not trusted names `tls`, a refused password names `sasl`', () => {
+test('a certificate that is not trusted names `kafka.tls`, a refused password its key', () => {
   const cert = Object.assign(new Error('self-signed certificate'), {
     name: 'KafkaJSConnectionError',
     code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
   })
-  expect(fromKafka(cert, 'opening').message).toMatch(/CONFIG_INVALID.*`tls`.*`ca`/)
+  expect(fromKafka(cert, 'opening').message).toMatch(
+    /CONFIG_INVALID.*`kafka\.tls`.*`kafka\.caFile`/,
+  )
   const sasl = Object.assign(new Error('PLAIN authentication failed'), {
     name: 'KafkaJSSASLAuthenticationError',
   })
-  expect(fromKafka(sasl, 'opening').message).toMatch(/CONFIG_INVALID.*`sasl`/)
+  expect(fromKafka(sasl, 'opening').message).toMatch(/CONFIG_INVALID.*`kafka\.saslPassword`/)
 })
 
 test('our own errors pass unchanged, a chain that bites its tail ends', () => {

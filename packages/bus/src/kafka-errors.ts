@@ -17,12 +17,14 @@ interface Meaning {
 
 const refused: Meaning = {
   code: 'CONFIG_INVALID',
-  remedy: 'grant the user of `sasl` the operation on this prefix of topics and groups',
+  remedy:
+    'grant it to the user of `kafka.saslUsername`: `winnow topics --plan` prints the topics to make and the rights to give',
 }
 
 const sasl: Meaning = {
   code: 'CONFIG_INVALID',
-  remedy: 'correct `sasl` (mechanism, username, password) to what the listener accepts',
+  remedy:
+    'correct `kafka.saslMechanism`, `kafka.saslUsername` or `kafka.saslPassword` to what the listener accepts',
 }
 
 const tooLarge: Meaning = {
@@ -54,16 +56,17 @@ const meanings: Readonly<Record<string, Meaning>> = {
   ILLEGAL_SASL_STATE: sasl,
   INVALID_REPLICATION_FACTOR: {
     code: 'CONFIG_INVALID',
-    remedy: 'set `replication` to at most the number of brokers',
+    remedy: 'set `topics.replication` to at most the number of brokers',
   },
   INVALID_CONFIG: { code: 'CONFIG_INVALID', remedy: 'see the broker’s log for the setting' },
   POLICY_VIOLATION: {
     code: 'CONFIG_INVALID',
-    remedy: 'create the topic by hand with the settings the cluster’s policy demands',
+    remedy:
+      'make it by hand as the cluster’s policy demands: `winnow topics --plan` prints what is needed',
   },
   INVALID_TOPIC_EXCEPTION: {
     code: 'CONFIG_INVALID',
-    remedy: 'use letters, digits, `.`, `_` and `-` in the topic prefix',
+    remedy: 'use letters, digits, `.`, `_` and `-` in `topics.prefix`',
   },
   INCONSISTENT_GROUP_PROTOCOL: {
     code: 'CONFIG_INVALID',
@@ -94,10 +97,17 @@ export function fromKafka(error: unknown, what: string): PipelineError {
     return new PipelineError(sasl.code, `${what}: ${text}; ${sasl.remedy}`, { cause: error })
   }
   if (chain.some(isTls)) {
-    const remedy = 'correct `tls`: whether the listener speaks it, and `ca`'
+    const remedy = 'correct `kafka.tls`: whether the listener speaks it, and `kafka.caFile`'
     return new PipelineError('CONFIG_INVALID', `${what}: ${text}; ${remedy}`, { cause: error })
   }
   return new PipelineError('BUS_UNAVAILABLE', `${what}: ${type ?? text}`, { cause: error })
+}
+
+/** The same with the remedy of who met no broker that it could talk to. */
+export function noBroker(error: PipelineError): PipelineError {
+  const remedy = 'start a broker there, or correct `bus`, `kafka.tls` and `kafka.sasl…`'
+  const text = error.message.replace(/^\[\w+\] /, '')
+  return new PipelineError('BUS_UNAVAILABLE', `${text}; ${remedy}`, { cause: error })
 }
 
 /** A broker's refusal by its number, as kafkajs has it: whether it is one for now only. */

@@ -25,12 +25,12 @@ test('all mistakes are named at once, each with its value', () => {
   }
   expect(() => checkKafkaOptions(bad)).toThrow(/CONFIG_INVALID/)
   for (const part of [
-    '`brokers`: nowhere',
-    '`brokers`: host:70000',
+    '`bus`: nowhere',
+    '`bus`: host:70000',
     '`specs`',
-    '`replication`: 0',
-    '`sasl.mechanism`: gssapi',
-    '`sasl.username`',
+    '`topics.replication`: 0',
+    '`kafka.saslMechanism`: gssapi',
+    '`kafka.saslUsername`',
     '`heartbeatMs` 4000',
     '`producerBatchBytesMax`',
   ]) {
@@ -46,5 +46,5 @@ test('a heartbeat of a third of the session is allowed, a millisecond more is no
 })
 
 test('no broker at all is a mistake', () => {
-  expect(() => checkKafkaOptions({ ...good, brokers: [] })).toThrow(/`brokers` is empty/)
+  expect(() => checkKafkaOptions({ ...good, brokers: [] })).toThrow(/`bus` names no broker/)
 })

@@ -112,22 +112,23 @@ const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512']
 export function checkKafkaOptions(options: KafkaBusOptions): KafkaLimits {
   const limits = { ...defaultKafkaLimits, ...options.limits }
   const wrong: string[] = []
-  if (options.brokers.length === 0) wrong.push('`brokers` is empty; name at least one host:port')
+  if (options.brokers.length === 0)
+    wrong.push('`bus` names no broker; name at least one: kafka://HOST:PORT')
   for (const broker of options.brokers) {
     const port = Number(brokerShape.exec(broker)?.[2] ?? 0)
-    if (port < 1 || port > 65535) wrong.push(`\`brokers\`: ${broker} is not host:port`)
+    if (port < 1 || port > 65535) wrong.push(`\`bus\`: ${broker} is not HOST:PORT`)
   }
   if (options.specs.length === 0) wrong.push('`specs` names no topic')
   const sasl = options.sasl
   if (sasl !== undefined && !mechanisms.includes(sasl.mechanism)) {
-    wrong.push(`\`sasl.mechanism\`: ${sasl.mechanism} is not one of ${mechanisms.join(', ')}`)
+    wrong.push(`\`kafka.saslMechanism\`: ${sasl.mechanism} is not one of ${mechanisms.join(', ')}`)
   }
   if (sasl !== undefined && (sasl.username === '' || sasl.password === '')) {
-    wrong.push('`sasl.username` and `sasl.password` must not be empty')
+    wrong.push('`kafka.saslUsername` and `kafka.saslPassword` must not be empty')
   }
   const replication = options.replication ?? 1
   if (!Number.isInteger(replication) || replication < 1) {
-    wrong.push(`\`replication\`: ${replication} is not a whole number from 1 on`)
+    wrong.push(`\`topics.replication\`: ${replication} is not a whole number from 1 on`)
   }
   if (limits.heartbeatMs * 3 > limits.sessionMs) {
     wrong.push(`\`heartbeatMs\` ${limits.heartbeatMs} is over a third of \`sessionMs\``)

@@ -37,13 +37,20 @@ export interface TopicMetadata {
   readonly partitions: number
   /** Whether every partition has a leader to write to. */
   readonly led: boolean
+  /** Brokers that hold a partition, the fewest of all. */
+  readonly copies: number
+  /** Operations this user may do with it, a bit each by Kafka's numbers; where they were asked for. */
+  readonly rights: number
 }
 
 /** Metadata from version 12 on names topics' ids; kafkajs stops at version 6. */
 export const metadataApi = { apiKey: 3, apiVersion: 12, apiName: 'Metadata' } as const
 
 /** Unlike kafkajs' own, it reports a missing topic beside the others instead of failing for all. */
-export function metadataRequest(topics: readonly string[]): RawRequest<{
+export function metadataRequest(
+  topics: readonly string[],
+  withRights = false,
+): RawRequest<{
   readonly brokers: number
   readonly topics: readonly TopicMetadata[]
 }> {
@@ -51,8 +58,11 @@ export function metadataRequest(topics: readonly string[]): RawRequest<{
     .int8(0) // The request header's tagged fields, which kafkajs does not write.
     .compactLength(topics.length)
   for (const topic of topics) body.raw(Buffer.alloc(16)).compactString(topic).int8(0)
-  // No automatic creation, no authorized operations, no tagged fields.
-  body.int8(0).int8(0).int8(0)
+  // No automatic creation, authorized operations where they are asked for, no tagged fields.
+  body
+    .int8(0)
+    .int8(withRights ? 1 : 0)
+    .int8(0)
   return rawRequest(metadataApi, body.bytes(), reader => {
     reader.skipTags() // The response header's.
     reader.int32() // Throttle time.
@@ -76,18 +86,59 @@ function readTopic(reader: WireReader): TopicMetadata {
   const name = reader.compactString()
   const id = reader.raw(16).toString('hex')
   reader.int8() // Internal.
-  const leaders = reader.compactArray(() => {
+  const partitions = reader.compactArray(() => {
     reader.int16()
     reader.int32()
     const leader = reader.int32()
     reader.int32()
-    for (let list = 0; list < 3; list++) reader.compactArray(() => reader.int32())
+    const copies = reader.compactArray(() => reader.int32()).length
+    for (let list = 0; list < 2; list++) reader.compactArray(() => reader.int32())
     reader.skipTags()
-    return leader
+    return { leader, copies }
   })
-  reader.int32() // Authorized operations.
+  const rights = reader.int32()
   reader.skipTags()
-  return { name, errorCode, id, partitions: leaders.length, led: leaders.every(node => node >= 0) }
+  return {
+    name,
+    errorCode,
+    id,
+    partitions: partitions.length,
+    led: partitions.every(({ leader }) => leader >= 0),
+    copies: Math.min(...partitions.map(one => one.copies)),
+    rights,
+  }
+}
+
+export interface GroupDescription {
+  readonly errorCode: number
+  /** Kafka's word, as `Stable`; `Dead` or `Empty` where nobody is in it. */
+  readonly state: string
+  readonly members: number
+  /** As those of a topic. */
+  readonly rights: number
+}
+
+/** DescribeGroups version 3, the first that tells what the asker may do with the group. */
+export function describeGroupRequest(groupId: string): RawRequest<GroupDescription> {
+  const api = { apiKey: 15, apiVersion: 3, apiName: 'DescribeGroups' }
+  const body = new WireWriter().int32(1).string(groupId).int8(1)
+  return rawRequest(api, body.bytes(), reader => {
+    reader.int32() // Throttle time.
+    const [group] = reader.array(() => readGroup(reader))
+    return group ?? { errorCode: -1, state: '', members: 0, rights: 0 }
+  })
+}
+
+function readGroup(reader: WireReader): GroupDescription {
+  const errorCode = reader.int16()
+  reader.string()
+  const state = reader.string()
+  for (let text = 0; text < 2; text++) reader.string()
+  const members = reader.array(() => {
+    for (let text = 0; text < 3; text++) reader.string()
+    for (let bytes = 0; bytes < 2; bytes++) reader.raw(Math.max(0, reader.int32()))
+  }).length
+  return { errorCode, state, members, rights: reader.int32() }
 }
 
 /** A request in pieces that are written one after the other, so that large ones are not joined. */

@@ -1,10 +1,17 @@
 import { PipelineError, systemClock } from '@winnow/runtime'
 import type { KafkaClients, PrivateCluster } from './kafka-client.ts'
-import { fromKafka } from './kafka-errors.ts'
+import { fromKafka, refusalOf } from './kafka-errors.ts'
 import { type Admin, ConfigResourceTypes } from './kafka-js.ts'
 import type { KafkaBusOptions, KafkaLimits } from './kafka-options.ts'
 import { KafkaReader } from './kafka-reader.ts'
 import { metadataApi, metadataRequest, type TopicMetadata } from './kafka-requests.ts'
+import {
+  alterCommand,
+  fits,
+  madeWith,
+  partitionRemedy,
+  settingsOf,
+} from './kafka-topic-settings.ts'
 import type { TopicSpec } from './topics.ts'
 
 /** What a bus must know of a topic before it may name it. */
@@ -13,8 +20,9 @@ export interface KnownTopic {
   readonly logId: string
 }
 
-const minuteMs = 60_000
-const unknownTopic = 3
+/** Kafka's numbers of two refusals. */
+export const unknownTopic = 3
+export const topicRefused = 29
 const alreadyExists = 'TOPIC_ALREADY_EXISTS'
 
 /** Makes the missing topics, checks all, and never deletes or alters one. Retried by its caller. */
@@ -28,7 +36,8 @@ export async function openTopics(
   try {
     await cluster.connect()
     await cluster.refreshMetadata()
-    const before = await describe(cluster, options.specs)
+    const before = await describeTopics(cluster, options.specs)
+    refuseHidden(before)
     const missing = options.specs.filter(spec => found(before, spec)?.errorCode === unknownTopic)
     if (missing.length > 0 && options.mayCreate === false) {
       const names = missing.map(spec => spec.name).join(', ')
@@ -46,15 +55,26 @@ export async function openTopics(
       ...(await wrongSettings(admin, options.specs, limits)),
     ]
     if (wrong.length > 0) throw new PipelineError('CONFIG_INVALID', wrong.join('; '))
-    return new Map(options.specs.map(spec => [spec.name, { spec, logId: logIdOf(spec, topics) }]))
+    const logId = (spec: TopicSpec) => logIdOf(spec, found(topics, spec)?.id ?? '')
+    return new Map(options.specs.map(spec => [spec.name, { spec, logId: logId(spec) }]))
   } catch (error) {
-    throw fromKafka(error, `opening the topics at \`brokers\` ${options.brokers.join(', ')}`)
+    throw fromKafka(error, `opening the topics at \`bus\` ${options.brokers.join(', ')}`)
   } finally {
     await Promise.all([cluster.disconnect(), admin.disconnect()]).catch(() => {})
   }
 }
 
-interface Described {
+/** A topic that this user may not even describe may be there or not: nothing else can be said of it. */
+function refuseHidden({ topics }: Described): void {
+  const hidden = topics.filter(topic => topic.errorCode === topicRefused)
+  if (hidden.length === 0) return
+  throw fromKafka(
+    refusalOf(topicRefused),
+    `describing the topics ${hidden.map(topic => topic.name).join(', ')}`,
+  )
+}
+
+export interface Described {
   readonly brokers: number
   readonly topics: readonly TopicMetadata[]
 }
@@ -62,7 +82,12 @@ interface Described {
 const found = (described: Described, spec: TopicSpec): TopicMetadata | undefined =>
   described.topics.find(topic => topic.name === spec.name)
 
-async function describe(cluster: PrivateCluster, specs: readonly TopicSpec[]): Promise<Described> {
+/** What the cluster says of topics, also of those it has not; `withRights`: and what this user may do. */
+export async function describeTopics(
+  cluster: PrivateCluster,
+  specs: readonly TopicSpec[],
+  withRights = false,
+): Promise<Described> {
   const broker = await cluster.findControllerBroker()
   const version = broker.versions[metadataApi.apiKey]?.maxVersion ?? 0
   if (version < metadataApi.apiVersion) {
@@ -71,16 +96,17 @@ async function describe(cluster: PrivateCluster, specs: readonly TopicSpec[]): P
       `the broker answers Metadata up to version ${version}, which has no topic ids; run Kafka 3.1 or newer`,
     )
   }
-  return broker.connectionPool.send(metadataRequest(specs.map(spec => spec.name)))
+  const names = specs.map(spec => spec.name)
+  return broker.connectionPool.send(metadataRequest(names, withRights))
 }
 
 /** A topic just made is known a moment before its partitions have leaders, or the other way round. */
 async function led(cluster: PrivateCluster, specs: readonly TopicSpec[]): Promise<Described> {
-  let described = await describe(cluster, specs)
+  let described = await describeTopics(cluster, specs)
   for (let left = 100; left > 0; left--) {
     if (described.topics.every(topic => topic.errorCode === 0 && topic.led)) return described
     await new Promise(resolve => setTimeout(resolve, 100))
-    described = await describe(cluster, specs)
+    described = await describeTopics(cluster, specs)
   }
   const without = described.topics.filter(topic => topic.errorCode !== 0 || !topic.led)
   throw new PipelineError(
@@ -106,9 +132,9 @@ async function answering(
 }
 
 /** The UUID Kafka made with the topic, and the generation, by which operators know it. */
-function logIdOf(spec: TopicSpec, described: Described): string {
+export function logIdOf(spec: TopicSpec, id: string): string {
   const generation = spec.name.slice(spec.name.lastIndexOf('.') + 1)
-  return `${generation}-${found(described, spec)?.id}`
+  return `${generation}-${id}`
 }
 
 async function create(
@@ -123,11 +149,10 @@ async function create(
         topic: spec.name,
         numPartitions: spec.partitions,
         replicationFactor: replication,
-        configEntries: [
-          ...settings(spec, limits).map(({ name, value }) => ({ name, value })),
-          { name: 'segment.ms', value: `${segmentMs(spec)}` },
-          { name: 'min.insync.replicas', value: `${Math.max(1, replication - 1)}` },
-        ],
+        configEntries: madeWith(spec, limits, replication).map(({ name, value }) => ({
+          name,
+          value,
+        })),
       })),
       waitForLeaders: false,
     })
@@ -139,70 +164,11 @@ async function create(
   }
 }
 
-/**
- * Retention and compaction leave the segment being written alone, so it must not stay open for
- * Kafka's seven days: a ninety-sixth of the retention, which is 15 min of the 24 h of `spans`.
- */
-function segmentMs(spec: TopicSpec): number {
-  return spec.keyed ? 15 * minuteMs : Math.max(minuteMs, Math.ceil(spec.retentionMs / 96))
-}
-
-interface Setting {
-  readonly name: string
-  readonly value: string
-  /** Absent: must be equal. */
-  readonly accepts?: (value: string) => boolean
-  readonly why: string
-}
-
-/** What every topic is made with and must still have. */
-function settings(spec: TopicSpec, limits: KafkaLimits): Setting[] {
-  const messageBytes = limits.messageBytesMax
-  return [
-    {
-      name: 'cleanup.policy',
-      value: spec.keyed ? 'compact' : 'delete',
-      why: spec.keyed ? 'its readers need the last record of every key' : 'it has no keys',
-    },
-    ...(spec.keyed
-      ? []
-      : [
-          {
-            name: 'retention.ms',
-            value: `${spec.retentionMs}`,
-            why: 'what is readable for how long is told from the configuration (`retention`)',
-          },
-          {
-            name: 'retention.bytes',
-            value: '-1',
-            why: 'a size limit would remove records before their time',
-          },
-        ]),
-    {
-      name: 'max.message.bytes',
-      value: `${messageBytes}`,
-      accepts: value => Number(value) >= messageBytes,
-      why: 'a batch may be that large',
-    },
-    {
-      name: 'message.timestamp.type',
-      value: 'LogAppendTime',
-      why: 'folds run on the log’s own time, never on a producer’s clock',
-    },
-    {
-      name: 'unclean.leader.election.enable',
-      value: 'false',
-      why: 'an unclean leader forgets acknowledged records',
-    },
-  ]
-}
-
 function wrongCount(spec: TopicSpec, topic: TopicMetadata | undefined): string[] {
   if (topic === undefined || topic.partitions === spec.partitions) return []
   return [
-    `topic ${spec.name} has ${topic.partitions} partitions, \`partitions\` is ${spec.partitions}: ` +
-      `set \`partitions\` to ${topic.partitions}, or raise \`generation\` by one to have new topics ` +
-      'made beside the old ones, which are then read until their retention ends',
+    `topic ${spec.name} has ${topic.partitions} partitions, \`topics.partitions\` is ` +
+      `${spec.partitions}: ${partitionRemedy(topic.partitions)}`,
   ]
 }
 
@@ -217,14 +183,13 @@ async function wrongSettings(
   })
   return specs.flatMap(spec => {
     const entries = answer.resources.find(one => one.resourceName === spec.name)?.configEntries
-    return settings(spec, limits).flatMap(setting => {
+    return settingsOf(spec, limits).flatMap(setting => {
       const value = entries?.find(entry => entry.configName === setting.name)?.configValue
       if (value === undefined || value === null) return []
-      if (setting.accepts?.(value) ?? value === setting.value) return []
+      if (fits(setting, value)) return []
       return [
         `topic ${spec.name} has ${setting.name}=${value}, wanted ${setting.value}, because ` +
-          `${setting.why}: kafka-configs --alter --topic ${spec.name} ` +
-          `--add-config ${setting.name}=${setting.value}`,
+          `${setting.why}: ${alterCommand(spec.name, setting)}`,
       ]
     })
   })

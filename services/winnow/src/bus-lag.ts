@@ -5,7 +5,7 @@ import type { StageName } from './stages/stage.ts'
 type Topics = Readonly<Record<'spans' | 'evidence' | 'decisions', string>>
 
 /** The groups of each stage with the topic that they fold. */
-const groupsOf: Readonly<Record<StageName, Readonly<Record<string, keyof Topics>>>> = {
+export const groupsOf: Readonly<Record<StageName, Readonly<Record<string, keyof Topics>>>> = {
   receiver: {},
   assembler: { assembler: 'spans' },
   sampler: { sampler: 'evidence' },

@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { Command, CommanderError } from 'commander'
+import { registerCheckCommands } from './check-commands.ts'
 import { registerClientCommands } from './client/commands.ts'
 import { CommandEnd, exitCode } from './exit-codes.ts'
 import { registerRunCommands } from './run-commands.ts'
@@ -13,6 +14,7 @@ const program = new Command('winnow')
   .exitOverride()
 
 registerRunCommands(program)
+registerCheckCommands(program)
 registerClientCommands(program)
 
 // A reader that has seen enough, as `| head`, is no failure: the command ends with its own status.

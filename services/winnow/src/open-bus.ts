@@ -62,7 +62,12 @@ export async function openBusForReading(
   return KafkaBus.open({ ...kafkaOptions(config, specs, log), mayCreate: false })
 }
 
-function kafkaOptions(config: Config, specs: readonly TopicSpec[], log: Log): KafkaBusOptions {
+/** How the cluster that `bus` names is asked. */
+export function kafkaOptions(
+  config: Config,
+  specs: readonly TopicSpec[],
+  log: Log,
+): KafkaBusOptions {
   return {
     brokers: config.bus.slice('kafka://'.length).split(','),
     clientId: `winnow-${hostname()}-${process.pid}`,

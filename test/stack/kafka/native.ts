@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   existsSync,
@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { promisify } from 'node:util'
 import type { TestKafka } from '../kafka.ts'
 import { NativeServer } from '../native-server.ts'
 import { freePort } from '../ports.ts'
@@ -194,14 +195,31 @@ function hasJars(): boolean {
 }
 
 /** Fetched beside and renamed, so that an interrupted fetch is not taken for a whole one. */
-function fetchJars(): void {
-  if (hasJars()) return
-  const target = `${jars}.${process.pid}`
+function fetchJars(folder = jars, pom = 'pom.xml'): void {
+  if (existsSync(folder)) return
+  const target = `${folder}.${process.pid}`
   mkdirSync(target, { recursive: true })
-  const goal = ['-q', '-B', '-f', join(here, 'pom.xml'), 'dependency:copy-dependencies']
+  const goal = ['-q', '-B', '-f', join(here, pom), 'dependency:copy-dependencies']
   const where = [`-DoutputDirectory=${target}`, '-DincludeScope=runtime']
   execFileSync('mvn', [...goal, ...where], { stdio: ['ignore', 'inherit', 'inherit'] })
-  renameSync(target, jars)
+  renameSync(target, folder)
+}
+
+const toolJars = join(here, '..', '.cache', 'kafka-tools')
+const tools: Readonly<Record<string, string>> = {
+  'kafka-topics.sh': 'org.apache.kafka.tools.TopicCommand',
+  'kafka-acls.sh': 'org.apache.kafka.tools.AclCommand',
+}
+
+/** Runs a line for a shell that begins with one of Kafka's own tools, as its script would. */
+export async function runKafkaTool(line: string): Promise<void> {
+  fetchJars()
+  fetchJars(toolJars, 'tools-pom.xml')
+  const [script = '', ...args] = line.split(' ')
+  const main = tools[script]
+  if (main === undefined) throw new Error(`${script} is none of Kafka's tools`)
+  const path = [toolJars, jars].map(folder => join(folder, '*')).join(':')
+  await promisify(execFile)('java', ['-Xmx128m', ...jvm, '-cp', path, main, ...args])
 }
 
 /** Kafka's own hash of keys, by a JVM on its jars; undefined where there are no jars or no compiler. */

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { loadConfig } from '../program-config.ts'
+import { topicPlan } from './topic-plan.ts'
+import { planText } from './topics-text.ts'
+
+const config = loadConfig({
+  env: { WINNOW_TOPICS_PREFIX: 'w', WINNOW_TOPICS_PARTITIONS: '6', WINNOW_RETENTION_SPANS: '25h' },
+  options: {},
+  readFile: () => '',
+})
+const plan = topicPlan(config)
+
+test('every topic is planned with what a bus demands of it', () => {
+  expect(plan.topics.map(({ name }) => name)).toEqual([
+    'w.spans.1',
+    'w.evidence.1',
+    'w.decisions.1',
+    'w.baselines.1',
+    'w.control.1',
+  ])
+  expect(plan.topics[0]).toMatchObject({ partitions: 6, replication: 3 })
+  expect(plan.topics[0]?.settings).toMatchObject({
+    'cleanup.policy': 'delete',
+    'retention.ms': `${25 * 3_600_000}`,
+    'message.timestamp.type': 'LogAppendTime',
+    'min.insync.replicas': '2',
+  })
+  expect(plan.topics[3]?.settings).toMatchObject({ 'cleanup.policy': 'compact' })
+})
+
+test('a target may do what it does, and no more', () => {
+  const may = (target: string) =>
+    plan.rights
+      .filter(right => right.target === target)
+      .map(({ operations, names }) => `${operations.join('+')} ${names.join(' ')}`)
+  const all = 'w.spans.1 w.evidence.1 w.decisions.1 w.baselines.1 w.control.1'
+  expect(may('receiver')).toEqual([
+    `Describe+DescribeConfigs ${all}`,
+    'Read w.control.1',
+    'Write w.spans.1 w.evidence.1',
+  ])
+  expect(may('writer')).toEqual([
+    `Describe+DescribeConfigs ${all}`,
+    'Read w.spans.1 w.decisions.1 w.control.1',
+    'Read w.decisions.1.writer-hot w.decisions.1.writer-segments',
+  ])
+  expect(may('query').at(-1)).toBe('Describe w.spans.1.assembler w.evidence.1.sampler')
+})
+
+test('one principal takes the place of all, and a login names the file of it', () => {
+  const text = planText(plan, { brokers: 'b:9092', needsLogin: true, principal: 'User:one' })
+  expect(text).not.toContain('User:winnow-')
+  for (const line of text.split('\n').filter(one => one.startsWith('kafka-'))) {
+    expect(line).toContain('--bootstrap-server b:9092 --command-config admin.properties')
+  }
+})
