@@ -201,6 +201,7 @@ function counted(store: BlobStore): BlobStore {
   return {
     create: (key, bytes) => store.create(key, bytes),
     delete: key => store.delete(key),
+    close: () => store.close(),
     read: (key, start, length) => {
       note('read', key)
       return store.read(key, start, length)

@@ -54,6 +54,8 @@ export class SimulatedBlobStore implements BlobStore {
     return this.#ask('blob delete', () => this.#instance.world.blobs.delete(key))
   }
 
+  async close(): Promise<void> {}
+
   #ask<T>(name: string, effect: () => Promise<T>): Promise<T> {
     return this.#instance.hold('look', name, effect)
   }

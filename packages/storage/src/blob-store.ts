@@ -10,9 +10,10 @@ export interface BlobInfo {
  * Parquet footer), never beside it, so that the two cannot part. It says nothing of storage classes,
  * lifecycle or retries: those belong to the adapter.
  *
- * A key is what `checkBlobKey` lets through, and no key may be another's folder (`x` and `x/y`):
- * half the stores there are keep files below. Every call rejects with CONFIG_INVALID for such a key
- * and with STORE_UNAVAILABLE where the store does not answer or is full.
+ * A key is what `checkBlobKey` lets through: folders, and a name that ends in a suffix (`.parquet`), which
+ * no folder does. So no key is another's folder, and half the stores there are keep files below. Every call
+ * rejects with CONFIG_INVALID for any other key and with STORE_UNAVAILABLE where the store does not
+ * answer or is full; then an object may or may not have been created, and nobody hears true.
  */
 export interface BlobStore {
   /**
@@ -26,8 +27,13 @@ export interface BlobStore {
    */
   read(key: string, start?: number, length?: number): Promise<Uint8Array | undefined>
   head(key: string): Promise<BlobInfo | undefined>
-  /** Every key that begins with `prefix`, ascending by UTF-8 bytes. Half-written objects never appear. */
+  /**
+   * Every key that begins with `prefix`, ascending by UTF-8 bytes. Half-written objects never appear, nor
+   * what others put there by names that are no keys.
+   */
   list(prefix: string): AsyncIterable<BlobInfo>
   /** Deleting what is not there is not an error. */
   delete(key: string): Promise<void>
+  /** Ends what is under way, which rejects, and gives back what is held. Nothing is called after it. */
+  close(): Promise<void>
 }

@@ -3,7 +3,7 @@ import type { Dirent } from 'node:fs'
 import { link, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { PipelineError } from '@winnow/runtime'
-import { blobRange, checkBlobKey, compareUtf8 } from './blob-key.ts'
+import { blobRange, checkBlobKey, isBlobKey } from './blob-key.ts'
 import type { BlobInfo, BlobStore } from './blob-store.ts'
 import { makeFolder, storeError, syncFolder, systemCode } from './durable-file.ts'
 
@@ -113,6 +113,8 @@ export class FileBlobStore implements BlobStore {
     }
   }
 
+  async close(): Promise<void> {}
+
   async #createOnce(key: string, path: string, bytes: Uint8Array): Promise<boolean> {
     const half = join(this.#folder, halfFolder, randomUUID())
     try {
@@ -164,14 +166,12 @@ export class FileBlobStore implements BlobStore {
   /** Depth first. A folder sorts as its name and a slash, which is how its keys sort. */
   async *#walk(folder: string, prefix: string): AsyncIterable<BlobInfo> {
     const path = (entry: Dirent): string => folder + entry.name + (entry.isDirectory() ? '/' : '')
-    for (const entry of (await this.#entries(folder)).sort((a, b) =>
-      compareUtf8(path(a), path(b)),
-    )) {
-      const key = path(entry)
+    const entries = (await this.#entries(folder)).map(entry => ({ entry, key: path(entry) }))
+    for (const { entry, key } of entries.sort((a, b) => (a.key < b.key ? -1 : 1))) {
       if (entry.name.startsWith('.')) continue
       if (entry.isDirectory() && (key.startsWith(prefix) || prefix.startsWith(key))) {
         yield* this.#walk(key, prefix)
-      } else if (entry.isFile() && key.startsWith(prefix)) {
+      } else if (entry.isFile() && key.startsWith(prefix) && isBlobKey(key)) {
         const info = await this.#info(key)
         if (info !== undefined) yield info
       }
@@ -201,7 +201,7 @@ export class FileBlobStore implements BlobStore {
 function folderError(key: string): PipelineError {
   return new PipelineError(
     'CONFIG_INVALID',
-    `key ${key} and one that exists: one is the other's folder; choose another key`,
+    `key ${key} cannot be created: a folder of this name, or a file in place of one of its folders, is in the way; move it away`,
   )
 }
 

@@ -1,5 +1,5 @@
-import { type Clock, PipelineError } from '@winnow/runtime'
-import { blobRange, checkBlobKey, compareUtf8 } from './blob-key.ts'
+import type { Clock } from '@winnow/runtime'
+import { blobRange, checkBlobKey } from './blob-key.ts'
 import type { BlobInfo, BlobStore } from './blob-store.ts'
 
 /** Objects that end with the process, for tests. */
@@ -14,14 +14,6 @@ export class MemoryBlobStore implements BlobStore {
   async create(key: string, bytes: Uint8Array): Promise<boolean> {
     checkBlobKey(key)
     if (this.#objects.has(key)) return false
-    for (const other of this.#objects.keys()) {
-      if (other.startsWith(`${key}/`) || key.startsWith(`${other}/`)) {
-        throw new PipelineError(
-          'CONFIG_INVALID',
-          `key ${key} and ${other}: one is the other's folder`,
-        )
-      }
-    }
     this.#objects.set(key, { bytes: bytes.slice(), atMs: this.#clock.nowMs() })
     return true
   }
@@ -44,7 +36,7 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   async *list(prefix: string): AsyncIterable<BlobInfo> {
-    const keys = [...this.#objects.keys()].filter(key => key.startsWith(prefix)).sort(compareUtf8)
+    const keys = [...this.#objects.keys()].filter(key => key.startsWith(prefix)).sort()
     for (const key of keys) {
       const info = await this.head(key)
       if (info !== undefined) yield info
@@ -55,4 +47,6 @@ export class MemoryBlobStore implements BlobStore {
     checkBlobKey(key)
     this.#objects.delete(key)
   }
+
+  async close(): Promise<void> {}
 }

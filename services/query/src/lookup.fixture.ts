@@ -94,6 +94,7 @@ export class LookupFixture {
     this.blobs = {
       create: (key, bytes) => store.create(key, bytes),
       delete: key => store.delete(key),
+      close: () => store.close(),
       read: (key, start, length) => {
         note('read', key)
         return store.read(key, start, length)

@@ -73,4 +73,8 @@ export class CountingBlobs implements BlobStore {
   delete(key: string): Promise<void> {
     return this.#store.delete(key)
   }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
 }

@@ -38,6 +38,8 @@ class OneBlob implements BlobStore {
   async *list() {}
 
   async delete() {}
+
+  async close() {}
 }
 
 function entries(size: number, isAlike: boolean): SnapshotEntries {

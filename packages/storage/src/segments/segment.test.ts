@@ -220,6 +220,7 @@ test('a trace is found by a few ranged reads, a missing one by fewer', async () 
     head: k => blobs.head(k),
     list: prefix => blobs.list(prefix),
     delete: k => blobs.delete(k),
+    close: () => blobs.close(),
     read: async (...args) => {
       const part = await blobs.read(...args)
       read += part?.length ?? 0
