@@ -1,0 +1,71 @@
+import process from 'node:process'
+import { placeOf } from './s3/place.ts'
+import { missingForS3Proxy, startS3Proxy } from './s3/s3proxy.ts'
+import { missingForVersitygw, startVersitygw } from './s3/versitygw.ts'
+
+/** A running S3 server with a bucket. Whoever started it ends it; one named by `TEST_S3` is left running. */
+export interface TestS3 {
+  /** `http://host:port`. */
+  readonly endpoint: string
+  readonly region: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  /** There, and empty where the server was started for this. */
+  readonly bucket: string
+  /** What makes `winnow` use it. */
+  readonly env: Readonly<Record<string, string>>
+  /** Ends the process without a farewell; what it had acknowledged stays on its disk. */
+  kill9(): Promise<void>
+  /** On the same address and data, after `kill9`. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface StartS3Options {
+  /** A server of its own, which the test may kill: never the one that `TEST_S3` names. */
+  readonly fresh?: boolean
+  /** Of a native one. S3Proxy keeps storage classes; versitygw leaves nothing torn behind when it is killed. */
+  readonly server?: S3ServerName
+}
+
+export type S3ServerName = 's3proxy' | 'versitygw'
+
+/**
+ * A real S3 server: the one that `TEST_S3` names (`http://KEY:SECRET@HOST:PORT/BUCKET`), else a process of
+ * this machine. Undefined: none can be had here, and `why` says what is missing.
+ */
+export async function startS3({
+  fresh = false,
+  server,
+}: StartS3Options = {}): Promise<
+  { readonly s3: TestS3 } | { readonly s3?: undefined; readonly why: string }
+> {
+  const named = process.env.TEST_S3
+  if (named !== undefined && !fresh && server === undefined) return { s3: namedS3(named) }
+  const isProxy = server !== 'versitygw'
+  const why = isProxy ? missingForS3Proxy() : missingForVersitygw()
+  if (why !== undefined) return { why }
+  return { s3: await (isProxy ? startS3Proxy() : startVersitygw()) }
+}
+
+function namedS3(named: string): TestS3 {
+  const url = new URL(named)
+  const bucket = url.pathname.slice(1)
+  if (url.username === '' || url.password === '' || bucket === '') {
+    throw new Error('TEST_S3 is not of the form http://KEY:SECRET@HOST:PORT/BUCKET')
+  }
+  const notOurs = async (): Promise<void> => {
+    throw new Error('the server of TEST_S3 is not ours to kill: start one with `fresh: true`')
+  }
+  return {
+    ...placeOf({
+      endpoint: url.origin,
+      bucket,
+      accessKeyId: decodeURIComponent(url.username),
+      secretAccessKey: decodeURIComponent(url.password),
+    }),
+    kill9: notOurs,
+    restart: notOurs,
+    stop: async () => {},
+  }
+}
