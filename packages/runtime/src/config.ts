@@ -79,7 +79,8 @@ function describe(issue: z.core.$ZodIssue, tree: Tree): string {
   const path = issue.path.map(String)
   let value: unknown = tree
   for (const part of path) value = (value as Tree | undefined)?.[part]
-  const secret = /key|password|secret|token/i.test(path.at(-1) ?? '')
+  // An address may have a password before its host, also where that is the mistake.
+  const secret = /key|password|secret|token/i.test(path.at(-1) ?? '') || /\/\/.*@/.test(`${value}`)
   const shown = value === undefined || typeof value === 'object' || secret ? '' : ` is "${value}"`
   const key = path.length === 0 ? 'top level' : path.join('.')
   return `✖ ${key}${shown}: ${issue.message}`
