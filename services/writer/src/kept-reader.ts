@@ -95,7 +95,10 @@ export class KeptReader {
   /** One look at the bus for all of them. */
   async #readAll(partition: number, pieces: readonly Piece[]): Promise<KeptSpans[]> {
     if (pieces.length === 0) return []
-    const slices = await this.#slices.read(pieces.flatMap(({ refs }) => refs))
+    const slices = await this.#slices.read(
+      pieces.flatMap(({ refs }) => refs),
+      pieces.flatMap(({ record, refs }) => refs.map(() => record.logged?.decision.traceId ?? '')),
+    )
     let next = 0
     return pieces.map(piece => {
       next += piece.refs.length

@@ -2,10 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import { type Bus, type RangeRead, rangesMax, type ValueRange } from '@winnow/bus'
 import type { SpanRef } from '@winnow/model'
 import { encodeTraces } from '@winnow/otlp'
-import { PipelineError, type PipelineErrorCode } from '@winnow/runtime'
+import { ManualClock, PipelineError, type PipelineErrorCode } from '@winnow/runtime'
+import { MemoryTraceBuffer, type TraceBuffer } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { fetchesMax, rangesBytesMax } from './config.ts'
-import { SliceReader } from './slice-reader.ts'
+import { type SliceRead, SliceReader } from './slice-reader.ts'
 import { sliceAt, spanOf, traceIdOf, tracesOf } from './writer.fixture.ts'
 
 const slice = encodeTraces(tracesOf([spanOf(traceIdOf(1), 0)]))
@@ -18,6 +19,7 @@ class RangesBus {
   held: PromiseWithResolvers<void> | undefined
 
   readonly bus = {
+    logId: async () => 'log',
     fetchRanges: async (
       topic: string,
       partition: number,
@@ -33,18 +35,24 @@ class RangesBus {
     },
   } as unknown as Bus
 
-  reader(): SliceReader {
-    return new SliceReader(this.bus, 'spans')
+  reader(buffer?: TraceBuffer): SliceReader {
+    return new SliceReader(this.bus, 'spans', buffer)
   }
 }
 
 const refAt = (offset: number, at = 0, partition = 0) =>
   sliceAt({ partition, offset, start: at * slice.length, length: slice.length }).ref
 
+const readAll = (reader: SliceReader, refs: readonly SpanRef[]): Promise<SliceRead[]> =>
+  reader.read(
+    refs,
+    refs.map(() => traceIdOf(1)),
+  )
+
 test('one question a partition, neighbours of a record side by side, answers in the order asked', async () => {
   const source = new RangesBus()
   const refs = [refAt(4, 1), refAt(3), refAt(7, 0, 2), refAt(4), refAt(3, 1)]
-  const read = await source.reader().read(refs)
+  const read = await readAll(source.reader(), refs)
   expect(source.asked).toEqual(['spans/0 3:0 3:1 4:0 4:1', 'spans/2 7:0'])
   expect(read.map(({ kind }) => kind)).toEqual(refs.map(() => 'read'))
   expect(read.map(({ ref }) => ref)).toEqual(refs)
@@ -55,7 +63,7 @@ test('one question a partition, neighbours of a record side by side, answers in 
   expect(values['session.id']).toEqual({ stringValue: 'sess_91ab' })
   // What no row holds is not made a string.
   expect(values['user.message']).toEqual({})
-  expect(await source.reader().read([])).toEqual([])
+  expect(await readAll(source.reader(), [])).toEqual([])
   expect(source.asked.length).toBe(2)
 })
 
@@ -63,7 +71,7 @@ test('a question has as many ranges and bytes as are allowed, never one more', a
   const source = new RangesBus()
   const ranges = async (refs: readonly SpanRef[]): Promise<number[]> => {
     source.asked.length = 0
-    await source.reader().read(refs)
+    await readAll(source.reader(), refs)
     return source.asked.map(asked => asked.split(' ').length - 1)
   }
   const many = (count: number): SpanRef[] => Array.from({ length: count }, (_, n) => refAt(n))
@@ -79,7 +87,7 @@ test('as many questions as are allowed are in flight, never one more', async () 
   const source = new RangesBus()
   source.held = Promise.withResolvers()
   const refs = Array.from({ length: fetchesMax + 1 }, (_, partition) => refAt(1, 0, partition))
-  const reading = source.reader().read(refs)
+  const reading = readAll(source.reader(), refs)
   await setImmediate()
   expect(source.asked.length).toBe(fetchesMax)
   source.held.resolve()
@@ -92,15 +100,15 @@ test('what may pass is the caller’s to repeat', async () => {
   const reader = source.reader()
   source.failure = 'BUS_UNAVAILABLE'
   source.isRefused = true
-  await expect(reader.read([refAt(1), refAt(1, 1)])).rejects.toThrow(/BUS_UNAVAILABLE/)
+  await expect(readAll(reader, [refAt(1), refAt(1, 1)])).rejects.toThrow(/BUS_UNAVAILABLE/)
   source.failure = undefined
-  expect((await reader.read([refAt(1)]))[0]?.kind).toBe('read')
+  expect((await readAll(reader, [refAt(1)]))[0]?.kind).toBe('read')
 })
 
 test('a record that retention has passed is gone', async () => {
   const source = new RangesBus()
   source.failure = 'OFFSET_GONE'
-  expect(await source.reader().read([refAt(1), refAt(1, 1)])).toEqual([
+  expect(await readAll(source.reader(), [refAt(1), refAt(1, 1)])).toEqual([
     { kind: 'gone', ref: refAt(1) },
     { kind: 'gone', ref: refAt(1, 1) },
   ])
@@ -111,7 +119,7 @@ test('what can never be read is an answer with its reason: another log’s, dama
   for (const code of ['OFFSET_AHEAD', 'DATA_CORRUPT', 'CONFIG_INVALID'] as const) {
     source.failure = code
     for (source.isRefused of [false, true]) {
-      expect((await source.reader().read([refAt(1)]))[0]).toMatchObject({
+      expect((await readAll(source.reader(), [refAt(1)]))[0]).toMatchObject({
         kind: 'unreadable',
         error: { code },
       })
@@ -125,13 +133,16 @@ test('what can never be read is an answer with its reason: another log’s, dama
     { start: Number.NaN, length: 1 },
     { start: 0.5, length: 1 },
   ]
-  const read = await source.reader().read(nowhere.map(ref => ({ ...sliceAt({}).ref, ...ref })))
+  const read = await readAll(
+    source.reader(),
+    nowhere.map(ref => ({ ...sliceAt({}).ref, ...ref })),
+  )
   for (const one of read) {
     expect(one).toMatchObject({ kind: 'unreadable', error: { code: 'DATA_CORRUPT' } })
   }
   expect(source.asked).toEqual([])
   const cut = { ...refAt(1), length: slice.length - 3 }
-  expect((await source.reader().read([cut]))[0]).toMatchObject({
+  expect((await readAll(source.reader(), [cut]))[0]).toMatchObject({
     kind: 'unreadable',
     error: { code: 'PAYLOAD_INVALID' },
   })
@@ -139,5 +150,53 @@ test('what can never be read is an answer with its reason: another log’s, dama
 
 test('a bug is no answer', async () => {
   const bus = { fetchRanges: () => Promise.reject(new TypeError('a bug')) } as unknown as Bus
-  await expect(new SliceReader(bus, 'spans').read([refAt(1)])).rejects.toThrow('a bug')
+  await expect(readAll(new SliceReader(bus, 'spans'), [refAt(1)])).rejects.toThrow('a bug')
+})
+
+const bufferWith = async (
+  values: readonly (readonly [offset: number, value: Uint8Array])[],
+  logId = 'log',
+): Promise<TraceBuffer> => {
+  const buffer = new MemoryTraceBuffer({
+    clock: new ManualClock(),
+    lifeMs: 60_000,
+    bytesMax: 1 << 24,
+  })
+  await buffer.putRecords(
+    logId,
+    0,
+    values.map(([offset, value]) => ({ offset, value })),
+  )
+  return buffer
+}
+
+test('the bus is asked for what the buffer does not have, and for nothing else', async () => {
+  const source = new RangesBus()
+  const buffer = await bufferWith([[3, Buffer.concat([slice, slice])]])
+  const refs = [refAt(4), refAt(3, 1), refAt(3), refAt(5)]
+  const read = await readAll(source.reader(buffer), refs)
+  expect(read.map(({ kind, ref }) => [kind, ref])).toEqual(refs.map(ref => ['read', ref]))
+  expect(source.asked).toEqual(['spans/0 4:0 5:0'])
+  source.failure = 'BUS_UNAVAILABLE'
+  expect((await readAll(source.reader(buffer), [refAt(3)]))[0]?.kind).toBe('read')
+})
+
+test('what the buffer has and is not the slice is left: another log’s, damaged, other spans', async () => {
+  const two = tracesOf([spanOf(traceIdOf(1), 0), spanOf(traceIdOf(1), 1)])
+  const stranger = encodeTraces(tracesOf([spanOf(traceIdOf(2), 0)]))
+  const damaged = Buffer.from(slice).fill(0xff, 5, 30)
+  const wrong: readonly Uint8Array[] = [damaged, stranger, encodeTraces(two)]
+  for (const value of wrong) {
+    const source = new RangesBus()
+    const ref = { ...refAt(3), length: value.length }
+    const [read] = await readAll(source.reader(await bufferWith([[3, value]])), [ref])
+    expect(source.asked).toEqual(['spans/0 3:0'])
+    // The bus had no more of it than this, and its answer is the one that stands.
+    expect(read?.kind === 'read' && Buffer.from(read.bytes).equals(slice)).toBe(
+      value.length <= slice.length,
+    )
+  }
+  const source = new RangesBus()
+  await readAll(source.reader(await bufferWith([[3, slice]], 'another log')), [refAt(3)])
+  expect(source.asked).toEqual(['spans/0 3:0'])
 })

@@ -2,7 +2,7 @@ import { type Bus, type RangeRead, rangesMax } from '@winnow/bus'
 import { compareRefs, refKey, type SpanRef } from '@winnow/model'
 import { decodeTraces, type TracesData } from '@winnow/otlp'
 import { isRetryable, PipelineError } from '@winnow/runtime'
-import { isUnread } from '@winnow/storage'
+import { isUnread, type TraceBuffer } from '@winnow/storage'
 import { fetchesMax, rangesBytesMax } from './config.ts'
 import { Gate } from './gate.ts'
 
@@ -19,22 +19,33 @@ export type SliceRead =
   /** There are no bytes that the decision could mean. Nothing can be done, so it is said. */
   | { readonly kind: 'unreadable'; readonly ref: SpanRef; readonly error: PipelineError }
 
-/** Reads the bodies of kept traces where they lie: stretches of records, as many at once as the bus takes. */
+/**
+ * Reads the bodies of kept traces where they lie: stretches of records, as many at once as the bus takes,
+ * out of the trace buffer where there is one that has them. The buffer is believed only where what it has
+ * is the slice: everything else is asked of the bus, whose answer stands.
+ */
 export class SliceReader {
   readonly #bus: Bus
   readonly #topic: string
+  readonly #buffer: TraceBuffer | undefined
   readonly #gate = new Gate(fetchesMax)
 
-  constructor(bus: Bus, topic: string) {
+  constructor(bus: Bus, topic: string, buffer?: TraceBuffer) {
     this.#bus = bus
     this.#topic = topic
+    this.#buffer = buffer
   }
 
   /**
-   * In the order of `refs`. Rejects with what may pass, such as BUS_UNAVAILABLE; a slice that is gone,
-   * or can never be read, is an answer. Those of one call may share memory: to keep one keeps all.
+   * In the order of `refs`, of which `traceIds` says whose each is. Rejects with what may pass, such as
+   * BUS_UNAVAILABLE; a slice that is gone, or can never be read, is an answer. Those of one call may share
+   * memory: to keep one keeps all.
    */
-  async read(refs: readonly SpanRef[]): Promise<SliceRead[]> {
+  async read(refs: readonly SpanRef[], traceIds: readonly string[]): Promise<SliceRead[]> {
+    const buffered = this.#buffer && {
+      buffer: this.#buffer,
+      logId: await this.#bus.logId(this.#topic),
+    }
     const reads: SliceRead[] = []
     const wanted: number[] = []
     for (const [at, ref] of refs.entries()) {
@@ -46,9 +57,13 @@ export class SliceReader {
     wanted.sort((a, b) => at(a).partition - at(b).partition || compareRefs(at(a), at(b)))
     await Promise.all(
       callsOf(wanted, at).map(async call => {
-        const { partition } = at(call[0] as number)
-        const found = await this.#gate.run(() => this.#fetch(partition, call.map(at)))
-        for (const [n, own] of call.entries()) reads[own] = sliceOf(at(own), found[n])
+        await this.#gate.run(async () => {
+          if (buffered !== undefined) await readBuffered(buffered, refs, traceIds, call, reads)
+          const missing = call.filter(n => reads[n] === undefined)
+          if (missing.length === 0) return
+          const found = await this.#fetch(at(missing[0] as number).partition, missing.map(at))
+          for (const [n, own] of missing.entries()) reads[own] = sliceOf(at(own), found[n])
+        })
       }),
     )
     return reads
@@ -63,6 +78,44 @@ export class SliceReader {
       return refs.map(() => error)
     }
   }
+}
+
+/** Fills in those of one call that the buffer has, and has right. */
+async function readBuffered(
+  { buffer, logId }: { readonly buffer: TraceBuffer; readonly logId: string },
+  refs: readonly SpanRef[],
+  traceIds: readonly string[],
+  call: readonly number[],
+  reads: SliceRead[],
+): Promise<void> {
+  const found = await buffer.readRanges(
+    logId,
+    call.map(n => refs[n] as SpanRef),
+  )
+  for (const [at, n] of call.entries()) {
+    const bytes = found[at]
+    if (bytes === undefined) continue
+    const read = decoded(refs[n] as SpanRef, bytes)
+    if (read.kind === 'read' && isWhole(read, traceIds[n])) reads[n] = read
+  }
+}
+
+/**
+ * A log that lost its end has other records under the same offsets now, and the buffer may have the old
+ * ones: then these are not so many spans, or not that trace's.
+ */
+function isWhole(
+  { ref, data }: SliceRead & { kind: 'read' },
+  traceId: string | undefined,
+): boolean {
+  let spanCount = 0
+  for (const { scopeSpans } of data.resourceSpans) {
+    for (const { spans } of scopeSpans) {
+      spanCount += spans.length
+      for (const span of spans) if (span.traceId !== traceId) return false
+    }
+  }
+  return spanCount === ref.spanCount
 }
 
 /** Runs of one partition, each at most what one call may ask for. */

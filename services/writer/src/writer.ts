@@ -1,7 +1,7 @@
 import type { Bus, Lease, Membership } from '@winnow/bus'
 import type { ColdHashers } from '@winnow/privacy'
 import type { Component, Log, Metrics, StageClock } from '@winnow/runtime'
-import type { BlobStore, HotStore } from '@winnow/storage'
+import type { BlobStore, HotStore, TraceBuffer } from '@winnow/storage'
 import { ChainReader } from './chain.ts'
 import { flushesMax, parsedBytesMax, stopWaitMs, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
@@ -22,6 +22,8 @@ export interface WriterOptions {
   readonly hot: HotStore
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
+  /** Asked for bodies before the bus. */
+  readonly buffer?: TraceBuffer
   readonly config: WriterConfig
   readonly clock: StageClock
   readonly log: Log
@@ -58,8 +60,8 @@ export class Writer implements Component {
   }
 
   async start(): Promise<void> {
-    const { bus, topics, config, log } = this.#options
-    const slices = new SliceReader(bus, topics.spans)
+    const { bus, topics, buffer, config, log } = this.#options
+    const slices = new SliceReader(bus, topics.spans, buffer)
     const shared = {
       ...this.#options,
       decisions: topics.decisions,
