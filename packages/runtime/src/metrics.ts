@@ -160,6 +160,37 @@ export class Metrics {
     [],
   )
 
+  readonly traceBufferUp = this.#gauge(
+    'winnow_trace_buffer_up',
+    'Whether the trace buffer of a stage does what it is asked; 0 costs time and nothing else. Absent: there is none.',
+    ['stage'],
+  )
+  readonly traceBufferReads = this.#counter(
+    'winnow_trace_buffer_reads_total',
+    'Slices asked of the trace buffer; a miss is read from the bus.',
+    ['result'],
+  )
+  readonly traceBufferReadBytes = this.#counter(
+    'winnow_trace_buffer_read_bytes_total',
+    'Bytes of slices that the trace buffer had.',
+    [],
+  )
+  readonly traceBufferReadSeconds = this.#histogram(
+    'winnow_trace_buffer_read_seconds',
+    'One question to the trace buffer, of many slices or a checkpoint, where it is answered.',
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+  )
+  readonly traceBufferPutBytes = this.#counter(
+    'winnow_trace_buffer_put_bytes_total',
+    'Bytes that the trace buffer has taken, of records and of checkpoints.',
+    ['kind'],
+  )
+  readonly traceBufferLeftOut = this.#counter(
+    'winnow_trace_buffer_left_out_total',
+    'Records and checkpoints that are not in the trace buffer, by why; they are read from the bus.',
+    ['reason'],
+  )
+
   constructor(options: { readonly processMetrics: boolean } = { processMetrics: false }) {
     if (options.processMetrics) collectDefaultMetrics({ register: this.registry })
   }

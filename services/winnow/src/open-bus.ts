@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -11,9 +10,10 @@ import {
   ReadOnlyFileBus,
   type TopicSpec,
 } from '@winnow/bus'
-import { type Log, PipelineError, systemClock } from '@winnow/runtime'
+import { type Log, systemClock } from '@winnow/runtime'
 import { makeFolder } from './make-folder.ts'
 import type { Config } from './program-config.ts'
+import { readKeyFile } from './read-key-file.ts'
 
 /** The bus of the configuration. */
 export async function openBus(
@@ -90,9 +90,9 @@ function logging(log: Log): (event: object & { readonly kind: string }) => void 
 function security(kafka: Config['kafka']): Pick<KafkaBusOptions, 'tls' | 'sasl'> {
   const { caFile, certFile, keyFile, saslMechanism, saslUsername, saslPassword } = kafka
   const files = {
-    ...(caFile !== undefined && { ca: readText('kafka.caFile', caFile) }),
-    ...(certFile !== undefined && { cert: readText('kafka.certFile', certFile) }),
-    ...(keyFile !== undefined && { key: readText('kafka.keyFile', keyFile) }),
+    ...(caFile !== undefined && { ca: readKeyFile('kafka.caFile', caFile) }),
+    ...(certFile !== undefined && { cert: readKeyFile('kafka.certFile', certFile) }),
+    ...(keyFile !== undefined && { key: readKeyFile('kafka.keyFile', keyFile) }),
   }
   return {
     ...(kafka.tls && { tls: Object.keys(files).length > 0 ? files : true }),
@@ -103,14 +103,6 @@ function security(kafka: Config['kafka']): Pick<KafkaBusOptions, 'tls' | 'sasl'>
         password: saslPassword ?? '',
       },
     }),
-  }
-}
-
-function readText(key: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new PipelineError('CONFIG_INVALID', `${key}: cannot read ${path}`, { cause })
   }
 }
 

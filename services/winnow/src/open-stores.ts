@@ -1,13 +1,17 @@
 import { join } from 'node:path'
+import { systemClock } from '@winnow/runtime'
 import {
   type BlobStore,
   FileBlobStore,
   type HotStore,
+  RedisTraceBuffer,
   SqliteHotStore,
   type TraceBuffer,
 } from '@winnow/storage'
 import { makeFolder } from './make-folder.ts'
 import type { Config } from './program-config.ts'
+import { readKeyFile } from './read-key-file.ts'
+import type { StageContext, StageName } from './stages/stage.ts'
 
 // The one place that knows which adapter a store's key names; each is loaded only where it is named.
 
@@ -28,7 +32,41 @@ export async function openBlobStore(
   return FileBlobStore.open(folder)
 }
 
-/** The trace buffer that `buffer` names; undefined: none, records are read from the bus alone. */
-export async function openTraceBuffer(_config: Config): Promise<TraceBuffer | undefined> {
-  return undefined
+/**
+ * The trace buffer that `buffer` names; undefined: none, records are read from the bus alone. It is there
+ * also where its server is not, and then says so, in the log and in `health`.
+ */
+export async function openTraceBuffer(
+  { buffer, redis }: Config,
+  stage: StageName,
+  { log, metrics, health }: Pick<StageContext, 'log' | 'metrics' | 'health'>,
+): Promise<TraceBuffer | undefined> {
+  if (buffer === 'none') return undefined
+  const { username, password, sentinelUsername, sentinelPassword } = redis
+  const opened = await RedisTraceBuffer.open({
+    address: buffer,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(redis.tls && { tls: redisTls(redis) }),
+    clientName: `winnow-${stage}`,
+    recordLifeMs: redis.recordLife,
+    bytesMax: redis.bytesMax,
+    answerWaitMs: redis.answerWait,
+    stage,
+    clock: systemClock,
+    log,
+    metrics,
+  })
+  health.register('buffer', () => opened.health())
+  return opened
+}
+
+function redisTls({ caFile, certFile, keyFile }: Config['redis']) {
+  return {
+    ...(caFile !== undefined && { ca: readKeyFile('redis.caFile', caFile) }),
+    ...(certFile !== undefined && { cert: readKeyFile('redis.certFile', certFile) }),
+    ...(keyFile !== undefined && { key: readKeyFile('redis.keyFile', keyFile) }),
+  }
 }

@@ -187,7 +187,9 @@ function healthOf(stages: readonly RunningStage[], probe: BusProbe): Health {
     health.register(stage.name, async () => {
       const { parts } = await stage.health()
       const bus = await probe.read()
-      return [...Object.values(parts), bus].find(part => !part.ready) ?? ready
+      const all = [...Object.values(parts), bus]
+      // What does without something is ready, and says so.
+      return all.find(part => !part.ready) ?? all.find(part => part.detail !== undefined) ?? ready
     })
   }
   return health

@@ -44,6 +44,35 @@ test('a bus is files or Kafka', () => {
   expect(() => load({ env: { WINNOW_BUS: 'redis://a' } })).toThrow(/bus is "redis:\/\/a": use file/)
 })
 
+test('a buffer is none or a Redis, and its password has a key of its own', () => {
+  for (const buffer of [
+    'none',
+    'redis://a:6379',
+    'redis://[::1]:1',
+    'redis+sentinel://a:26379,b:26379/main',
+    'redis+cluster://a:1,b:2',
+  ]) {
+    expect(load({ env: { WINNOW_BUFFER: buffer } }).buffer).toBe(buffer)
+  }
+  for (const buffer of [
+    'redis',
+    'redis://a',
+    'redis://a:0',
+    'redis://a:65536',
+    'redis://a:1,b:1',
+    'redis://a:1/0',
+    'redis+sentinel://a:1',
+    'redis+cluster://a:1/main',
+    'rediss://a:1',
+  ]) {
+    const shown = `✖ buffer is "${buffer}": use none, redis://HOST:PORT, `
+    expect(() => load({ env: { WINNOW_BUFFER: buffer } }), buffer).toThrow(shown)
+  }
+  const said = (): unknown => load({ env: { WINNOW_BUFFER: 'redis://winnow:geheim@a:6379' } })
+  expect(said).toThrow(/✖ buffer: use none.*a password goes into redis.password/)
+  expect(said).not.toThrow(/geheim/)
+})
+
 test('an address that others reach is refused without keys, and taken with them', () => {
   for (const [name, address] of [
     ['api', '0.0.0.0:4300'],

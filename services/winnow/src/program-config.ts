@@ -5,6 +5,7 @@ import { addressKey, bytesKey, durationKey, PipelineError, readConfig } from '@w
 import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
+import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
 import { listenOptions } from './start-error.ts'
 
 const sha256 = /^[0-9a-f]{64}$/
@@ -23,7 +24,8 @@ const keysOfAll = z.strictObject({
   /** Where segments and snapshots lie. */
   blobs: z.literal('folder', { error: 'use folder' }).default('folder'),
   /** What keeps the bytes of open traces near. */
-  buffer: z.literal('none', { error: 'use none' }).default('none'),
+  buffer: bufferKey,
+  redis: redisConfigSchema,
   topics: z
     .strictObject({
       prefix: z

@@ -5,7 +5,7 @@ import type { Stage, StageContext } from './stage.ts'
 
 export async function assemblerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics } = context
-  const buffer = await openTraceBuffer(config)
+  const buffer = await openTraceBuffer(config, 'assembler', context)
   const assembler = new Assembler({
     bus,
     topics,

@@ -36,6 +36,12 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   tierBytesExpired: ['writer'],
   lostToRetention: ['assembler', 'sampler', 'writer'],
   ledgerImbalance: ['query'],
+  traceBufferUp: ['assembler', 'writer'],
+  traceBufferReads: ['writer'],
+  traceBufferReadBytes: ['writer'],
+  traceBufferReadSeconds: ['writer'],
+  traceBufferPutBytes: ['assembler'],
+  traceBufferLeftOut: ['assembler'],
   problems: stageNames,
   // Of the process: it asks the bus for all of its groups at once.
   busLagRecords: [],
