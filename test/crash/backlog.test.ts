@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { FileBus } from '@winnow/bus'
 import { createReceiver, receiverConfigSchema } from '@winnow/receiver'
 import { createLog, Health, ManualClock, Metrics } from '@winnow/runtime'
-import { OtlpClient, type TrafficRequest, trafficEvents } from '@winnow/testing'
+import { apiKeysOf, OtlpClient, type TrafficRequest, trafficEvents } from '@winnow/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { keyOf, tenants } from '../support/pipeline-harness.ts'
 import { accountOf } from './account.ts'
-import { keysOfTenants, specsOf, upSystem } from './systems.ts'
+import { specsOf, upSystem } from './systems.ts'
 
 const seed = 81
 const minutes = 30
@@ -40,7 +40,7 @@ async function writeLog(folder: string): Promise<TrafficRequest[]> {
     bus,
     topics: { spans: specs.spans.name, evidence: specs.evidence.name },
     listen: { grpc: anyPort, http: anyPort },
-    keys: keysOfTenants(),
+    keys: apiKeysOf(Object.fromEntries(tenants.map(tenant => [keyOf(tenant), tenant]))),
     config: receiverConfigSchema.parse({ linger: '0ms' }),
     clock,
     log: createLog(clock, () => {}),

@@ -193,7 +193,7 @@ export function specsOf(prefix: string): ReturnType<typeof topicSpecs> {
 }
 
 /** SHA-256 of a key to its tenant. */
-export function keysOfTenants(): Map<string, string> {
+function keysOfTenants(): Map<string, string> {
   const hash = (tenant: string): string => createHash('sha256').update(keyOf(tenant)).digest('hex')
   return new Map(tenants.map(tenant => [hash(tenant), tenant]))
 }

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { PipelineError } from '@winnow/runtime'
+import { apiKeysOf } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { type Started, startReceiver } from '../../services/receiver/src/receiver.fixture.ts'
 import { pythonEnvironment } from './python/environment.ts'
@@ -11,7 +11,7 @@ import { refuse } from './refuse.ts'
 const run = promisify(execFile)
 const made = await pythonEnvironment()
 const key = 'key-of-acme'
-const keys = new Map([[createHash('sha256').update(key).digest('hex'), 'acme']])
+const keys = apiKeysOf({ [key]: 'acme' })
 
 let started: Started | undefined
 afterEach(async () => {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { createReceiver, type Receiver, receiverConfigSchema } from '@winnow/rec
 import { type Component, createLog, Health, Metrics, type StageClock } from '@winnow/runtime'
 import { createSampler, defaultPolicy, parsePolicy, samplerConfigSchema } from '@winnow/sampler'
 import { FileBlobStore, MemoryBlobStore, MemoryHotStore, SqliteHotStore } from '@winnow/storage'
+import { apiKeysOf } from '@winnow/testing'
 import { Writer, writerConfigSchema } from '@winnow/writer'
 import { type GroupName, groupLag } from './group-lag.ts'
 
@@ -100,9 +101,7 @@ export class PipelineHarness {
     const log = createLog(clock, line => {
       if (JSON.parse(line).level > infoLevel) this.complaints.push(line.trim())
     })
-    const keys = new Map(
-      tenants.map(tenant => [createHash('sha256').update(keyOf(tenant)).digest('hex'), tenant]),
-    )
+    const keys = apiKeysOf(Object.fromEntries(tenants.map(tenant => [keyOf(tenant), tenant])))
     const shared = { bus, topics: this.topics, clock, log, metrics: this.metrics }
     const anyPort = { host: '127.0.0.1', port: 0 }
     this.#assembler = new Assembler({

@@ -1,33 +1,44 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { headersBytesMax } from './api-keys.ts'
 import { type Address, keepAliveMs } from './config.ts'
 import type { Health } from './health.ts'
 import type { Component } from './lifecycle.ts'
+import type { ServerTls } from './tls-files.ts'
+import { TlsFront } from './tls-front.ts'
 
 export interface AdminServerOptions {
   readonly listen: Address
   readonly health: Health
+  /** Undefined: plain text. */
+  readonly tls?: ServerTls
   /** Prometheus text, made at every request. */
   readonly metricsText: () => Promise<string>
 }
 
 /**
  * `/metrics` (Prometheus text), `/healthz` (200 while the process runs its event loop) and `/readyz`
- * (200, or 503 with the parts that are not ready).
+ * (200, or 503 with the parts that are not ready). It asks neither for a key nor for a client's certificate: a
+ * scraper and a probe have none, and nothing here is a tenant's content.
  */
 export class AdminServer implements Component {
   readonly #listen: Address
   readonly #server: Server
+  readonly #front: TlsFront | undefined
 
   constructor(options: AdminServerOptions) {
     this.#listen = options.listen
-    this.#server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
+    const limits = { keepAliveTimeout: keepAliveMs, maxHeaderSize: headersBytesMax }
+    this.#server = createServer(limits, (request, response) => {
       answer(options, request.url ?? '/').then(
         ([status, type, body]) => response.writeHead(status, { 'content-type': type }).end(body),
         (error: unknown) => response.writeHead(500).end(`${error}\n`),
       )
     })
+    const alpn = ['http/1.1']
+    this.#front =
+      options.tls && new TlsFront(this.#server, options.tls, { alpn, asksClients: false })
   }
 
   /** `host:port` as bound; valid once started. */
@@ -43,6 +54,7 @@ export class AdminServer implements Component {
 
   async stop(): Promise<void> {
     if (!this.#server.listening) return
+    this.#front?.hangUp()
     this.#server.closeAllConnections()
     await new Promise(resolve => this.#server.close(resolve))
   }

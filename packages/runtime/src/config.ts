@@ -1,7 +1,7 @@
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { PipelineError } from './errors.ts'
-import { yamlTextMistake } from './yaml-text.ts'
+import { yamlMistake, yamlTextMistake } from './yaml-text.ts'
 
 const DURATION_UNITS_MS = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const BYTE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const
@@ -99,9 +99,9 @@ function parseTree(text: string, source: string): Tree {
   if (mistake !== undefined) throw new PipelineError('CONFIG_INVALID', `${source} ${mistake}`)
   let parsed: unknown
   try {
-    parsed = parseYaml(text, { logLevel: 'error' }) ?? {}
-  } catch (cause) {
-    throw new PipelineError('CONFIG_INVALID', `${source}: ${(cause as Error).message}`, { cause })
+    parsed = parseYaml(text, { logLevel: 'error', prettyErrors: false }) ?? {}
+  } catch (error) {
+    throw new PipelineError('CONFIG_INVALID', `${source} ${yamlMistake(error, text)}`)
   }
   if (typeof parsed === 'object' && !Array.isArray(parsed)) return parsed as Tree
   throw new PipelineError('CONFIG_INVALID', `${source}: the top level must be keys and values`)

@@ -159,6 +159,16 @@ export class Metrics {
     'Spans received more than ten minutes ago that no decision accounts for, or accounts for wrongly; 0 is healthy.',
     [],
   )
+  readonly tlsCertificateExpires = this.#gauge(
+    'winnow_tls_certificate_expires_timestamp_seconds',
+    'Unix time at which the certificate in force runs out.',
+    ['file'],
+  )
+  readonly reloads = this.#counter(
+    'winnow_reloads_total',
+    'Files read again because they changed, `what` is keys or certificate: applied, or refused and the last good ones kept.',
+    ['what', 'result'],
+  )
 
   readonly traceBufferUp = this.#gauge(
     'winnow_trace_buffer_up',

@@ -38,3 +38,15 @@ function isDeep(text: string, lines: readonly string[]): boolean {
 /** `- - - -`, also behind something else: each opens a level. */
 const marksInARow = new RegExp(`(?:[-?:][ \\t]+){${yamlDepthMax + 1}}`)
 const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/**
+ * What a YAML parser refused, by its place and kind alone: its own words quote the text, in which a secret
+ * may stand. The parser is to be told `prettyErrors: false`.
+ */
+export function yamlMistake(error: unknown, text: string): string {
+  const { code, pos } = error as { readonly code?: string; readonly pos?: readonly number[] }
+  const kind = code ?? 'an alias that nothing defines: quote a text that begins with *'
+  if (pos?.[0] === undefined) return `is no YAML (${kind})`
+  const before = text.slice(0, pos[0]).split('\n')
+  return `is no YAML at line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1} (${kind})`
+}

@@ -1,4 +1,6 @@
+export { apiKeysOf } from './api-keys.ts'
 export type { Bench } from './bench.ts'
+export { type CertificateOptions, TestAuthority, type TestCertificate } from './certificates.ts'
 export { type EvaluationTarget, postEvaluations } from './evaluation-client.ts'
 export { type OracleInput, type OracleVerdict, oracle, type TraceKey, traceKey } from './oracle.ts'
 export {

@@ -1,3 +1,5 @@
+import type { Scope } from '@winnow/runtime'
+
 /** What a caller did that cannot be served: the body of every error answer of the API. */
 export class ApiError extends Error {
   override readonly name = 'ApiError'
@@ -33,4 +35,16 @@ export class ApiError extends Error {
       },
     }
   }
+}
+
+export function unauthenticated(remedy: string): ApiError {
+  return new ApiError(401, 'UNAUTHENTICATED', remedy)
+}
+
+/** Says which scope, and nothing of what was asked for: whether it exists is not the caller's to know. */
+export function scopeMissing(scope: Scope): ApiError {
+  return new ApiError(403, 'PERMISSION_DENIED', 'this key lacks the scope; use one that has it', {
+    field: 'scope',
+    value: scope,
+  })
 }

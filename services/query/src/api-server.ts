@@ -5,48 +5,38 @@ import {
   type Address,
   type ApiKeys,
   type Component,
+  headersBytesMax,
+  identify,
   isRetryable,
   keepAliveMs,
   type Log,
-  tenantOf,
+  type ServerTls,
+  TlsFront,
 } from '@winnow/runtime'
-import { ApiError } from './api-error.ts'
+import { ApiError, scopeMissing, unauthenticated } from './api-error.ts'
+import { type ApiDeps, routeOf } from './api-routes.ts'
 import { bodyBytesMax, requestWaitMaxMs, stopWaitMaxMs } from './config.ts'
-import { postEvaluations } from './evaluations.ts'
-import {
-  type Answer,
-  getEvaluation,
-  getSampling,
-  getSearch,
-  getTrace,
-  getWhy,
-  postRescue,
-  type RouteDeps,
-} from './routes.ts'
-import type { LedgerWatch } from './verify/ledger-watch.ts'
-import { getVerify } from './verify/verify-route.ts'
+import type { Answer } from './routes.ts'
 
-export interface ApiServerOptions extends RouteDeps {
-  readonly ledger: LedgerWatch
+export interface ApiServerOptions extends ApiDeps {
   readonly listen: Address
   readonly keys: ApiKeys | undefined
+  /** Undefined: plain text. */
+  readonly tls?: ServerTls | undefined
   readonly log: Log
 }
 
-interface Request {
-  readonly tenant: string
-  readonly path: readonly string[]
-  readonly query: URLSearchParams
-  /** Reads and parses the body once asked for. */
-  readonly body: () => Promise<unknown>
+const limits = {
+  requestTimeout: requestWaitMaxMs,
+  keepAliveTimeout: keepAliveMs,
+  maxHeaderSize: headersBytesMax,
 }
-
-const limits = { requestTimeout: requestWaitMaxMs, keepAliveTimeout: keepAliveMs }
 
 /** `/api/v1` over HTTP/1.1: JSON in, JSON out, every read within the tenant of the key. */
 export class ApiServer implements Component {
   readonly #options: ApiServerOptions
   readonly #server: Server
+  readonly #front: TlsFront | undefined
   /** Open connections with the number of their requests under way. */
   readonly #sockets = new Map<Socket, number>()
   #isStopping = false
@@ -65,6 +55,7 @@ export class ApiServer implements Component {
       this.#sockets.set(socket, 0)
       socket.once('close', () => this.#sockets.delete(socket))
     })
+    this.#front = options.tls && new TlsFront(this.#server, options.tls, { alpn: ['http/1.1'] })
   }
 
   /** `host:port` as bound; valid once started. */
@@ -84,6 +75,7 @@ export class ApiServer implements Component {
     if (!this.#server.listening) return
     this.#isStopping = true
     const closed = new Promise(resolve => this.#server.close(resolve))
+    this.#front?.hangUp()
     for (const [socket, requests] of this.#sockets) if (requests === 0) socket.destroy()
     const timer = setTimeout(() => this.#server.closeAllConnections(), stopWaitMaxMs)
     await closed
@@ -105,6 +97,7 @@ export class ApiServer implements Component {
     const body = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     if (answer.status === 401) headers['www-authenticate'] = 'Bearer'
+    if (answer.status === 403) headers['www-authenticate'] = 'Bearer error="insufficient_scope"'
     if (answer.status === 503) headers['retry-after'] = '1'
     // A body that was not read to its end would be taken for the next request.
     if (!request.complete || this.#isStopping) headers.connection = 'close'
@@ -112,18 +105,18 @@ export class ApiServer implements Component {
   }
 
   #answer(request: IncomingMessage): Promise<Answer> | Answer {
+    const { keys, clock } = this.#options
     const url = urlOf(request.url ?? '/')
-    const tenant = tenantOf(this.#options.keys, request.headers)
-    if (tenant === undefined) {
-      throw new ApiError(
-        401,
-        'UNAUTHENTICATED',
-        'send a known key as Authorization: Bearer KEY or x-api-key',
-      )
-    }
-    return route(this.#options, request.method ?? 'GET', {
-      tenant,
-      path: url.pathname.split('/').slice(1).map(decode),
+    const access = identify(keys, request.headers, clock.nowMs())
+    if (access.kind === 'unknown') throw unauthenticated(access.remedy)
+    const { key } = access
+    const parts = url.pathname.split('/').slice(1).map(decode)
+    const { route, id } = routeOf(request.method ?? 'GET', parts)
+    if (!key.scopes.includes(route.scope)) throw scopeMissing(route.scope)
+    return route.answer(this.#options, {
+      tenant: key.tenant,
+      scopes: key.scopes,
+      id,
       query: url.searchParams,
       body: () => readJson(request),
     })
@@ -139,53 +132,6 @@ export class ApiServer implements Component {
     this.#options.log.error('query.request_failed', error)
     return { status: code === 'UNAVAILABLE' ? 503 : 500, body: { error: { code, remedy } } }
   }
-}
-
-function route(deps: ApiServerOptions, method: string, request: Request): Promise<Answer> | Answer {
-  const [api, version, noun, id, verb, ...rest] = request.path
-  const { tenant, query } = request
-  if (api !== 'api' || version !== 'v1' || rest.length > 0) throw notFound()
-  switch (`${noun}${id === undefined ? '' : '/{id}'}${verb === undefined ? '' : `/${verb}`}`) {
-    case 'traces/{id}':
-      allow(method, 'GET')
-      return getTrace(deps, tenant, id ?? '', query)
-    case 'traces/{id}/why':
-      allow(method, 'GET')
-      return getWhy(deps, tenant, id ?? '', query)
-    case 'traces/{id}/rescue':
-      allow(method, 'POST')
-      return request.body().then(body => postRescue(deps, tenant, id ?? '', body))
-    case 'evaluations':
-      allow(method, 'POST')
-      return request.body().then(body => postEvaluations(deps, tenant, body))
-    case 'evaluations/{id}':
-      allow(method, 'GET')
-      return getEvaluation(deps, tenant, id ?? '')
-    case 'search':
-      allow(method, 'GET')
-      return getSearch(deps, tenant, query)
-    case 'sampling':
-      allow(method, 'GET')
-      return getSampling(deps, tenant, query)
-    case 'verify':
-      allow(method, 'GET')
-      return getVerify(deps.ledger, tenant, query)
-    default:
-      throw notFound()
-  }
-}
-
-function notFound(): ApiError {
-  return new ApiError(
-    404,
-    'NO_SUCH_PATH',
-    'use /api/v1/traces/{id}, …/why, …/rescue, /api/v1/search, /api/v1/sampling, /api/v1/verify, /api/v1/evaluations or /api/v1/evaluations/{id}',
-  )
-}
-
-function allow(method: string, only: 'GET' | 'POST'): void {
-  if (method === only || (method === 'HEAD' && only === 'GET')) return
-  throw new ApiError(405, 'METHOD_NOT_ALLOWED', `use ${only}`, { field: 'method', value: method })
 }
 
 /** `//` and the like begin a path, and would be read as the name of a host. */

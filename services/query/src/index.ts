@@ -1,3 +1,4 @@
+export { type ApiRoute, apiRoutes } from './api-routes.ts'
 export { type QueryConfig, queryConfigSchema } from './config.ts'
 export type { Searched } from './decision-lookup.ts'
 export { Query, type QueryOptions } from './query.ts'

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { type BusRecord, MemoryBus, partitionOfHex } from '@winnow/bus'
 import { type Decision, packSlice, spanBlockBytes } from '@winnow/model'
-import { Health, Metrics, silentLog, systemClock } from '@winnow/runtime'
+import { type ApiKeys, Health, Metrics, silentLog, systemClock } from '@winnow/runtime'
 import { MemoryHotStore } from '@winnow/storage'
+import { apiKeysOf } from '@winnow/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { queryConfigSchema } from './config.ts'
 import { Query } from './query.ts'
@@ -13,7 +13,7 @@ const kept = '48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f'
 const dropped = '7e1c5a90d3b84f6ea12e0a1b3c4d5e6f'
 const dayMs = 86_400_000
 
-async function started(options: { readonly keys?: ReadonlyMap<string, string> } = {}) {
+async function started(options: { readonly keys?: ApiKeys } = {}) {
   const specs = Object.values(topics).map(name => ({
     name,
     partitions,
@@ -235,11 +235,7 @@ test('an evaluation answers with what it did', async () => {
 })
 
 test('no key sees another tenant’s trace, and no key sees nothing', async () => {
-  const hash = (key: string) => createHash('sha256').update(key).digest('hex')
-  const keys = new Map([
-    [hash('a'), 'team-a'],
-    [hash('b'), 'team-b'],
-  ])
+  const keys = apiKeysOf({ a: 'team-a', b: 'team-b' })
   const { bus, call } = await started({ keys })
   await decide(bus, { traceId: dropped, tenant: 'team-a' })
   const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } })

@@ -1,5 +1,14 @@
 import type { Bus } from '@winnow/bus'
-import type { Address, ApiKeys, Component, Health, Log, Metrics, StageClock } from '@winnow/runtime'
+import type {
+  Address,
+  ApiKeys,
+  Component,
+  Health,
+  Log,
+  Metrics,
+  ServerTls,
+  StageClock,
+} from '@winnow/runtime'
 import type { BlobStore, HotStore } from '@winnow/storage'
 import { ApiServer } from './api-server.ts'
 import type { QueryConfig } from './config.ts'
@@ -21,6 +30,8 @@ export interface QueryOptions {
   readonly blobs?: BlobStore
   readonly listen: Address
   readonly keys: ApiKeys | undefined
+  /** Undefined: plain text. */
+  readonly tls?: ServerTls | undefined
   readonly config: QueryConfig
   readonly spansRetentionMs: number
   readonly clock: StageClock
@@ -75,6 +86,7 @@ export class Query implements Component {
       clock,
       listen,
       keys,
+      tls: options.tls,
       log,
       ...(pending !== undefined && { pending }),
     })

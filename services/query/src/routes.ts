@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 import { type Bus, partitionOfHex } from '@winnow/bus'
 import { parseTraceId, type RescueRequest, requestReasonBytesMax } from '@winnow/model'
-import type { Clock } from '@winnow/runtime'
+import type { Clock, Scope } from '@winnow/runtime'
 import type { HotStore, HotTraceRead } from '@winnow/storage'
-import { ApiError } from './api-error.ts'
+import { ApiError, scopeMissing } from './api-error.ts'
 import { appendEvidence } from './append-evidence.ts'
 import type { DecisionFold } from './decision-fold.ts'
 import type { DecisionLookup } from './decision-lookup.ts'
 import { samplingReport } from './sampling.ts'
 import { moment, parseSearch, refuseUnknown, search } from './search.ts'
-import { otlpOf, spansOf } from './trace-read.ts'
+import { otlpOf, spansOf, structuredOf } from './trace-read.ts'
 import { explain, type PendingFacts, shown, type Waits, type Why } from './why.ts'
 
 /** What the routes stand on. Each call is within one tenant. */
@@ -26,6 +26,12 @@ export interface RouteDeps {
   readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>
 }
 
+/** Who asks: what an answer may hold. */
+export interface Reader {
+  readonly tenant: string
+  readonly scopes: readonly Scope[]
+}
+
 export interface Answer {
   readonly status: number
   /** A string is sent as it is: JSON text already. */
@@ -34,7 +40,7 @@ export interface Answer {
 
 export async function getWhy(
   deps: RouteDeps,
-  tenant: string,
+  reader: Reader,
   id: string,
   query: URLSearchParams,
 ): Promise<Answer> {
@@ -46,7 +52,8 @@ export async function getWhy(
       value: before,
     })
   }
-  return { status: 200, body: await whyOf(deps, tenant, traceIdOf(id), before) }
+  const why = await whyOf(deps, reader.tenant, traceIdOf(id), before)
+  return { status: 200, body: shownTo(reader, why) }
 }
 
 function isDate(text: string): boolean {
@@ -56,16 +63,21 @@ function isDate(text: string): boolean {
 
 export async function getTrace(
   deps: RouteDeps,
-  tenant: string,
+  reader: Reader,
   id: string,
   query: URLSearchParams,
 ): Promise<Answer> {
+  const { tenant, scopes } = reader
   const traceId = traceIdOf(id)
   const format = formatOf(query)
-  const [why, read] = await Promise.all([
+  const seesText = scopes.includes('content')
+  // Before anything is looked up: a refusal says nothing of what there is.
+  if (format === 'otlp' && !seesText) throw scopeMissing('content')
+  const [found, read] = await Promise.all([
     whyOf(deps, tenant, traceId),
     deps.hot.get(tenant, traceId),
   ])
+  const why = shownTo(reader, found)
   const tiersSearched = ['hot']
   if (read === undefined || (read.spans.length === 0 && read.bodies.length === 0)) {
     return {
@@ -78,7 +90,17 @@ export async function getTrace(
     }
   }
   if (format === 'otlp') return otlpAnswer(read)
-  return { status: 200, body: { traceId, why, tiersSearched, ...spansOf(read) } }
+  const spans = seesText ? spansOf(read) : { ...structuredOf(read), withheld }
+  return { status: 200, body: { traceId, why, tiersSearched, ...spans } }
+}
+
+/** Why a trace is answered at a lower level than it is held at. */
+const withheld = { scope: 'content', remedy: 'the text is for keys with the scope content' }
+
+/** What a person wrote for a reason is free text. */
+function shownTo({ scopes }: Reader, why: Why): Why {
+  if (scopes.includes('content')) return why
+  return { ...why, requests: why.requests.map(({ id }) => ({ id, reason: null })) }
 }
 
 function formatOf(query: URLSearchParams): 'otlp' | undefined {

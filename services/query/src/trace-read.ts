@@ -49,9 +49,7 @@ export interface StructuredSpan {
 export function spansOf(
   read: HotTraceRead,
 ): { readonly level: 'full'; readonly spans: readonly TraceSpan[] } | StructuredTrace {
-  if (read.bodies.length === 0 && read.spans.length > 0) {
-    return { level: 'structured', spans: read.spans.map(structured).sort(byStart) }
-  }
+  if (read.bodies.length === 0 && read.spans.length > 0) return structuredOf(read)
   const spans: TraceSpan[] = []
   for (const { resource, scopeSpans, schemaUrl } of wholeTrace(read).resourceSpans) {
     const resourceJson = resourceToJson(resource)
@@ -70,6 +68,11 @@ export function spansOf(
     }
   }
   return { level: 'full', spans: spans.sort(byStart) }
+}
+
+/** What the structured level holds, whether the text is still there or not. */
+export function structuredOf(read: HotTraceRead): StructuredTrace {
+  return { level: 'structured', spans: read.spans.map(structured).sort(byStart) }
 }
 
 interface StructuredTrace {

@@ -34,7 +34,8 @@ export interface Why {
   readonly decidedAt: string | null
   readonly cause: string | null
   readonly evaluations: readonly WhyEvaluation[]
-  readonly requests: readonly { readonly id: string; readonly reason: string }[]
+  /** A reason is text: null for a key without the scope `content`. */
+  readonly requests: readonly { readonly id: string; readonly reason: string | null }[]
   /** A lower bound: the oldest of its bytes leave the bus no earlier. Null where there are none. */
   readonly bytesReadableUntil: string | null
   /** Where it was looked for: `unknown` says no more than that. */

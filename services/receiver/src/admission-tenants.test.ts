@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { statusFromJson } from '@winnow/otlp'
+import { apiKeysOf } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { shareSlackBytes } from './admission-share.ts'
 import { post, requestJson, type Started, spanJson, startReceiver } from './receiver.fixture.ts'
@@ -7,11 +7,7 @@ import { post, requestJson, type Started, spanJson, startReceiver } from './rece
 let started: Started
 afterEach(() => started.receiver.stop())
 
-const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex')
-const keys = new Map([
-  [sha256('a'), 'acme'],
-  [sha256('b'), 'beta'],
-])
+const keys = apiKeysOf({ a: 'acme', b: 'beta' })
 
 test('while the writer lags, whoever made it lag is refused, and the other is neither refused nor held', async () => {
   let lag = 0

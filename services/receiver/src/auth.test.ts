@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { statusFromJson } from '@winnow/otlp'
+import { apiKeysOf } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { post, requestJson, type Started, spanJson, startReceiver } from './receiver.fixture.ts'
 
@@ -7,10 +8,7 @@ let started: Started
 afterEach(() => started.receiver.stop())
 
 const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex')
-const keys = new Map([
-  [sha256('key-of-acme'), 'acme'],
-  [sha256('key-of-beta'), 'beta'],
-])
+const keys = apiKeysOf({ 'key-of-acme': 'acme', 'key-of-beta': 'beta' })
 const claimsBeta = requestJson(
   spanJson(1, { attributes: [{ key: 'tenant', value: { stringValue: 'beta' } }] }),
 )

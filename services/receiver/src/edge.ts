@@ -12,6 +12,7 @@ import { type Refusal, refusalOf } from './refusal.ts'
 export interface Edge {
   readonly config: ReceiverConfig
   readonly keys: ApiKeys | undefined
+  readonly nowMs: () => number
   readonly admission: Admission
   readonly pool: BodyPool
   readonly intake: Intake

@@ -7,6 +7,7 @@ import {
   logsFromJson,
 } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
+import { apiKeysOf } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { partitions, post, type Started, startReceiver } from './receiver.fixture.ts'
 
@@ -123,8 +124,7 @@ test('a bus that does not answer is 503 with Retry-After', async () => {
 })
 
 test('the tenant of an evaluation is the one of its key, and a page of another origin cannot post one', async () => {
-  const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex')
-  started = await startReceiver({}, { keys: new Map([[sha256('k'), 'acme']]) })
+  started = await startReceiver({}, { keys: apiKeysOf({ k: 'acme' }) })
   expect(await ask(csat)).toMatchObject([401, { error: { code: 'UNAUTHENTICATED' } }])
   expect((await ask(csat, { 'x-api-key': 'k' }))[0]).toBe(202)
   expect(await started.bus.evidence()).toMatchObject([{ tenant: 'acme' }])

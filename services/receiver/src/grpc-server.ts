@@ -8,13 +8,14 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import { encodeExportResponse, encodeStatus, type Signal } from '@winnow/otlp'
-import { type Address, PipelineError, tenantOf } from '@winnow/runtime'
+import { type Address, accessTo, PipelineError, type ServerTls, TlsFront } from '@winnow/runtime'
 import { boundAddress } from './bound-address.ts'
 import { type Edge, refuse, takeBody } from './edge.ts'
 import { FrameSink, framePrefixBytes } from './grpc-frame.ts'
 import { Http2Sessions, http2Options } from './http2-sessions.ts'
 import { acceptedEncodings, type ContentEncoding, contentEncodingOf } from './inflate.ts'
-import { type Refusal, refusal } from './refusal.ts'
+import { type Refusal, refusal, refusalOfAccess } from './refusal.ts'
+import { scopeOf } from './scope-of.ts'
 import { Sockets } from './sockets.ts'
 
 const services = 'opentelemetry.proto.collector'
@@ -25,20 +26,22 @@ const signalOf: ReadonlyMap<string, Signal> = new Map([
 ])
 
 /**
- * OTLP over gRPC without TLS: three unary methods are all there is, so that HTTP/2 streams are
+ * OTLP over gRPC: three unary methods are all there is, so that HTTP/2 streams are
  * handled as they are. A general gRPC server costs two to four times the processor here.
  */
 export class GrpcServer {
   readonly #edge: Edge
   readonly #server: Http2Server
   readonly #sessions: Http2Sessions
+  readonly #front: TlsFront | undefined
   readonly #sockets: Sockets
 
-  constructor(edge: Edge) {
+  constructor(edge: Edge, tls: ServerTls | undefined) {
     this.#edge = edge
     this.#server = createServer(http2Options)
     this.#server.maxConnections = edge.config.connectionsMax
     this.#sessions = new Http2Sessions(this.#server)
+    this.#front = tls && new TlsFront(this.#server, tls, { alpn: ['h2'] })
     this.#sockets = new Sockets(this.#server)
     this.#server.on('stream', (stream, headers) => {
       // A client that goes away while it is answered is no event.
@@ -65,6 +68,7 @@ export class GrpcServer {
     if (!this.#server.listening) return
     const closed = once(this.#server, 'close')
     this.#server.close()
+    this.#front?.hangUp()
     this.#sessions.goAway()
     const timer = setInterval(() => this.#sessions.hangUp(), hangUpEveryMs)
     await closed.finally(() => clearInterval(timer))
@@ -149,16 +153,14 @@ function check(edge: Edge, headers: IncomingHttpHeaders): Checked | Refusal {
       'this is the Export of OTLP’s TraceService, LogsService, MetricsService',
     )
   }
-  const tenant = tenantOf(edge.keys, headers)
-  if (tenant === undefined) {
-    return refusal('unauthenticated', 'send a known key as authorization: Bearer KEY, or x-api-key')
-  }
+  const access = accessTo(scopeOf[signal], edge.keys, headers, edge.nowMs())
+  if (access.kind !== 'granted') return refusalOfAccess(access)
   const encoding = contentEncodingOf(headers['grpc-encoding'] as string | undefined)
   if (encoding === undefined) {
     return refusal('content_encoding', `send one of these encodings: ${acceptedEncodings}`)
   }
   if (edge.isStopping()) return refusal('unavailable', 'this receiver is stopping; send it again')
-  return { signal, tenant, encoding }
+  return { signal, tenant: access.key.tenant, encoding }
 }
 
 function encodingOfMessage(isCompressed: boolean, encoding: ContentEncoding): ContentEncoding {

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { connect, constants } from 'node:http2'
 import { gzipSync } from 'node:zlib'
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { decodeExportResponse, decodeStatus, encodeLogs, type RpcStatus } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
+import { apiKeysOf } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { requestProto, type Started, spanJson, startReceiver } from './receiver.fixture.ts'
 
@@ -197,8 +197,7 @@ test('gRPC: a batch over the 4 MiB of gRPC libraries is taken', async () => {
 })
 
 test('gRPC: with keys, one is wanted as metadata, and its tenant is the one of the spans', async () => {
-  const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex')
-  await start({}, { keys: new Map([[sha256('secret'), 'acme']]) })
+  await start({}, { keys: apiKeysOf({ secret: 'acme' }) })
   const metadata = (name: string, value: string): Metadata => {
     const made = new Metadata()
     made.set(name, value)

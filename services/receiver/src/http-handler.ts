@@ -8,14 +8,15 @@ import {
   type Signal,
   statusToJson,
 } from '@winnow/otlp'
-import { tenantOf } from '@winnow/runtime'
+import { accessTo, type Scope } from '@winnow/runtime'
 import { BodyBuilder, type BodyLimits, freeAtOnce } from './body.ts'
 import { corsHeaders, preflightHeaders } from './cors.ts'
 import { type Edge, refuse, type Taken, takeBody } from './edge.ts'
 import { acceptEvaluations } from './http-evaluations.ts'
 import { acceptedEncodings, type ContentEncoding, contentEncodingOf } from './inflate.ts'
 import { type Encoding, encodingOf, mediaOf } from './media.ts'
-import { type Refusal, refusal } from './refusal.ts'
+import { type Refusal, refusal, refusalOfAccess } from './refusal.ts'
+import { scopeOf } from './scope-of.ts'
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest
 export type HttpResponse = ServerResponse | Http2ServerResponse
@@ -78,7 +79,7 @@ async function answerExport(
   if (signal === undefined) {
     return answerRefusal(refusal('path_unknown', 'use /v1/traces, /v1/logs or /v1/metrics'))
   }
-  const checked = check(edge, request)
+  const checked = check(edge, request, scopeOf[signal])
   if ('kind' in checked) return answerRefusal(checked)
   if (encoding === undefined) {
     const remedy = 'send application/x-protobuf or application/json as content-type'
@@ -114,7 +115,7 @@ async function answerEvaluations(
     const { status, headers } = refusalAnswer(edge, refused, 'json')
     return { status, headers, body: JSON.stringify({ error }) }
   }
-  const checked = check(edge, request)
+  const checked = check(edge, request, scopeOf.evaluations)
   if ('kind' in checked) return answerRefusal(checked)
   // A page of any site may post plain text to a port of this machine; with this type it must ask first.
   if (
@@ -142,12 +143,11 @@ interface Checked {
 }
 
 /** What can be said of a request before its body is read. */
-function check(edge: Edge, { method, headers }: HttpRequest): Checked | Refusal {
+function check(edge: Edge, { method, headers }: HttpRequest, scope: Scope): Checked | Refusal {
   if (method !== 'POST') return refusal('method_not_allowed', 'use POST')
-  const tenant = tenantOf(edge.keys, headers)
-  if (tenant === undefined) {
-    return refusal('unauthenticated', 'send a known key as Authorization: Bearer KEY, or x-api-key')
-  }
+  const access = accessTo(scope, edge.keys, headers, edge.nowMs())
+  if (access.kind !== 'granted') return refusalOfAccess(access)
+  const { tenant } = access.key
   const encoding = contentEncodingOf(headers['content-encoding'])
   if (encoding === undefined) {
     return refusal('content_encoding', `send one of these content encodings: ${acceptedEncodings}`)
@@ -184,6 +184,9 @@ function refusalAnswer(edge: Edge, refused: Refusal, encoding: Encoding): HttpAn
       'content-type': mediaOf[encoding],
       ...(refused.retry && { 'retry-after': String(Math.ceil(retryDelay / 1000)) }),
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+      ...(refused.scope !== undefined && {
+        'www-authenticate': `Bearer error="insufficient_scope", scope="${refused.scope}"`,
+      }),
       ...(status === 405 && { allow: 'POST' }),
       ...(refused.kind === 'content_encoding' && { 'accept-encoding': acceptedEncodings }),
     },

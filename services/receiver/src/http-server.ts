@@ -2,7 +2,14 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { Socket } from 'node:net'
-import { type Address, keepAliveMs } from '@winnow/runtime'
+import { TLSSocket } from 'node:tls'
+import {
+  type Address,
+  headersBytesMax,
+  keepAliveMs,
+  type ServerTls,
+  TlsFront,
+} from '@winnow/runtime'
 import { boundAddress } from './bound-address.ts'
 import { headersWaitMs } from './config.ts'
 import type { HttpRequest, HttpResponse } from './http-handler.ts'
@@ -13,18 +20,21 @@ import { Sockets } from './sockets.ts'
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 /**
- * HTTP/1.1 and HTTP/2 without TLS on one port. The first bytes of a connection tell which: they are
- * looked at, put back, and the connection is given to the one server or the other.
+ * HTTP/1.1 and HTTP/2 on one port. Behind TLS the handshake has settled which; without it the first bytes
+ * of a connection tell: they are looked at, put back, and the connection is given to the one server or the
+ * other.
  */
 export class HttpServer {
   readonly #http1: Server
   readonly #sessions: Http2Sessions
+  readonly #front: TlsFront | undefined
   readonly #sockets: Sockets
   readonly #undecided = new Set<Socket>()
 
   constructor(
     handler: (request: HttpRequest, response: HttpResponse) => void,
     connectionsMax: number,
+    tls: ServerTls | undefined,
   ) {
     const http2 = createHttp2Server(http2Options, handler)
     this.#sessions = new Http2Sessions(http2)
@@ -32,6 +42,7 @@ export class HttpServer {
       {
         headersTimeout: headersWaitMs,
         keepAliveTimeout: keepAliveMs,
+        maxHeaderSize: headersBytesMax,
         // Bodies have their own limit, with an answer that says so.
         requestTimeout: 0,
       },
@@ -40,7 +51,6 @@ export class HttpServer {
     this.#http1.maxConnections = connectionsMax
     const serveHttp1 = this.#http1.listeners('connection')
     this.#http1.removeAllListeners('connection')
-    this.#sockets = new Sockets(this.#http1)
     this.#http1.on('connection', (socket: Socket) => {
       this.#undecided.add(socket)
       decide(socket, isHttp2 => {
@@ -50,6 +60,8 @@ export class HttpServer {
         else for (const serve of serveHttp1) serve.call(this.#http1, socket)
       })
     })
+    this.#front = tls && new TlsFront(this.#http1, tls, { alpn: ['h2', 'http/1.1'] })
+    this.#sockets = new Sockets(this.#http1)
   }
 
   /** `host:port` as bound; valid once started. */
@@ -67,6 +79,7 @@ export class HttpServer {
     if (!this.#http1.listening) return
     const closed = once(this.#http1, 'close')
     this.#http1.close()
+    this.#front?.hangUp()
     this.#sessions.goAway()
     for (const socket of this.#undecided) socket.destroy()
     // A connection whose answer was on its way just now is idle only later, and stays open then.
@@ -87,6 +100,10 @@ const closeIdleEveryMs = 20
 
 /** Tells once whether the preface comes; undefined when the connection ends, or says nothing, before. */
 function decide(socket: Socket, decided: (isHttp2: boolean | undefined) => void): void {
+  if (socket instanceof TLSSocket) {
+    decided(socket.alpnProtocol === 'h2')
+    return
+  }
   let head = Buffer.alloc(0)
   const settle = (isHttp2: boolean | undefined): void => {
     clearTimeout(timer)

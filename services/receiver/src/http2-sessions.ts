@@ -1,5 +1,6 @@
 import type { Http2Server, ServerHttp2Session, ServerOptions } from 'node:http2'
 import type { Socket } from 'node:net'
+import { headersBytesMax } from '@winnow/runtime'
 import { streamsPerConnectionMax } from './config.ts'
 
 /**
@@ -13,6 +14,7 @@ export const http2Options: ServerOptions = {
     initialWindowSize: 4 * 1024 * 1024,
     maxFrameSize: 1024 * 1024,
     maxConcurrentStreams: streamsPerConnectionMax,
+    maxHeaderListSize: headersBytesMax,
   },
 }
 

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { decodeExportResponse, decodeStatus, statusFromJson } from '@winnow/otlp'
+import { apiKeysOf } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { receiverConfigSchema } from './config.ts'
 import {
@@ -18,8 +18,6 @@ import { lagHoldMs } from './receiver.ts'
 
 let started: Started
 afterEach(() => started.receiver.stop())
-
-const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex')
 
 /** A request of exactly so many bytes. */
 function requestOf(bytes: number): Buffer {
@@ -128,10 +126,7 @@ test('one tenant floods and gets its own 429s; another is served', async () => {
   started = await startReceiver(
     { requestBytesMax: '64KiB', inflightBytesPerTenantMax: '64KiB' },
     {
-      keys: new Map([
-        [sha256('a'), 'acme'],
-        [sha256('b'), 'beta'],
-      ]),
+      keys: apiKeysOf({ a: 'acme', b: 'beta' }),
     },
   )
   const flood = open({ 'x-api-key': 'a', 'transfer-encoding': 'chunked' })

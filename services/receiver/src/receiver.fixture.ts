@@ -1,7 +1,14 @@
 import { type Bus, type BusRecord, MemoryBus, topicSpecs } from '@winnow/bus'
 import { decodeTenantRuns, type Evidence } from '@winnow/model'
 import { decodeTraces, encodeTraces, type Span, tracesFromJson } from '@winnow/otlp'
-import { type ApiKeys, Health, ManualClock, Metrics, silentLog } from '@winnow/runtime'
+import {
+  type ApiKeys,
+  Health,
+  ManualClock,
+  Metrics,
+  type ServerTls,
+  silentLog,
+} from '@winnow/runtime'
 import { receiverConfigSchema } from './config.ts'
 import { createReceiver, type Receiver } from './receiver.ts'
 
@@ -77,7 +84,11 @@ export interface Started {
 /** A receiver on free ports over a memory bus, in the configuration's own words: `{ linger: '5ms' }`. */
 export async function startReceiver(
   config: Readonly<Record<string, unknown>> = {},
-  options: { readonly keys?: ApiKeys; readonly lagging?: () => number } = {},
+  options: {
+    readonly keys?: ApiKeys
+    readonly tls?: ServerTls
+    readonly lagging?: () => number
+  } = {},
 ): Promise<Started> {
   const clock = new ManualClock()
   clock.advanceMs(nowMs)
@@ -90,6 +101,7 @@ export async function startReceiver(
     topics: { spans: specs.spans.name, evidence: specs.evidence.name },
     listen: { grpc: listen, http: listen },
     keys: options.keys,
+    tls: options.tls,
     config: receiverConfigSchema.parse(config),
     clock,
     log: silentLog,

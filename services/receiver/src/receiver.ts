@@ -10,6 +10,7 @@ import {
   type Log,
   type Metrics,
   PipelineError,
+  type ServerTls,
 } from '@winnow/runtime'
 import { Admission } from './admission.ts'
 import { BodyPool } from './body-pool.ts'
@@ -30,6 +31,8 @@ export interface ReceiverOptions {
   readonly listen: { readonly grpc: Address; readonly http: Address }
   /** Undefined: any credential is ignored and the tenant is `default`. */
   readonly keys: ApiKeys | undefined
+  /** Undefined: plain text. */
+  readonly tls?: ServerTls | undefined
   readonly config: ReceiverConfig
   readonly clock: Clock
   readonly log: Log
@@ -100,11 +103,11 @@ class OtlpReceiver implements Receiver {
   }
 
   async start(): Promise<void> {
-    const { listen, config } = this.#options
+    const { listen, config, tls } = this.#options
     const intake = await this.#intake()
     const edge = this.#edge(intake)
-    const grpc = new GrpcServer(edge)
-    const http = new HttpServer(httpHandler(edge), config.connectionsMax)
+    const grpc = new GrpcServer(edge, tls)
+    const http = new HttpServer(httpHandler(edge), config.connectionsMax, tls)
     this.#isStopping = false
     await grpc.start(listen.grpc)
     try {
@@ -150,11 +153,12 @@ class OtlpReceiver implements Receiver {
   }
 
   #edge(intake: Intake): Edge {
-    const { config, keys, log, metrics, lagging } = this.#options
+    const { config, keys, clock, log, metrics, lagging } = this.#options
     const refusals = new RefusalHold(config.retryDelay)
     return {
       config,
       keys,
+      nowMs: () => clock.nowMs(),
       admission: this.#admission,
       pool: new BodyPool(pooledBytesMax),
       intake,

@@ -1,4 +1,4 @@
-import { isRetryable, PipelineError } from '@winnow/runtime'
+import { type Access, isRetryable, PipelineError, type Scope } from '@winnow/runtime'
 
 /** google.rpc.Code, the numbers that gRPC and OTLP's error bodies share. */
 export const rpcCode = {
@@ -42,10 +42,19 @@ export interface Refusal {
   readonly rpc: number
   /** The same request may succeed later. */
   readonly retry: boolean
+  /** What a known key lacked. */
+  readonly scope?: Scope
 }
 
 export function refusal(kind: RefusalKind, message: string): Refusal {
   return { kind, message, ...refusals[kind] }
+}
+
+/** Of a request whose key is unknown, or may not do this. */
+export function refusalOfAccess(access: Exclude<Access, { kind: 'granted' }>): Refusal {
+  return access.kind === 'unknown'
+    ? refusal('unauthenticated', access.remedy)
+    : { ...refusal('permission_denied', access.remedy), scope: access.scope }
 }
 
 /** What an error that ended a request tells its client. One that is not ours is a defect, and says no more. */

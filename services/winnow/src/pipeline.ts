@@ -13,6 +13,7 @@ import { AggregatorRegistry } from 'prom-client'
 import { BusLag } from './bus-lag.ts'
 import { BusProbe } from './bus-probe.ts'
 import { measureDisk } from './disk-space.ts'
+import { type Entrance, openEntrance } from './entrance.ts'
 import { openBus } from './open-bus.ts'
 import { Pressure } from './pressure.ts'
 import type { Config } from './program-config.ts'
@@ -44,6 +45,7 @@ export class Pipeline implements Component {
   /** In flow order: they start from the last and stop from the first. */
   readonly #running: Component[] = []
   #bus: Bus | undefined
+  #entrance: Entrance | undefined
   #addresses: Addresses | undefined
 
   /** CONFIG_INVALID for a part of the stages on the file bus, which belongs to one process. */
@@ -71,16 +73,19 @@ export class Pipeline implements Component {
 
   async start(): Promise<void> {
     const config = this.#config
+    const metrics = new Metrics({ processMetrics: true })
+    const entrance = openEntrance(config, { clock: systemClock, log: this.#log, metrics })
+    this.#entrance = entrance
     const specs = topicSpecs({ ...config.topics, retentionMs: config.retention })
     const bus = await openBus(config, specs, this.#log)
     this.#bus = bus
     const topics = namesOf(specs)
-    const metrics = new Metrics({ processMetrics: true })
     const lag = new BusLag(bus, topics, metrics, this.#names, config.retention)
-    const { stages, pressure } = this.#stages(bus, topics, metrics)
+    const { stages, pressure } = this.#stages(bus, topics, metrics, entrance)
     for (const stage of stages) stage.failed.catch(this.#failure.reject)
     const admin = new AdminServer({
       listen: config.metrics,
+      ...(entrance.tls !== undefined && { tls: entrance.tls }),
       health: healthOf(
         stages,
         new BusProbe(bus, topics[probedTopic[this.#names[0] ?? 'receiver']]),
@@ -106,6 +111,7 @@ export class Pipeline implements Component {
     for (const component of this.#running.splice(0)) await component.stop()
     await this.#bus?.close()
     this.#bus = undefined
+    this.#entrance?.close()
   }
 
   /** In flow order. */
@@ -113,10 +119,10 @@ export class Pipeline implements Component {
     bus: Bus,
     topics: Topics,
     metrics: Metrics,
+    { keys, tls }: Entrance,
   ): { readonly stages: readonly RunningStage[]; readonly pressure: readonly Pressure[] } {
     const config = this.#config
-    const keys = config.keys === undefined ? undefined : new Map(Object.entries(config.keys))
-    const data = { config, topics, keys }
+    const data = { config, topics }
     const local = new Map<StageName, LocalStage>()
     const pressure =
       config.bus === 'file' ? pressureOf(config, bus, topics, metrics, local) : undefined
@@ -132,6 +138,8 @@ export class Pipeline implements Component {
       const stage = new LocalStage(name, {
         ...data,
         bus,
+        keys,
+        tls,
         log: this.#log,
         ...(pressure !== undefined && { lagging: () => pressure.value }),
       })

@@ -83,6 +83,10 @@ test('an address that others reach is refused without keys, and taken with them'
     const text = `${name}: "${address}"`
     expect(() => load({ text }), address).toThrow(`${name} is "${address}": without keys`)
     expect(load({ text: `${text}\nkeys: { ${'a'.repeat(64)}: t }` })[name].port).toBeGreaterThan(0)
+    expect(load({ text: `${text}\nkeysFile: keys.yaml` })[name].port).toBeGreaterThan(0)
+    expect(load({ text, options: { insecure: 'true' } })[name].port).toBeGreaterThan(0)
+    expect(load({ text: `${text}\ninsecure: true` })[name].port).toBeGreaterThan(0)
+    expect(() => load({ text: `${text}\ninsecure: false` })).toThrow('without keys')
   }
   for (const address of ['127.0.0.1:1', '127.1.2.3:1', 'localhost:1', '[::1]:1'])
     expect(load({ env: { WINNOW_API: address } }).api.port).toBe(1)
@@ -114,6 +118,6 @@ test('a file that cannot be read is a mistake of the configuration, with its nam
 
 test('a key that is no SHA-256 is refused without being shown', () => {
   const text = 'keys: { my-secret-key: team-a }'
-  expect(() => load({ text })).toThrow(/keys: has an entry that is no SHA-256/)
+  expect(() => load({ text })).toThrow(/keys: entry 1 is no SHA-256/)
   expect(() => load({ text })).not.toThrow(/my-secret-key/)
 })

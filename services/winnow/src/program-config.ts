@@ -1,14 +1,20 @@
 import { assemblerConfigSchema } from '@winnow/assembler'
 import { queryConfigSchema } from '@winnow/query'
 import { receiverConfigSchema } from '@winnow/receiver'
-import { addressKey, bytesKey, durationKey, PipelineError, readConfig } from '@winnow/runtime'
+import {
+  addressKey,
+  apiKeysSchema,
+  bytesKey,
+  durationKey,
+  PipelineError,
+  readConfig,
+  tlsConfigSchema,
+} from '@winnow/runtime'
 import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
 import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
 import { listenOptions } from './start-error.ts'
-
-const sha256 = /^[0-9a-f]{64}$/
 
 const keysOfAll = z.strictObject({
   v: z.literal(1).default(1),
@@ -66,14 +72,17 @@ const keysOfAll = z.strictObject({
       spansMax: bytesKey('1TiB'),
     })
     .prefault({}),
-  /** SHA-256 of a key to its tenant. Without it every credential is ignored, and the tenant is `default`. */
-  keys: z
-    .record(z.string(), z.string().min(1).max(64))
-    // The wrong entry is not named: it may be the key itself.
-    .refine(keys => Object.keys(keys).every(key => sha256.test(key)), {
-      error: 'has an entry that is no SHA-256 in 64 hex digits: printf %s KEY | sha256sum',
-    })
-    .optional(),
+  /**
+   * SHA-256 of a key to its tenant, or to `{tenant, scopes, name, expires}`. Without keys and `keysFile`
+   * every credential is ignored, and the tenant is `default`.
+   */
+  keys: apiKeysSchema.optional(),
+  /** A file with `v: 1` and further `keys:`, read again when it changes. */
+  keysFile: z.string().min(1).optional(),
+  /** The certificate of every listener. */
+  tls: tlsConfigSchema,
+  /** Listen beyond this machine although nobody needs a key. */
+  insecure: z.boolean().default(false),
   /** A policy file; without it the default policy decides. */
   policy: z.string().min(1).optional(),
   otlpGrpc: addressKey('127.0.0.1:4317'),
@@ -93,13 +102,25 @@ export const configSchema = keysOfAll.superRefine((config, context) => {
   for (const { path, message } of livesThatContradict(config)) {
     context.addIssue({ code: 'custom', path, message })
   }
-  if (config.keys !== undefined) return
-  for (const key of Object.keys(listenOptions) as (keyof typeof listenOptions)[]) {
-    if (isLoopback(config[key].host)) continue
-    const message = 'without keys anybody there could send and read: set keys, or use 127.0.0.1'
+  if (hasKeys(config) || config.insecure) return
+  for (const key of beyondLoopback(config)) {
+    const message =
+      'without keys anybody there could send and read: set keys or keysFile, or use 127.0.0.1 (--insecure: if that is meant)'
     context.addIssue({ code: 'custom', path: [key], message })
   }
 })
+
+type Listeners = Pick<z.infer<typeof keysOfAll>, keyof typeof listenOptions>
+
+export function hasKeys(config: Pick<Config, 'keys' | 'keysFile'>): boolean {
+  return config.keys !== undefined || config.keysFile !== undefined
+}
+
+/** The listeners that other machines reach. */
+export function beyondLoopback(config: Listeners): (keyof Listeners)[] {
+  const names = Object.keys(listenOptions) as (keyof Listeners)[]
+  return names.filter(name => !isLoopback(config[name].host))
+}
 
 /**
  * A trace that the index has forgotten is taken for one never seen. So nothing of it may still come from

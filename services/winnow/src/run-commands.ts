@@ -117,5 +117,6 @@ function withOptions(command: Command, listens: readonly (keyof typeof addressOp
     const [flags, description] = addressOptions[key]
     command.option(flags, description)
   }
+  command.option('--insecure', 'listen beyond this machine without keys; it warns at every start')
   return command.option('--json', 'one line of JSON on standard output once ready')
 }

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { CommandEnd, exitCode } from './exit-codes.ts'
 import { Pipeline } from './pipeline.ts'
-import { type Config, loadConfig } from './program-config.ts'
-import type { Addresses, StageName } from './stages/stage.ts'
+import { beyondLoopback, type Config, hasKeys, loadConfig } from './program-config.ts'
+import { type Addresses, type StageName, stageNames } from './stages/stage.ts'
 
 export interface RunOptions extends Addresses {
   readonly data?: string
   readonly config?: string
   readonly json?: boolean
+  readonly insecure?: boolean
 }
 
 export interface UpOptions extends RunOptions {
@@ -23,7 +24,7 @@ export async function up(options: UpOptions): Promise<void> {
   }
   const demo = options.demo ? await import('./demo/demo.ts') : undefined
   const config = configOf(options, demo?.shortWaits)
-  await run(new Pipeline(config), options, async ({ pipeline, ended }) => {
+  await run(config, stageNames, options, async ({ pipeline, ended }) => {
     if (demo !== undefined) {
       const output = {
         say: (text: string) => process.stdout.write(text),
@@ -40,8 +41,8 @@ export async function up(options: UpOptions): Promise<void> {
 
 /** `winnow receiver` and the others: one stage, until SIGTERM or SIGINT. */
 export async function runStage(name: StageName, options: RunOptions): Promise<void> {
-  const pipeline = new Pipeline(configOf(options), [name])
-  await run(pipeline, { ...options, target: name }, ({ ended }) => ended)
+  const config = configOf(options)
+  await run(config, [name], { ...options, target: name }, ({ ended }) => ended)
 }
 
 function configOf(options: RunOptions, defaults: Readonly<Record<string, string>> = {}): Config {
@@ -54,23 +55,43 @@ function configOf(options: RunOptions, defaults: Readonly<Record<string, string>
       otlpHttp: options.otlpHttp,
       api: options.api,
       metrics: options.metrics,
+      insecure: options.insecure ? 'true' : undefined,
     },
     readFile: path => readFileSync(path, 'utf8'),
   })
 }
 
+/** Says at every start what other machines may do here without a key, or read on the way. */
+function warnOfStrangers(config: Config): void {
+  const open = beyondLoopback(config).map(name => `${name} ${config[name].host}`)
+  if (open.length === 0) return
+  const where = open.join(', ')
+  if (!hasKeys(config)) {
+    process.stderr.write(
+      `winnow: INSECURE: ${where}: whoever reaches this machine can send and read everything, because there are no keys; set keys or keysFile\n`,
+    )
+  } else if (config.tls.certFile === undefined) {
+    process.stderr.write(
+      `winnow: ${where}: keys and data travel unencrypted; set tls.certFile and tls.keyFile, or let a proxy end TLS\n`,
+    )
+  }
+}
+
 /** Starts, does `work`, and stops. `ended` resolves on a signal and rejects when a stage cannot go on. */
 async function run(
-  pipeline: Pipeline,
+  config: Config,
+  names: readonly StageName[],
   options: RunOptions & { readonly target?: StageName },
   work: (running: { readonly pipeline: Pipeline; readonly ended: Promise<void> }) => Promise<void>,
 ): Promise<void> {
+  const pipeline = new Pipeline(config, names)
+  warnOfStrangers(config)
   const told = signal()
   // A broker may be waited for; a signal ends that too. What has started so far took nothing in.
   const started = pipeline.start().then(() => true)
   if (!(await Promise.race([started, told.then(() => false)]))) return
   try {
-    announce(pipeline.addresses, options)
+    announce(pipeline.addresses, options, config.tls.certFile !== undefined)
     await work({ pipeline, ended: Promise.race([told, pipeline.failed]) })
   } finally {
     await pipeline.stop()
@@ -80,7 +101,9 @@ async function run(
 function announce(
   addresses: Addresses,
   { json, target }: RunOptions & { readonly target?: StageName },
+  isSecure: boolean,
 ): void {
+  const scheme = isSecure ? 'https' : 'http'
   if (json) {
     const line = { ready: true, ...(target !== undefined && { target }), ...addresses }
     process.stdout.write(`${JSON.stringify(line)}\n`)
@@ -90,8 +113,8 @@ function announce(
   const places = [
     otlpGrpc && `OTLP gRPC ${otlpGrpc}`,
     otlpHttp && `OTLP HTTP ${otlpHttp}`,
-    api && `API http://${api}`,
-    `metrics http://${metrics}/metrics`,
+    api && `API ${scheme}://${api}`,
+    `metrics ${scheme}://${metrics}/metrics`,
   ]
   const who = target === undefined ? 'winnow' : `winnow ${target}`
   process.stderr.write(`${who} is ready: ${places.filter(Boolean).join(', ')}\n`)

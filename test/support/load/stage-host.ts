@@ -38,7 +38,7 @@ const topics = {
 }
 const stages: Stage[] = []
 for (const name of stagesOf[row].toReversed()) {
-  const context = { config, bus, topics, keys: undefined, log }
+  const context = { config, bus, topics, keys: undefined, tls: undefined, log }
   const stage = await makeStage(name, { ...context, metrics: new Metrics(), health: new Health() })
   await stage.component.start()
   stages.unshift(stage)

@@ -47,8 +47,9 @@ export class LedgerWatch implements Component {
   readonly #options: LedgerWatchOptions
   readonly #tenants = new TenantSums()
   readonly #stop = new AbortController()
-  readonly #reports = new Map<string, Run>()
-  readonly #fulls = new Map<string, Run>()
+  /** By tenant; undefined: of all. */
+  readonly #reports = new Map<string | undefined, Run>()
+  readonly #fulls = new Map<string | undefined, Run>()
   /** Partitions that are looked at before their time. */
   readonly #hastened = new Set<number>()
   #verifiers: readonly PartitionVerifier[] = []
@@ -105,8 +106,8 @@ export class LedgerWatch implements Component {
       .finally(() => this.#hastened.delete(partition))
   }
 
-  /** Of one tenant, as of now; how far it is where it takes longer than `waitMs`. */
-  report(tenant: string, waitMs: number): Promise<LedgerReport | Progress> {
+  /** Of one tenant or all, as of now; how far it is where it takes longer than `waitMs`. */
+  report(tenant: string | undefined, waitMs: number): Promise<LedgerReport | Progress> {
     return this.#asked(this.#reports, tenant, 0, waitMs, () => ({
       report: this.#exclusive(() => this.#settle(tenant)),
       progress: () => this.#progress(),
@@ -114,14 +115,14 @@ export class LedgerWatch implements Component {
   }
 
   /** All that is retained, from scratch. Whoever asks shortly after it has ended gets the same again. */
-  full(tenant: string, waitMs: number): Promise<LedgerReport | Progress> {
+  full(tenant: string | undefined, waitMs: number): Promise<LedgerReport | Progress> {
     const { bus, topics, slicesMax } = this.#options
     return this.#asked(this.#fulls, tenant, fullKeptMs, waitMs, () => {
       let progress: Progress = { done: 0, of: 0 }
       const report = verifyTopics({
         bus,
         topics,
-        tenant,
+        ...(tenant !== undefined && { tenant }),
         slicesMax,
         onProgress: (done, of) => {
           this.#stop.signal.throwIfAborted()
@@ -134,8 +135,8 @@ export class LedgerWatch implements Component {
 
   /** All who ask while one is under way wait for the same one. */
   async #asked(
-    runs: Map<string, Run>,
-    tenant: string,
+    runs: Map<string | undefined, Run>,
+    tenant: string | undefined,
     keptMs: number,
     waitMs: number,
     start: () => Omit<Run, 'endedAtMs'>,
@@ -161,7 +162,7 @@ export class LedgerWatch implements Component {
     }
   }
 
-  async #settle(tenant: string): Promise<LedgerReport> {
+  async #settle(tenant: string | undefined): Promise<LedgerReport> {
     const settled = []
     for (const verifier of this.#verifiers) {
       settled.push({ verifier, undecided: await verifier.settle() })

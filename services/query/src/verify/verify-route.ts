@@ -1,20 +1,21 @@
 import { PipelineError } from '@winnow/runtime'
-import { ApiError } from '../api-error.ts'
+import { ApiError, scopeMissing } from '../api-error.ts'
 import { verifyWaitMs } from '../config.ts'
-import type { Answer } from '../routes.ts'
+import type { Answer, Reader } from '../routes.ts'
 import { refuseUnknown } from '../search.ts'
 import type { LedgerWatch } from './ledger-watch.ts'
 
 /**
  * `GET /api/v1/verify`: 200 with the report of the key's tenant, balanced or not; `?full`: all that is
- * retained is read for it. 202 with `{done, of}` records while it is under way: asking again waits for the same.
+ * retained is read for it; `?tenants=all`, with the scope `admin`: of all tenants. 202 with `{done, of}` records while it is under way: asking again waits for the same.
  */
 export async function getVerify(
   ledger: LedgerWatch,
-  tenant: string,
+  reader: Reader,
   query: URLSearchParams,
 ): Promise<Answer> {
-  refuseUnknown(query, ['full'])
+  refuseUnknown(query, ['full', 'tenants'])
+  const tenant = tenantOf(reader, query)
   const full = query.get('full')
   if (full !== null && full !== '' && full !== 'true') {
     throw new ApiError(400, 'INVALID_FULL', 'use ?full, or leave it out', {
@@ -32,4 +33,18 @@ export async function getVerify(
     if (!(error instanceof PipelineError && error.code === 'QUOTA_EXCEEDED')) throw error
     throw new ApiError(409, 'WINDOW_TOO_LARGE', error.message)
   }
+}
+
+/** Undefined: all of them. */
+function tenantOf({ tenant, scopes }: Reader, query: URLSearchParams): string | undefined {
+  const tenants = query.get('tenants')
+  if (tenants === null) return tenant
+  if (tenants !== 'all') {
+    throw new ApiError(400, 'INVALID_TENANTS', 'use tenants=all, or leave it out', {
+      field: 'tenants',
+      value: tenants,
+    })
+  }
+  if (!scopes.includes('admin')) throw scopeMissing('admin')
+  return undefined
 }

@@ -1,18 +1,16 @@
 import { CommandEnd, exitCode } from '../exit-codes.ts'
+import { sendRequest, type TransportOptions, tlsAdvice } from './api-transport.ts'
 
 export const defaultUrl = 'http://127.0.0.1:4300'
 
-export interface ClientOptions {
+export interface ClientOptions extends TransportOptions {
   readonly url: string
-  readonly key?: string
 }
 
 export interface ApiAnswer {
   readonly status: number
   readonly body: unknown
 }
-
-const requestMs = 30_000
 
 /** One call of the API. Answers below 500 are the caller's to judge; no answer ends the command with 3. */
 export async function callApi(
@@ -25,18 +23,10 @@ export async function callApi(
   let status: number
   let text: string
   try {
-    const response = await fetch(url, {
-      method,
-      headers: {
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(options.key !== undefined && { authorization: `Bearer ${options.key}` }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(requestMs),
-    })
-    status = response.status
-    text = await response.text()
+    const sent = body === undefined ? undefined : JSON.stringify(body)
+    ;({ status, text } = await sendRequest(url, method, options, sent))
   } catch (error) {
+    if (error instanceof CommandEnd) throw error
     throw new CommandEnd(exitCode.unreachable, unreachable(options.url, error))
   }
   const answer = { status, body: parseBody(text, options.url) }
@@ -90,6 +80,8 @@ function parseBody(text: string, url: string): unknown {
 }
 
 function unreachable(url: string, error: unknown): string {
-  const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name
+  const advice = tlsAdvice(error)
+  const cause = (error as { code?: string }).code ?? (error as Error).name
+  if (advice !== undefined) return `${url} (${cause}): ${advice}`
   return `cannot reach ${url} (${cause}); is \`winnow up\` running, or name it with --url`
 }

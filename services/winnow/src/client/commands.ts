@@ -113,6 +113,13 @@ function client(program: Command, usage: string, description: string, help: stri
     .description(description)
     .option('--url <url>', 'where the API is', defaultUrl)
     .option('--key <key>', 'API key, where keys are configured')
+    .option(
+      '--key-file <file>',
+      'a file with the key, which other users of this machine cannot list',
+    )
+    .option('--ca <file>', 'PEM of the authority to trust, for https')
+    .option('--cert <file>', 'PEM of a client certificate, where the API asks for one')
+    .option('--cert-key <file>', 'PEM of its private key')
     .option('--json', 'the answer of the API as it is')
     .addHelpText('after', help)
 }

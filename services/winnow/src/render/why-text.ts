@@ -15,7 +15,9 @@ export function whyText(why: Why, color: boolean): string {
   if (why.evaluations.length > 0) {
     lines.push('', 'Evaluations:', ...why.evaluations.map(evaluationLine))
   }
-  for (const request of why.requests) lines.push(`Asked for: ${request.reason}`)
+  for (const { reason: text } of why.requests) {
+    lines.push(`Asked for: ${text ?? '(the reason is for keys with the scope content)'}`)
+  }
   const facts = factLines(why)
   if (facts.length > 0) lines.push('', ...facts)
   return `${lines.join('\n')}\n`

@@ -4,7 +4,7 @@ import { openBlobStore, openHotStore } from '../open-stores.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function queryStage(context: StageContext): Promise<Stage> {
-  const { config, bus, topics, keys, log, metrics, health, pending } = context
+  const { config, bus, topics, keys, tls, log, metrics, health, pending } = context
   const hot = await openHotStore(config)
   const query = new Query({
     bus,
@@ -13,6 +13,7 @@ export async function queryStage(context: StageContext): Promise<Stage> {
     blobs: await openBlobStore(config, { mayWrite: false }),
     listen: config.api,
     keys,
+    tls,
     config: config.query,
     spansRetentionMs: config.retention.spans,
     clock: systemClock,

@@ -3,12 +3,13 @@ import { systemClock } from '@winnow/runtime'
 import type { Stage, StageContext } from './stage.ts'
 
 export function receiverStage(context: StageContext): Stage {
-  const { config, bus, topics, keys, log, metrics, health, lagging } = context
+  const { config, bus, topics, keys, tls, log, metrics, health, lagging } = context
   const receiver = createReceiver({
     bus,
     topics,
     listen: { grpc: config.otlpGrpc, http: config.otlpHttp },
     keys,
+    tls,
     // The file bus gathers by itself while the disk is busy: a timer would only add latency.
     config: { ...config.receiver, ...(config.bus === 'file' && { linger: 0 }) },
     clock: systemClock,

@@ -27,6 +27,8 @@ test('every metric is shown by a stage, or by the process', async () => {
   metrics.diskFree.set({ folder: 'data' }, 1)
   metrics.diskSize.set({ folder: 'data' }, 1)
   metrics.admissionPressure.set({ by: 'writer' }, 0)
+  metrics.tlsCertificateExpires.set({ file: 'certFile' }, 1)
+  metrics.reloads.inc({ what: 'keys', result: 'applied' })
   const shown = new Set(namesOf(await processMetrics(metrics)))
   for (const name of stageNames) {
     for (const one of namesOf(await stageMetrics(name, metrics))) shown.add(one)

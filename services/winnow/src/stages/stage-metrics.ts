@@ -50,6 +50,8 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   diskFree: [],
   diskSize: [],
   admissionPressure: [],
+  tlsCertificateExpires: [],
+  reloads: [],
 }
 
 /** The metrics of one stage as JSON. */

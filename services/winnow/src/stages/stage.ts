@@ -1,6 +1,6 @@
 import type { Bus } from '@winnow/bus'
 import type { PendingFacts } from '@winnow/query'
-import type { ApiKeys, Component, Health, Log, Metrics } from '@winnow/runtime'
+import type { ApiKeys, Component, Health, Log, Metrics, ServerTls } from '@winnow/runtime'
 import type { Config } from '../program-config.ts'
 
 /** The five stages, in flow order. */
@@ -32,8 +32,10 @@ export interface StageContext {
   readonly config: Config
   readonly bus: Bus
   readonly topics: Topics
-  /** SHA-256 of a key to its tenant; undefined: no keys. */
+  /** Undefined: no keys. */
   readonly keys: ApiKeys | undefined
+  /** Undefined: plain text. */
+  readonly tls: ServerTls | undefined
   readonly log: Log
   /** The stage's own, as is `health`. */
   readonly metrics: Metrics

@@ -3,7 +3,7 @@ import type { PendingFacts } from '@winnow/query'
 import type { Addresses, StageContext, StageName } from '../stages/stage.ts'
 
 /** What a stage in a worker thread is given beside the bus. */
-export interface StageData extends Pick<StageContext, 'config' | 'topics' | 'keys'> {
+export interface StageData extends Pick<StageContext, 'config' | 'topics'> {
   readonly name: StageName
   /** The main thread answers for what is open. */
   readonly knowsPending: boolean

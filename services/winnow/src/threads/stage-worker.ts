@@ -3,7 +3,8 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { RemoteBus } from '@winnow/bus'
 import type { PendingFacts } from '@winnow/query'
-import { createLog, systemClock } from '@winnow/runtime'
+import { createLog, silentLog, systemClock } from '@winnow/runtime'
+import { openEntrance } from '../entrance.ts'
 import { LocalStage } from '../stages/local-stage.ts'
 import type { FindPending } from '../stages/stage.ts'
 import type { FromStage, StageData, StageError, ToStage } from './messages.ts'
@@ -33,7 +34,9 @@ main.on('message', (message: ToStage) => {
 
 async function start(busPort: MessagePort): Promise<void> {
   const bus = new RemoteBus(busPort)
-  stage = new LocalStage(name, { ...data, bus, log, ...(knowsPending && { pending }) })
+  // The main thread reads the same files, and says what became of them.
+  const { keys, tls } = openEntrance(data.config, { clock: systemClock, log: silentLog })
+  stage = new LocalStage(name, { ...data, bus, keys, tls, log, ...(knowsPending && { pending }) })
   stage.failed.catch(fail)
   await stage.start()
   send({ kind: 'started', addresses: stage.addresses })
