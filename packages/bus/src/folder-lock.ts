@@ -52,7 +52,7 @@ export class FolderLock {
 }
 
 export const lockFileName = 'lock'
-const ownerFileName = 'owner.json'
+export const ownerFileName = 'owner.json'
 
 function ownerOf(folder: string): string {
   try {

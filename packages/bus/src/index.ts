@@ -16,6 +16,7 @@ export { headerBytesMax, noteBytesMax, rangesMax } from './bus.ts'
 export { FileBus, type FileBusOptions } from './file-bus.ts'
 export type { LogEvent } from './file-bus-events.ts'
 export type { FileBusLimits, FileLogLimits } from './file-bus-limits.ts'
+export { type FolderSurvey, type LogSurvey, surveyFolder } from './file-survey.ts'
 export { groupIdOf } from './group-id.ts'
 export { KafkaBus } from './kafka-bus.ts'
 export {

@@ -50,7 +50,8 @@ export interface GroupSurvey {
   /** As the broker knows it. */
   readonly groupId: string
   readonly members: number
-  readonly rights: readonly KafkaRight[]
+  /** Undefined where nobody coordinates groups yet, as before the first has joined one. */
+  readonly rights: readonly KafkaRight[] | undefined
 }
 
 export interface KafkaSurvey {
@@ -203,9 +204,8 @@ async function surveyGroup(
     if (found.errorCode !== 0) throw refusalOf(found.errorCode)
     return { topic, group, groupId, members: found.members, rights: rightsOf(found.rights) }
   } catch (error) {
-    const known = fromKafka(error, `describing the group ${groupId}`)
-    if (known.retryable) throw known
-    return { topic, group, groupId, members: 0, rights: [] }
+    const { retryable } = fromKafka(error, `describing the group ${groupId}`)
+    return { topic, group, groupId, members: 0, rights: retryable ? undefined : [] }
   }
 }
 

@@ -1,8 +1,42 @@
+import process from 'node:process'
 import type { Command } from 'commander'
+import type { DoctorOptions } from './doctor/doctor-command.ts'
 import type { TopicsOptions } from './topics/topics-command.ts'
 
 /** The commands that look at what the pipeline stands on, before it runs or beside it. */
 export function registerCheckCommands(program: Command): void {
+  registerDoctor(program)
+  registerTopics(program)
+}
+
+function registerDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('whether everything that the configuration names can be reached and used')
+    .option('--data <dir>', 'folder of everything that is kept (default ./data)')
+    .option('--config <file>', 'winnow.yaml; every key can also be set by a WINNOW_… variable')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+A line for each thing that it looked at: ✓ well, ! works and should be looked at, ✗ would not work; with the key,
+what was found and the remedy. It changes nothing, before a first start and beside a running fleet: in an object
+store it makes an object of its own and deletes it. Exits 1 where something would not work.
+
+Examples:
+  $ winnow doctor --config winnow.yaml
+  $ WINNOW_BUS=kafka://127.0.0.1:9092 winnow doctor
+  $ winnow doctor --json | jq '.findings[] | select(.status != "ok")'`,
+    )
+    .action(async (options: DoctorOptions) => {
+      const { doctorCommand } = await import('./doctor/doctor-command.ts')
+      await doctorCommand(options)
+      // A server that hangs must not hold the process.
+      process.exit()
+    })
+}
+
+function registerTopics(program: Command): void {
   program
     .command('topics')
     .description('what the Kafka cluster has of the topics, or what to make there')

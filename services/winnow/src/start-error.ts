@@ -34,9 +34,14 @@ export function startError(error: unknown, config: Pick<Config, ListenKey>): unk
   if (keys.length === 0) return error
   const lines = keys.map(key => {
     const { host, port: wanted } = config[key]
-    return `${key} ${host}:${wanted} ${problems[code] ?? code}; or choose another with ${listenOptions[key]} HOST:PORT (port 0 picks a free one)`
+    return `${key} ${host}:${wanted} ${listenProblem(code)}; or choose another with ${listenOptions[key]} HOST:PORT (port 0 picks a free one)`
   })
   return new PipelineError('CONFIG_INVALID', lines.join('\n'), { cause: error })
+}
+
+/** What is wrong with an address, by the system's code, and what to do. */
+export function listenProblem(code: string): string {
+  return problems[code] ?? code
 }
 
 const problems: Readonly<Record<string, string>> = {
