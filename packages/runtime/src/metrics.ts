@@ -23,6 +23,16 @@ export class Metrics {
     'Requests refused as a whole.',
     ['reason'],
   )
+  readonly bytesInFlight = this.#gauge(
+    'winnow_receiver_inflight_bytes',
+    'Bytes of requests that are being received and made durable.',
+    [],
+  )
+  readonly bytesInFlightMax = this.#gauge(
+    'winnow_receiver_inflight_bytes_max',
+    'receiver.inflightBytesMax: over it requests are refused.',
+    [],
+  )
   readonly openTraces = this.#gauge('winnow_open_traces', 'Traces an assembler holds open.', [])
   readonly tracesClosed = this.#counter('winnow_traces_closed_total', 'Summaries written.', [
     'reason',
@@ -54,8 +64,8 @@ export class Metrics {
   )
   readonly tracesKept = this.#counter(
     'winnow_traces_kept_total',
-    'Traces that became kept, at once or by a rescue: by a rule that keeps all it matches, or by chance.',
-    ['service', 'by'],
+    'Traces that became kept, at once or by a rescue, by primary rule: a rule that keeps all it matches, or chance.',
+    ['service', 'rule', 'by'],
   )
   readonly ruleMatches = this.#counter(
     'winnow_rule_matches_total',

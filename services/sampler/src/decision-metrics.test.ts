@@ -92,9 +92,10 @@ test('a trace is decided once and kept once for its service, by a rule or by cha
     evaluation(dropped, { name: 'csat', score: 2, id: 'second' }),
   ))
     told.counted(outcome)
-  const kept = (by: string) => read(`winnow_traces_kept_total{service="refund-bot",by="${by}"}`)
+  const kept = (rule: string, by: string) =>
+    read(`winnow_traces_kept_total{service="refund-bot",rule="${rule}",by="${by}"}`)
   expect(await read('winnow_traces_decided_total{service="refund-bot"}')).toBe('2')
-  expect([await kept('chance'), await kept('rule')]).toEqual(['1', '1'])
+  expect([await kept('ordinary', 'chance'), await kept('low-csat', 'rule')]).toEqual(['1', '1'])
   expect(await read('winnow_rule_matches_total{rule="low-csat"}')).toBe('1')
   expect(await read('winnow_rule_matches_total{rule="ordinary"}')).toBeUndefined()
 })

@@ -74,7 +74,8 @@ export class DecisionMetrics {
     const metrics = this.#metrics
     const service = metrics.capped('service', decision.service ?? 'unknown')
     if (isFirst) metrics.tracesDecided.inc({ service })
-    if (becameKept) metrics.tracesKept.inc({ service, by: keptBy(decision) })
+    if (becameKept)
+      metrics.tracesKept.inc({ service, rule: decision.primary, by: keptBy(decision) })
     if (decision.variant === null) return
     const variant = metrics.capped('variant', decision.variant)
     const labels = { variant, active: String(isActiveVariant) }

@@ -18,8 +18,10 @@ export function receiverStage(context: StageContext): Stage {
     health,
     ...(lagging !== undefined && { lagging }),
   })
+  metrics.bytesInFlightMax.set(config.receiver.inflightBytesMax)
   return {
     component: receiver,
+    measure: () => metrics.bytesInFlight.set(receiver.bytesInFlight),
     appendedBytes: () => receiver.appendedBytes,
     addresses: () => ({ otlpGrpc: receiver.grpcAddress, otlpHttp: receiver.httpAddress }),
   }

@@ -10,6 +10,8 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
     'winnow_spans_received_total',
     'winnow_spans_rejected_total',
     'winnow_requests_refused_total',
+    'winnow_receiver_inflight_bytes',
+    'winnow_receiver_inflight_bytes_max',
     'winnow_problems_total',
   ])
   // A gauge says that nothing is wrong also before anything has come.

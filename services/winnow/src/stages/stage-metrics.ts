@@ -12,6 +12,8 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   spansReceived: ['receiver'],
   spansRejected: ['receiver', 'assembler', 'writer'],
   requestsRefused: ['receiver'],
+  bytesInFlight: ['receiver'],
+  bytesInFlightMax: ['receiver'],
   openTraces: ['assembler'],
   tracesClosed: ['assembler'],
   duplicateSpans: ['assembler'],

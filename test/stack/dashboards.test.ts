@@ -1,0 +1,121 @@
+// A real Prometheus scrapes the running pipeline, and every query of every board and alert is put to it.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Panel, Query } from '../../deploy/grafana/board.ts'
+import { boards } from '../../deploy/grafana/boards.ts'
+import { boardEnv, playForBoards, watchingPolicy } from '../support/board-traffic.ts'
+import { type RunningWinnow, startWinnow } from '../support/winnow-process.ts'
+import { missingForPrometheus, startPrometheus, type TestPrometheus } from './prometheus.ts'
+
+const seed = Number(process.env.TEST_SEED ?? 20_261_121)
+const why = missingForPrometheus()
+const fact = test.runIf(why === undefined)
+
+/** A minute is Grafana's interval for a scrape every 15 s. */
+const interval = '1m'
+const dataWaitMs = 90_000
+
+interface Asked extends Query {
+  readonly board: string
+  readonly panel: Panel
+}
+
+const queries: readonly Asked[] = Object.values(boards).flatMap(board =>
+  board.rows.flatMap(row =>
+    row.panels.flatMap(panel =>
+      panel.queries.map(query => ({ ...query, board: board.title, panel })),
+    ),
+  ),
+)
+
+let prometheus: TestPrometheus
+let folder: string
+let traffic: Promise<void>
+const running: RunningWinnow[] = []
+const enough = new AbortController()
+
+beforeAll(async () => {
+  if (why !== undefined) return
+  console.info(`seed ${seed}`)
+  folder = mkdtempSync(join(tmpdir(), 'winnow-boards-'))
+  const policy = join(folder, 'policy.yaml')
+  writeFileSync(policy, watchingPolicy)
+  const winnow = await startWinnow({ env: { ...boardEnv, WINNOW_POLICY: policy } })
+  running.push(winnow)
+  prometheus = await startPrometheus(running.map(({ metrics }) => metrics))
+  traffic = playForBoards(winnow, seed, enough.signal)
+})
+
+afterAll(async () => {
+  enough.abort()
+  await traffic
+  await prometheus?.stop()
+  for (const winnow of running) {
+    await winnow.stop()
+    winnow.clean()
+  }
+  if (folder !== undefined) rmSync(folder, { recursive: true })
+})
+
+test('a Prometheus is to be had', ({ skip }) => {
+  if (why === undefined) return
+  if (process.env.TEST_NO_SKIP !== undefined) throw new Error(why)
+  skip(why)
+})
+
+for (const query of queries) {
+  fact(`${query.board}, ${query.panel.title}, ${query.legend}: there is data`, async () => {
+    await expectData(query.expr)
+  })
+}
+
+fact(
+  'a query of a metric that nobody has finds nothing, and is told from one that has',
+  async () => {
+    const broken = 'sum by (tenant) (rate(winnow_spans_recieved_total[1m]))'
+    expect(await prometheus.query(broken)).toEqual([])
+    await expect(prometheus.query('sum by (tenant) (rate(winnow_spans')).rejects.toThrow(
+      /parse error/,
+    )
+  },
+)
+
+fact('every rule is evaluated without an error, on metrics that are there', async () => {
+  await expect
+    .poll(async () => {
+      const rules = await prometheus.rules()
+      return rules
+        .filter(({ health }) => health !== 'ok')
+        .map(({ name, lastError }) => [name, lastError])
+    }, waits)
+    .toEqual([])
+  const rules = await prometheus.rules()
+  expect(rules.length).toBeGreaterThan(10)
+  const names = new Set(rules.flatMap(({ query }) => query.match(/\bwinnow[_:][a-z0-9_:]+/g) ?? []))
+  for (const name of names) await expectData(name)
+})
+
+fact('the pipeline under this traffic fires no alert but for what the traffic breaks', async () => {
+  const firing = await prometheus.query('ALERTS{alertstate="firing"}')
+  expect(firing.map(({ labels }) => labels.alertname)).toEqual([])
+})
+
+const waits = { timeout: dataWaitMs, interval: 500 }
+
+/** Numbers, that is: a quantile of nothing is a series too. */
+async function expectData(expr: string): Promise<void> {
+  const asked = expr.replaceAll('$__rate_interval', interval)
+  await expect
+    .poll(
+      async () => {
+        const samples = await prometheus.query(asked)
+        return samples.filter(({ value }) => !Number.isNaN(value)).length
+      },
+      { ...waits, message: asked },
+    )
+    .toBeGreaterThan(0)
+}
