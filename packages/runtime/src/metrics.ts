@@ -128,6 +128,26 @@ export class Metrics {
   readonly tierBytesExpired = this.#counter('winnow_tier_expired_bytes_total', 'Bytes of these.', [
     'tier',
   ])
+  readonly hotStoreItems = this.#counter(
+    'winnow_hot_store_bulk_items_total',
+    'Documents by what the hot store answered: written, known already, busy, held, rejected.',
+    ['result'],
+  )
+  readonly hotStoreRetries = this.#counter(
+    'winnow_hot_store_retries_total',
+    'Requests sent again: refused whole, refused in part, or too large.',
+    ['reason'],
+  )
+  readonly hotStoreInFlight = this.#gauge(
+    'winnow_hot_store_in_flight_bytes',
+    'Of bulk requests that have not been answered.',
+    [],
+  )
+  readonly hotStoreRejected = this.#counter(
+    'winnow_hot_store_rejected_total',
+    'Documents that no index takes, set aside by the reason and field that the server names.',
+    ['reason'],
+  )
   readonly busLagRecords = this.#gauge(
     'winnow_bus_lag_records',
     'Records a group has not committed.',

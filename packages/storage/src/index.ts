@@ -49,6 +49,10 @@ export type { SortedFile } from './index/sorted-file.ts'
 export { MemoryBlobStore } from './memory-blob-store.ts'
 export { MemoryHotStore } from './memory-hot-store.ts'
 export { MemoryTraceBuffer, type MemoryTraceBufferOptions } from './memory-trace-buffer.ts'
+export {
+  OpenSearchHotStore,
+  type OpenSearchHotStoreOptions,
+} from './opensearch/opensearch-hot-store.ts'
 export { isRedisAddress, redisAddressForms } from './redis/redis-address.ts'
 export { RedisTraceBuffer, type RedisTraceBufferOptions } from './redis/redis-trace-buffer.ts'
 export type { LedgerEntry, LedgerRow } from './segments/ledger-row.ts'
