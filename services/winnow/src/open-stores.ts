@@ -4,10 +4,12 @@ import {
   type BlobStore,
   FileBlobStore,
   type HotStore,
+  OpenSearchHotStore,
   RedisTraceBuffer,
   SqliteHotStore,
   type TraceBuffer,
 } from '@winnow/storage'
+import { opensearchOptions } from './config/opensearch-config.ts'
 import { makeFolder } from './make-folder.ts'
 import type { Config } from './program-config.ts'
 import { readKeyFile } from './read-key-file.ts'
@@ -15,10 +17,26 @@ import type { StageContext, StageName } from './stages/stage.ts'
 
 // The one place that knows which adapter a store's key names; each is loaded only where it is named.
 
-/** The hot store that `hot` names. */
-export async function openHotStore(config: Config): Promise<HotStore> {
-  makeFolder(config.data)
-  return new SqliteHotStore(join(config.data, 'hot'))
+/** Of the stage that opens a store: what the store has to say is said there. */
+type StoreContext = Pick<StageContext, 'log' | 'metrics' | 'health'>
+
+/** The hot store that `hot` names. `mayWrite`: who only reads puts no templates. */
+export async function openHotStore(
+  config: Config,
+  { mayWrite, log, metrics, health }: Partial<StoreContext> & { readonly mayWrite: boolean },
+): Promise<HotStore> {
+  if (config.hot === 'sqlite') {
+    makeFolder(config.data)
+    return new SqliteHotStore(join(config.data, 'hot'))
+  }
+  const hot = await OpenSearchHotStore.open({
+    ...opensearchOptions(config),
+    mayWrite,
+    ...(log !== undefined && { log }),
+    ...(metrics !== undefined && { metrics }),
+  })
+  health?.register('hot', () => hot.health())
+  return hot
 }
 
 /** The blob store that `blobs` names. `mayWrite`: who only reads makes no folder and sweeps nothing. */

@@ -73,6 +73,16 @@ test('a buffer is none or a Redis, and its password has a key of its own', () =>
   expect(said).not.toThrow(/geheim/)
 })
 
+test('a hot store is SQLite or OpenSearch, whose credentials are no part of its address', () => {
+  for (const hot of ['http://a:9200', 'https://a:9200,https://b:9200'])
+    expect(load({ env: { WINNOW_HOT: hot } }).hot).toBe(hot)
+  for (const hot of ['opensearch', 'http://a:9200,https://b:9200', 'http://a:9200/x'])
+    expect(() => load({ env: { WINNOW_HOT: hot } }), hot).toThrow(/hot is ".*": use sqlite, or/)
+  const secret = () => load({ env: { WINNOW_HOT: 'https://u:p/w@rd@a:9200' } })
+  expect(secret).toThrow(/✖ hot: use sqlite.* opensearch.password/)
+  expect(secret).not.toThrow(/p\/w|rd@/)
+})
+
 test('an address that others reach is refused without keys, and taken with them', () => {
   for (const [name, address] of [
     ['api', '0.0.0.0:4300'],

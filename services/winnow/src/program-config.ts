@@ -13,6 +13,7 @@ import {
 import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
+import { hotKey, opensearchConfigSchema } from './config/opensearch-config.ts'
 import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
 import { listenOptions } from './start-error.ts'
 
@@ -26,7 +27,7 @@ const keysOfAll = z.strictObject({
     .regex(/^(file|kafka:\/\/[^/]+)$/, { error: 'use file, or kafka://HOST:PORT[,HOST:PORT…]' })
     .default('file'),
   /** Where kept traces can be found for days. */
-  hot: z.literal('sqlite', { error: 'use sqlite' }).default('sqlite'),
+  hot: hotKey,
   /** Where segments and snapshots lie. */
   blobs: z.literal('folder', { error: 'use folder' }).default('folder'),
   /** What keeps the bytes of open traces near. */
@@ -62,6 +63,7 @@ const keysOfAll = z.strictObject({
       saslPassword: z.string().optional(),
     })
     .prefault({}),
+  opensearch: opensearchConfigSchema,
   file: z
     .strictObject({
       /** Appends are refused while the disk has less than this. */

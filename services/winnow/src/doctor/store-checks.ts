@@ -33,7 +33,7 @@ async function lookAtHot(config: Config): Promise<Finding[]> {
     const unwritable = writeProblem('hot', folder)
     if (unwritable !== undefined) return [unwritable]
   }
-  const hot = await openHotStore(config)
+  const hot = await openHotStore(config, { mayWrite: false })
   try {
     const askedMs = performance.now()
     await hot.search({ tenant: 'winnow-doctor', limit: 1 })

@@ -5,7 +5,7 @@ import type { Stage, StageContext } from './stage.ts'
 
 export async function queryStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, keys, tls, log, metrics, health, pending } = context
-  const hot = await openHotStore(config)
+  const hot = await openHotStore(config, { mayWrite: false, log, metrics, health })
   const query = new Query({
     bus,
     topics,

@@ -7,8 +7,8 @@ import { openBlobStore, openHotStore, openTraceBuffer } from '../open-stores.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function writerStage(context: StageContext): Promise<Stage> {
-  const { config, bus, topics, log, metrics } = context
-  const hot = await openHotStore(config)
+  const { config, bus, topics, log, metrics, health } = context
+  const hot = await openHotStore(config, { mayWrite: true, log, metrics, health })
   const blobs = await openBlobStore(config, { mayWrite: true })
   const buffer = await openTraceBuffer(config, 'writer', context)
   const writer = new Writer({
