@@ -32,6 +32,8 @@ export interface RecordHead {
 export interface Gap {
   readonly from: number
   readonly to: number
+  /** They are held, and broken: of a source alone, where a stranger's bytes must hold nothing up. */
+  readonly cause?: string
 }
 
 /**

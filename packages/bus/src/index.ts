@@ -26,6 +26,7 @@ export {
   type KafkaLimits,
   type KafkaSasl,
 } from './kafka-options.ts'
+export { KafkaSource, type KafkaSourceOptions } from './kafka-source.ts'
 export {
   type GroupSurvey,
   type KafkaRight,
@@ -42,4 +43,5 @@ export { reusedMemory } from './read-memory.ts'
 export { ReadOnlyFileBus, type ReadOnlyFileBusOptions } from './read-only-file-bus.ts'
 export { RemoteBus } from './remote-bus.ts'
 export { type ServedBus, serveBus } from './serve-bus.ts'
+export { type Source, type SourceLease, sourceOnBus } from './source.ts'
 export { type TopicName, type TopicSpec, topicSpecs, topics } from './topics.ts'

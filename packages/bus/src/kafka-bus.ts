@@ -24,6 +24,7 @@ import {
   type KafkaBusOptions,
   type KafkaLimits,
 } from './kafka-options.ts'
+import { committedIn } from './kafka-positions.ts'
 import { KafkaProducer } from './kafka-producer.ts'
 import { KafkaReader } from './kafka-reader.ts'
 import { type KnownTopic, openTopics } from './kafka-topics.ts'
@@ -136,18 +137,8 @@ export class KafkaBus implements Bus {
   }
 
   async committed(topic: string, group: string, partition: number): Promise<Position | undefined> {
-    const groupId = groupIdOf(topic, group)
     const { reader } = this.#at(topic, partition)
-    try {
-      const { responses } = await reader.link.onCoordinator(groupId, broker =>
-        broker.offsetFetch({ groupId, topics: [{ topic, partitions: [{ partition }] }] }),
-      )
-      const found = responses[0]?.partitions[0]
-      const offset = Number(found?.offset ?? -1)
-      return offset < 0 ? undefined : { offset, note: found?.metadata ?? '' }
-    } catch (error) {
-      throw fromKafka(error, `asking for the position of ${groupId}/${partition}`)
-    }
+    return committedIn(reader.link, topic, groupIdOf(topic, group), partition)
   }
 
   join(topic: string, group: string, fold: (lease: Lease) => Promise<void>): Membership {

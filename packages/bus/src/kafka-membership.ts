@@ -26,8 +26,15 @@ export interface KafkaMembershipOptions {
   readonly limits: KafkaLimits
   readonly clock: Clock
   readonly committed: (partition: number) => Promise<Position | undefined>
+  /** Where a partition begins that the group has no position in. */
+  readonly startFrom?: StartFrom
+  /** What to do about a position beyond the end of its log. */
+  readonly aheadRemedy?: string
   readonly onEvent: (event: KafkaBusEvent) => void
 }
+
+/** The first record that is held, or the next that comes. */
+export type StartFrom = 'earliest' | 'latest'
 
 /** A partition this member owns, or owned and whose fold has not returned yet. */
 interface Owned {
@@ -217,6 +224,9 @@ export class KafkaMembership implements Membership {
       settled: () => this.#settled,
     })
     try {
+      if (begin.committed === undefined && this.#options.startFrom === 'latest') {
+        await commitStart(lease, begin.start)
+      }
       await fold(lease)
     } catch (error) {
       // How a fold hears of its loss when it was about to commit: an end like any other.
@@ -230,6 +240,7 @@ export class KafkaMembership implements Membership {
     partition: number,
     lost: AbortSignal,
   ): Promise<{ readonly committed: Position | undefined; readonly start: number } | undefined> {
+    const { startFrom, aheadRemedy = 'raise `generation` by one' } = this.#options
     while (!lost.aborted) {
       try {
         const committed = await this.#options.committed(partition)
@@ -238,10 +249,10 @@ export class KafkaMembership implements Membership {
           throw new PipelineError(
             'DATA_CORRUPT',
             `${this.#options.groupId}/${partition} is committed at ${committed.offset}, its log ends at ` +
-              `${end}: the topic was made anew or truncated; raise \`generation\` by one`,
+              `${end}: the topic was made anew or truncated; ${aheadRemedy}`,
           )
         }
-        return { committed, start: committed?.offset ?? first }
+        return { committed, start: committed?.offset ?? (startFrom === 'latest' ? end : first) }
       } catch (error) {
         const what = `beginning ${this.#options.groupId}/${partition}`
         const known = fromKafka(error, what)
@@ -290,6 +301,21 @@ export class KafkaMembership implements Membership {
         .catch(noop)
     }
     await link.close()
+  }
+}
+
+/**
+ * Without a position a start at the end would be another one after a restart, and what came meanwhile
+ * would be passed over.
+ */
+async function commitStart(lease: Lease, start: number): Promise<void> {
+  while (!lease.lost.aborted) {
+    try {
+      return await lease.commit({ offset: start, note: '' })
+    } catch (error) {
+      if (!(error instanceof PipelineError && error.retryable)) throw error
+      await systemClock.sleep(200, lease.lost)
+    }
   }
 }
 

@@ -83,6 +83,15 @@ export type KafkaBusEvent =
     }
   /** Something did not answer and is being asked again. */
   | { readonly kind: 'retrying'; readonly what: string; readonly error: PipelineError }
+  /** A batch of a source that cannot be read: it is left out. */
+  | {
+      readonly kind: 'damaged'
+      readonly topic: string
+      readonly partition: number
+      readonly from: number
+      readonly to: number
+      readonly error: PipelineError
+    }
   /** kafkajs' own words, warnings and worse. */
   | { readonly kind: 'client'; readonly message: string }
 

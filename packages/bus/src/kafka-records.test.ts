@@ -51,8 +51,15 @@ test('no record keeps the answer that it came in', async () => {
 })
 
 test('a codec that is not read is named, with those that are', async () => {
-  const [batch] = splitBatches(stored(0, [{ offsetDelta: 0, value: 'a' }], 2))
-  await expect(decodeBatch(batch as StoredBatch)).rejects.toThrow(/snappy; write with zstd/)
+  const [batch] = splitBatches(stored(0, [{ offsetDelta: 0, value: 'a' }], 5))
+  await expect(decodeBatch(batch as StoredBatch)).rejects.toThrow(/codec 5; write with zstd/)
+})
+
+test('the header is that of the name that was asked for', async () => {
+  const headers = { winnow: 'h', 'x-tenant': 'acme' }
+  const [batch] = splitBatches(stored(0, [{ offsetDelta: 0, value: 'a', headers }]))
+  const [record] = await decodeBatch(batch as StoredBatch, 'x-tenant')
+  expect(record?.header?.toString()).toBe('acme')
 })
 
 test('a batch that the answer cut off is left for the next one', () => {

@@ -6,6 +6,8 @@ import { PipelineError } from '@winnow/runtime'
 import type { BusRecord } from './bus.ts'
 import { WireReader } from './kafka-wire.ts'
 import { inflateFrame, isWholeFrame } from './kafka-zstd.ts'
+import { unlz4 } from './lz4.ts'
+import { unsnappy } from './snappy.ts'
 
 /** The one Kafka header a record of ours may carry. */
 export const recordHeaderName = 'winnow'
@@ -23,8 +25,7 @@ export const decodedBatchBytesMax = 64 * 1024 * 1024
 /** Below this, a trip to the thread pool costs more than inflating here. */
 const inlineBytesMax = 16 * 1024
 
-const codec = { none: 0, gzip: 1, zstd: 4 } as const
-const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+const codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 
 /**
  * base offset 8 │ length 4 │ leader epoch 4 │ magic 1 │ crc 4 │ attributes 2 │ last delta 4 │
@@ -62,15 +63,25 @@ export function splitBatches(records: Buffer): StoredBatch[] {
   return batches
 }
 
-/** The records of a batch in order; none for the marker of somebody's transaction. */
-export async function decodeBatch(batch: StoredBatch): Promise<BusRecord[]> {
+/**
+ * The records of a batch in order; none for the marker of somebody's transaction. Their `header` is the
+ * content of the Kafka header of that name.
+ */
+export async function decodeBatch(
+  batch: StoredBatch,
+  headerName: string | undefined = recordHeaderName,
+): Promise<BusRecord[]> {
   const { bytes } = batch
   if (isControl(batch)) return []
-  return recordsOf(batch, await inflate(bytes.subarray(recordsAt), codecOf(batch)))
+  return recordsOf(batch, await inflate(bytes.subarray(recordsAt), codecOf(batch)), headerName)
 }
 
 /** The same, where the records are at hand as they were before they were compressed. */
-export function recordsOf(batch: StoredBatch, plain: Buffer): BusRecord[] {
+export function recordsOf(
+  batch: StoredBatch,
+  plain: Buffer,
+  headerName: string | undefined = recordHeaderName,
+): BusRecord[] {
   const { bytes, first } = batch
   if (isControl(batch)) return []
   const count = bytes.readInt32BE(countAt)
@@ -79,7 +90,7 @@ export function recordsOf(batch: StoredBatch, plain: Buffer): BusRecord[] {
   const appendedAtMs = Number(bytes.readBigInt64BE(byBroker ? at.maxMs : at.firstMs))
   const records: BusRecord[] = new Array(count)
   for (let index = 0; index < count; index++) {
-    records[index] = decodeRecord(reader, first, appendedAtMs)
+    records[index] = decodeRecord(reader, first, appendedAtMs, headerName)
   }
   return records
 }
@@ -102,7 +113,17 @@ export function codecOf({ bytes }: StoredBatch): number {
   return bytes.readInt16BE(at.attributes) & 7
 }
 
-function decodeRecord(reader: WireReader, first: number, appendedAtMs: number): BusRecord {
+/** Whether batches of this codec can be inflated here: all that Kafka has so far. */
+export function isReadCodec(kind: number): boolean {
+  return kind <= codec.zstd
+}
+
+function decodeRecord(
+  reader: WireReader,
+  first: number,
+  appendedAtMs: number,
+  headerName: string | undefined,
+): BusRecord {
   reader.varint() // The record's length: its fields say the same.
   reader.int8()
   reader.skipVarlong() // The writer's clock; the log's own time is the batch's.
@@ -114,7 +135,7 @@ function decodeRecord(reader: WireReader, first: number, appendedAtMs: number): 
   for (let left = reader.varint(); left > 0; left--) {
     const name = reader.raw(Math.max(0, reader.varint())).toString('latin1')
     const content = reader.raw(Math.max(0, reader.varint()))
-    if (name === recordHeaderName) header = content
+    if (name === headerName) header = content
   }
   return {
     offset,
@@ -151,12 +172,16 @@ async function inflate(bytes: Buffer, kind: number): Promise<Buffer> {
         return await unzstd(bytes, limits)
       case codec.gzip:
         return await ungzip(bytes, { ...limits, finishFlush: constants.Z_SYNC_FLUSH })
+      case codec.snappy:
+        return unsnappy(bytes, decodedBatchBytesMax)
+      case codec.lz4:
+        return unlz4(bytes, decodedBatchBytesMax)
     }
   } catch (cause) {
     throw new PipelineError('DATA_CORRUPT', 'a record batch does not decompress', { cause })
   }
   throw new PipelineError(
     'DATA_CORRUPT',
-    `a record batch is compressed with ${codecNames[kind] ?? kind}; write with zstd, gzip or none`,
+    `a record batch is compressed with codec ${kind}; write with zstd, gzip, snappy, lz4 or none`,
   )
 }

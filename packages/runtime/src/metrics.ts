@@ -33,6 +33,21 @@ export class Metrics {
     'receiver.inflightBytesMax: over it requests are refused.',
     [],
   )
+  readonly sourceMessages = this.#counter(
+    'winnow_source_messages_total',
+    'Messages of a Kafka source: taken, set aside, or lost to its retention before they were read.',
+    ['topic', 'result'],
+  )
+  readonly sourceSetAside = this.#counter(
+    'winnow_source_set_aside_total',
+    'Messages of a Kafka source that were set aside, by reason.',
+    ['topic', 'reason'],
+  )
+  readonly sourceLag = this.#gauge(
+    'winnow_source_lag_messages',
+    'Messages of a Kafka source that the group has not committed; every receiver says that of all.',
+    ['topic'],
+  )
   readonly openTraces = this.#gauge('winnow_open_traces', 'Traces an assembler holds open.', [])
   readonly tracesClosed = this.#counter('winnow_traces_closed_total', 'Summaries written.', [
     'reason',

@@ -22,8 +22,8 @@ import { Gather, type Gathered } from './gather.ts'
 import { evaluationsInLogs } from './log-evaluations.ts'
 import { resultOf } from './span-report.ts'
 
-/** OpenTelemetry's names of its protocols; also the `transport` of `winnow_spans_received_total`. */
-export type Transport = 'grpc' | 'http/protobuf' | 'http/json'
+/** OpenTelemetry's names of its protocols, and a topic's; also the `transport` of `winnow_spans_received_total`. */
+export type Transport = 'grpc' | 'http/protobuf' | 'http/json' | 'kafka/protobuf' | 'kafka/json'
 
 export interface ExportRequest {
   readonly signal: Signal
@@ -124,7 +124,7 @@ export class Intake {
     try {
       // Requests that were charged while this body came may have used up what is left.
       ticket.take(0)
-      if (transport !== 'http/json') {
+      if (!isJson(transport)) {
         const composed = (): void => body.release()
         const { bytes } = body
         return this.#gather.add({ tenant, bytes, rejections: [], charge, composed, settled })
@@ -143,10 +143,9 @@ export class Intake {
 
   async #logs({ transport, tenant, body }: ExportRequest): Promise<ExportResult> {
     const { config } = this.#options
-    const { data, rejected } =
-      transport === 'http/json'
-        ? logsFromJson(body.bytes)
-        : { data: decodeLogs(body.bytes), rejected: [] }
+    const { data, rejected } = isJson(transport)
+      ? logsFromJson(body.bytes)
+      : { data: decodeLogs(body.bytes), rejected: [] }
     const found = evaluationsInLogs(tenant, data, rejected, {
       evaluationsMax: config.evaluationsMax,
       commentBytesMax: config.evaluationCommentBytesMax,
@@ -179,11 +178,14 @@ export class Intake {
 
 /** Winnow keeps traces. A request for metrics is answered, so that an exporter of all three signals goes on. */
 function metricsResult({ transport, body }: ExportRequest): ExportResult {
-  const count =
-    transport === 'http/json' ? countDataPointsInJson(body.bytes) : countDataPoints(body.bytes)
+  const count = isJson(transport) ? countDataPointsInJson(body.bytes) : countDataPoints(body.bytes)
   if (count === 0) return fullSuccess
   const errorMessage = `${count} data points refused: no metrics are kept here; send them to a metrics backend`
   return { rejected: count, errorMessage }
+}
+
+function isJson(transport: Transport): boolean {
+  return transport === 'http/json' || transport === 'kafka/json'
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

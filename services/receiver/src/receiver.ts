@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Bus } from '@winnow/bus'
+import type { Bus, Source } from '@winnow/bus'
 import {
   type Address,
   type ApiKeys,
@@ -21,6 +21,8 @@ import { GrpcServer } from './grpc-server.ts'
 import { httpHandler } from './http-handler.ts'
 import { HttpServer } from './http-server.ts'
 import { Intake } from './intake.ts'
+import { KafkaSource } from './kafka-source.ts'
+import type { KafkaSourceConfig } from './kafka-source-config.ts'
 import { RefusalHold } from './refusal-hold.ts'
 
 export interface ReceiverOptions {
@@ -44,6 +46,8 @@ export interface ReceiverOptions {
    * there lag is allowed.
    */
   readonly lagging?: () => number
+  /** Topics of others that are taken from too; closed with the receiver. */
+  readonly kafkaSource?: { readonly source: Source; readonly config: KafkaSourceConfig }
   /** An integer that senders do not know; random where it is absent. */
   readonly hashSeed?: number
 }
@@ -53,6 +57,8 @@ export interface Receiver extends Component {
   /** `host:port` as bound; valid once started. */
   readonly grpcAddress: string
   readonly httpAddress: string
+  /** Rejects when it cannot go on; what it acknowledged or committed is on the bus. */
+  readonly failed: Promise<never>
   /** Bytes of requests that are held in memory now. */
   readonly bytesInFlight: number
   /** Bytes of records that it has made durable since it was started. */
@@ -70,12 +76,14 @@ class OtlpReceiver implements Receiver {
   readonly #options: ReceiverOptions
   readonly #admission: Admission
   readonly #busHealth: BusHealth
+  readonly #failure = Promise.withResolvers<never>()
   #running: Running | undefined
   #isStopping = false
 
   constructor(options: ReceiverOptions) {
     const { config, clock, health, lagging } = options
     this.#options = options
+    this.#failure.promise.catch(() => {})
     this.#admission = new Admission(config, () => clock.nowMs(), lagging)
     this.#busHealth = new BusHealth(clock)
     health.register('bus', () => this.#busHealth.read())
@@ -84,6 +92,10 @@ class OtlpReceiver implements Receiver {
         ? { ready: true }
         : { ready: false, detail: 'not listening' },
     )
+  }
+
+  get failed(): Promise<never> {
+    return this.#failure.promise
   }
 
   get grpcAddress(): string {
@@ -116,22 +128,37 @@ class OtlpReceiver implements Receiver {
       await grpc.close()
       throw error
     }
-    this.#running = { intake, grpc, http }
+    this.#running = { intake, grpc, http, source: this.#startSource(intake) }
   }
 
   async stop(): Promise<void> {
     const running = this.#running
     if (running === undefined) return
     this.#isStopping = true
-    const { grpc, http, intake } = running
-    const finished = Promise.all([grpc.close(), http.close()]).then(() => intake.drain())
+    const { grpc, http, intake, source } = running
+    const { stopWaitMax } = this.#options.config
+    const finished = Promise.all([grpc.close(), http.close(), source?.stop(stopWaitMax)]).then(() =>
+      intake.drain(),
+    )
     const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, this.#options.config.stopWaitMax)
+    const timer = setTimeout(resolve, stopWaitMax)
     await Promise.race([finished, late])
     clearTimeout(timer)
     grpc.destroy()
     http.destroy()
     this.#running = undefined
+  }
+
+  #startSource(intake: Intake): KafkaSource | undefined {
+    const { kafkaSource, config, log, metrics, health } = this.#options
+    if (kafkaSource === undefined) return undefined
+    const { requestBytesMax } = config
+    const shared = { intake, admission: this.#admission, log, metrics, requestBytesMax }
+    const source = new KafkaSource({ ...kafkaSource, ...shared })
+    source.failed.catch(this.#failure.reject)
+    health.register('source', () => source.health())
+    source.start()
+    return source
   }
 
   async #intake(): Promise<Intake> {
@@ -184,6 +211,7 @@ interface Running {
   readonly intake: Intake
   readonly grpc: GrpcServer
   readonly http: HttpServer
+  readonly source: KafkaSource | undefined
 }
 
 /** Nothing up to a half, then rising to `holdMaxMs` where requests begin to be refused. */

@@ -7,7 +7,9 @@ import {
   type FileBusOptions,
   KafkaBus,
   type KafkaBusOptions,
+  KafkaSource,
   ReadOnlyFileBus,
+  type Source,
   type TopicSpec,
 } from '@winnow/bus'
 import { type Log, systemClock } from '@winnow/runtime'
@@ -62,6 +64,25 @@ export async function openBusForReading(
   return KafkaBus.open({ ...kafkaOptions(config, specs, log), mayCreate: false })
 }
 
+/** The topics of others that `kafkaSource` names; undefined where it names none. */
+export async function openKafkaSource(config: Config, log: Log): Promise<Source | undefined> {
+  const { kafkaSource } = config
+  const { topics, group, startFrom, tenantHeader, brokers, inflightBytesMax } = kafkaSource
+  if (topics.length === 0) return undefined
+  const isOwn = brokers !== undefined
+  return KafkaSource.open({
+    brokers: (brokers ?? config.bus.slice('kafka://'.length)).split(','),
+    clientId: `winnow-source-${hostname()}-${process.pid}`,
+    topics,
+    group,
+    startFrom,
+    bytesMax: inflightBytesMax,
+    ...(tenantHeader !== undefined && { headerName: tenantHeader }),
+    ...security(isOwn ? 'kafkaSource' : 'kafka', isOwn ? kafkaSource : config.kafka),
+    onEvent: logging(log),
+  })
+}
+
 /** How the cluster that `bus` names is asked. */
 export function kafkaOptions(
   config: Config,
@@ -73,7 +94,7 @@ export function kafkaOptions(
     clientId: `winnow-${hostname()}-${process.pid}`,
     specs,
     ...(config.topics.replication !== undefined && { replication: config.topics.replication }),
-    ...security(config.kafka),
+    ...security('kafka', config.kafka),
     onEvent: logging(log),
   }
 }
@@ -87,12 +108,15 @@ function logging(log: Log): (event: object & { readonly kind: string }) => void 
   }
 }
 
-function security(kafka: Config['kafka']): Pick<KafkaBusOptions, 'tls' | 'sasl'> {
+function security(
+  section: 'kafka' | 'kafkaSource',
+  kafka: Pick<Config['kafka'], keyof Config['kafka'] & keyof Config['kafkaSource']>,
+): Pick<KafkaBusOptions, 'tls' | 'sasl'> {
   const { caFile, certFile, keyFile, saslMechanism, saslUsername, saslPassword } = kafka
   const files = {
-    ...(caFile !== undefined && { ca: readKeyFile('kafka.caFile', caFile) }),
-    ...(certFile !== undefined && { cert: readKeyFile('kafka.certFile', certFile) }),
-    ...(keyFile !== undefined && { key: readKeyFile('kafka.keyFile', keyFile) }),
+    ...(caFile !== undefined && { ca: readKeyFile(`${section}.caFile`, caFile) }),
+    ...(certFile !== undefined && { cert: readKeyFile(`${section}.certFile`, certFile) }),
+    ...(keyFile !== undefined && { key: readKeyFile(`${section}.keyFile`, keyFile) }),
   }
   return {
     ...(kafka.tls && { tls: Object.keys(files).length > 0 ? files : true }),

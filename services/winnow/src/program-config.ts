@@ -1,6 +1,6 @@
 import { assemblerConfigSchema } from '@winnow/assembler'
 import { queryConfigSchema } from '@winnow/query'
-import { receiverConfigSchema } from '@winnow/receiver'
+import { kafkaSourceConfigSchema, receiverConfigSchema } from '@winnow/receiver'
 import {
   addressKey,
   apiKeysSchema,
@@ -15,6 +15,7 @@ import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
 import { hotKey, opensearchConfigSchema } from './config/opensearch-config.ts'
 import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
+import { sourceMistakes } from './source-mistakes.ts'
 import { listenOptions } from './start-error.ts'
 
 const keysOfAll = z.strictObject({
@@ -91,6 +92,7 @@ const keysOfAll = z.strictObject({
   otlpHttp: addressKey('127.0.0.1:4318'),
   api: addressKey('127.0.0.1:4300'),
   metrics: addressKey('127.0.0.1:9464'),
+  kafkaSource: kafkaSourceConfigSchema,
   receiver: receiverConfigSchema,
   assembler: assemblerConfigSchema,
   /** `retention.spans` is its `spansRetention`: one truth. */
@@ -101,7 +103,7 @@ const keysOfAll = z.strictObject({
 
 /** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */
 export const configSchema = keysOfAll.superRefine((config, context) => {
-  for (const { path, message } of livesThatContradict(config)) {
+  for (const { path, message } of [...livesThatContradict(config), ...sourceMistakes(config)]) {
     context.addIssue({ code: 'custom', path, message })
   }
   if (hasKeys(config) || config.insecure) return

@@ -1,9 +1,11 @@
 import { createReceiver } from '@winnow/receiver'
 import { systemClock } from '@winnow/runtime'
+import { openKafkaSource } from '../open-bus.ts'
 import type { Stage, StageContext } from './stage.ts'
 
-export function receiverStage(context: StageContext): Stage {
+export async function receiverStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, keys, tls, log, metrics, health, lagging } = context
+  const source = await openKafkaSource(config, log)
   const receiver = createReceiver({
     bus,
     topics,
@@ -17,11 +19,13 @@ export function receiverStage(context: StageContext): Stage {
     metrics,
     health,
     ...(lagging !== undefined && { lagging }),
+    ...(source !== undefined && { kafkaSource: { source, config: config.kafkaSource } }),
   })
   metrics.bytesInFlightMax.set(config.receiver.inflightBytesMax)
   return {
     component: receiver,
     measure: () => metrics.bytesInFlight.set(receiver.bytesInFlight),
+    failed: receiver.failed,
     appendedBytes: () => receiver.appendedBytes,
     addresses: () => ({ otlpGrpc: receiver.grpcAddress, otlpHttp: receiver.httpAddress }),
   }

@@ -12,6 +12,9 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
     'winnow_requests_refused_total',
     'winnow_receiver_inflight_bytes',
     'winnow_receiver_inflight_bytes_max',
+    'winnow_source_messages_total',
+    'winnow_source_set_aside_total',
+    'winnow_source_lag_messages',
     'winnow_problems_total',
   ])
   // A gauge says that nothing is wrong also before anything has come.
