@@ -92,6 +92,11 @@ export class DecisionFold implements Component {
     return this.#table.forgotten
   }
 
+  /** Those of one tenant: how many others have is not its to know. */
+  forgottenOf(tenant: string): number {
+    return this.#table.forgottenOf(tenant)
+  }
+
   /** The last counting decision of a trace, from the log. Undefined: none in what is remembered. */
   async latest(tenant: string, traceId: string): Promise<Decision | undefined> {
     const entry = this.#table.find(tenant, traceId)

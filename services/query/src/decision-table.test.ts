@@ -80,6 +80,7 @@ test('the last of each trace is held in the order of decisions, whatever comes a
   const table = new DecisionTable(bytesFor(rows), seed)
   const model = new Map<string, number>()
   let forgotten = 0
+  const forgottenOf = new Map<string, number>()
   for (let step = 0; step < 20_000; step++) {
     const trace = random.int(0, 4000)
     const tenant = `t${trace % 3}`
@@ -91,6 +92,8 @@ test('the last of each trace is held in the order of decisions, whatever comes a
       forgotten++
       for (const oldest of model.keys()) {
         model.delete(oldest)
+        const whose = oldest.slice(0, 2)
+        forgottenOf.set(whose, (forgottenOf.get(whose) ?? 0) + 1)
         break
       }
     }
@@ -99,10 +102,12 @@ test('the last of each trace is held in the order of decisions, whatever comes a
     expect(found).toBe(model.get(`t${asked % 3} ${traceIdOf(asked)}`))
   }
   expect([table.size, table.forgotten]).toEqual([rows, forgotten])
+  expect(table.forgottenOf('nobody')).toBe(0)
   for (const tenant of ['t0', 't1', 't2']) {
     const held = [...table.entries(tenant)].map(({ traceId, offset }) => [traceId, offset])
     const wanted = [...model].filter(([key]) => key.startsWith(tenant))
     expect(held).toEqual(wanted.map(([key, step]) => [key.slice(3), step]))
+    expect(table.forgottenOf(tenant)).toBe(forgottenOf.get(tenant))
   }
 })
 

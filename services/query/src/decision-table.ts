@@ -46,6 +46,8 @@ export class DecisionTable {
   #oldest = 0
   #newest = 0
   #forgotten = 0
+  /** As many as there are tenants with keys. */
+  readonly #forgottenOf = new Map<string, number>()
 
   /** `seed`: 32 random bits, because clients choose trace ids and must not choose their places. */
   constructor(bytesMax: number, seed: number) {
@@ -67,6 +69,10 @@ export class DecisionTable {
   /** Traces that were pushed out because there was no room. */
   get forgotten(): number {
     return this.#forgotten
+  }
+
+  forgottenOf(tenant: string): number {
+    return this.#forgottenOf.get(tenant) ?? 0
   }
 
   /** A trace that is decided again becomes the newest. One whose id is none nobody can ask for. */
@@ -206,6 +212,8 @@ export class DecisionTable {
   }
 
   #forgetOldest(): void {
+    const tenant = this.#names.of(this.#columns.tenant[this.#oldest] as number) ?? ''
+    this.#forgottenOf.set(tenant, this.forgottenOf(tenant) + 1)
     this.#remove(this.#oldest)
     this.#forgotten++
   }

@@ -237,7 +237,7 @@ export async function getSearch(
 export function getSampling(deps: RouteDeps, tenant: string, query: URLSearchParams): Answer {
   refuseUnknown(query, ['since'])
   const sinceMs = moment(query, 'since', deps.clock.nowMs())
-  const report = samplingReport(deps.fold.entries(tenant), sinceMs, deps.fold.forgotten)
+  const report = samplingReport(deps.fold.entries(tenant), sinceMs, deps.fold.forgottenOf(tenant))
   return { status: 200, body: report }
 }
 

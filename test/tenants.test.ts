@@ -1,0 +1,268 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { apiRoutes } from '@winnow/query'
+import { hashOfKey, type Scope, scopes } from '@winnow/runtime'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { type RunningWinnow, startWinnow } from './support/winnow-process.ts'
+
+// Two tenants on one running pipeline. What follows is made from the API's own table of routes.
+
+const kept = 'ac3e000000000000ffffffffffffffff'
+/** Its randomness is below every threshold. */
+const dropped = 'ac3e0000000000000000000000000001'
+/** Nobody ever sends them. */
+const nobodys = ['ac3effffffffffffffffffffffffffff', 'ac3effffffffffff0000000000000001']
+const marker = 'ACME-ALONE'
+const text = 'the customer wrote this: ACME-TEXT'
+const evaluationId = `${kept}.c1`
+
+let running: RunningWinnow
+let folder: string
+
+const keyOf = (tenant: string, given: readonly Scope[] = scopes): string =>
+  `key of ${tenant} for ${given.join(' ')}`.replaceAll(' ', '-')
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'winnow-tenants-'))
+  const ofTenant = (tenant: string, given: readonly Scope[]) =>
+    `  ${hashOfKey(keyOf(tenant, given))}: { tenant: ${tenant}, scopes: [${given.join(', ')}] }\n`
+  const sets = [
+    scopes,
+    scopes.filter(scope => scope !== 'admin'),
+    ['read'] as const,
+    ...scopes.map(scope => scopes.filter(one => one !== scope)),
+  ]
+  const lines = new Set(['acme', 'beta'].flatMap(tenant => sets.map(set => ofTenant(tenant, set))))
+  const config = join(folder, 'winnow.yaml')
+  writeFileSync(config, `keys:\n${[...lines].join('')}`)
+  running = await startWinnow({ args: ['--config', config] })
+  await send(kept, 2)
+  await send(dropped, 0)
+  const outcome = { traceId: kept, id: 'c1', name: 'csat', score: 5 }
+  expect((await call('POST', '/api/v1/evaluations', keyOf('acme'), outcome)).status).toBe(202)
+  const settled = async () => {
+    const stored = await call('GET', `/api/v1/traces/${kept}`, keyOf('acme'))
+    expect(stored.status).toBe(200)
+    expect(stored.text).toContain('csat')
+    const why = await call('GET', `/api/v1/traces/${dropped}/why`, keyOf('acme'))
+    expect(why.text).toContain('"state":"dropped"')
+  }
+  await vi.waitFor(settled, { timeout: 60_000, interval: 300 })
+})
+
+afterAll(async () => {
+  await running.stop()
+  running.clean()
+  rmSync(folder, { recursive: true })
+})
+
+async function send(traceId: string, statusCode: number): Promise<void> {
+  const nowNs = BigInt(Date.now()) * 1_000_000n
+  const span = {
+    traceId,
+    spanId: '00000000000000aa',
+    name: marker,
+    kind: 2,
+    startTimeUnixNano: String(nowNs - 1_000_000n),
+    endTimeUnixNano: String(nowNs),
+    status: { code: statusCode },
+    attributes: [{ key: 'gen_ai.input.messages', value: { stringValue: text } }],
+  }
+  const resource = { attributes: [{ key: 'service.name', value: { stringValue: marker } }] }
+  const response = await fetch(`http://${running.otlpHttp}/v1/traces`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-api-key': keyOf('acme') },
+    body: JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] }),
+  })
+  expect(response.status).toBe(200)
+}
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+async function call(method: string, path: string, key?: string, body?: unknown): Promise<Answer> {
+  const response = await fetch(`http://${running.api}${path}`, {
+    method,
+    headers: { ...(key !== undefined && { authorization: `Bearer ${key}` }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  return { status: response.status, text: await response.text() }
+}
+
+interface Case {
+  readonly path: string
+  readonly body?: unknown
+  /** What the owner sees there, so that the other's nothing means something. */
+  readonly owner: number | RegExp
+  /** The same about ids that nobody has sent: the other has to be told the same, word for word. */
+  readonly asIf?: { readonly path: string; readonly body?: unknown }
+  /** Where there is no id: what the other is told. */
+  readonly stranger?: RegExp
+}
+
+const outcomeOf = (traceId: string) => ({ traceId, id: 'c2', name: 'csat', score: 1 })
+
+/** For every route how the one tenant's data would be asked for by the other. */
+const cases: Readonly<Record<string, readonly Case[]>> = {
+  'GET /api/v1/traces/{id}': [kept, dropped].map((id, at) => ({
+    path: `/api/v1/traces/${id}`,
+    owner: [200, 404][at] ?? 0,
+    asIf: { path: `/api/v1/traces/${nobodys[at]}` },
+  })),
+  'GET /api/v1/traces/{id}/why': [kept, dropped].map((id, at) => ({
+    path: `/api/v1/traces/${id}/why`,
+    owner: [/"state":"kept"/, /"state":"dropped"/][at] ?? 0,
+    asIf: { path: `/api/v1/traces/${nobodys[at]}/why` },
+  })),
+  'POST /api/v1/traces/{id}/rescue': [kept, dropped].map((id, at) => ({
+    path: `/api/v1/traces/${id}/rescue`,
+    body: { reason: 'mine' },
+    owner: [200, 202][at] ?? 0,
+    asIf: { path: `/api/v1/traces/${nobodys[at]}/rescue`, body: { reason: 'mine' } },
+  })),
+  'POST /api/v1/evaluations': [
+    {
+      path: '/api/v1/evaluations',
+      body: outcomeOf(kept),
+      owner: 202,
+      asIf: { path: '/api/v1/evaluations', body: outcomeOf(nobodys[0] ?? '') },
+    },
+  ],
+  'GET /api/v1/evaluations/{id}': [
+    {
+      path: `/api/v1/evaluations/${evaluationId}`,
+      owner: 200,
+      asIf: { path: `/api/v1/evaluations/${nobodys[0]}.c1` },
+    },
+  ],
+  'GET /api/v1/search': ['kept', 'dropped', 'expired', 'awaiting'].map(state => ({
+    path: `/api/v1/search?state=${state}`,
+    owner: /^\{"traces":\[/,
+    stranger: /^\{"traces":\[\]/,
+  })),
+  'GET /api/v1/sampling': [
+    { path: '/api/v1/sampling', owner: /"kept":1/, stranger: /"kept":0,"dropped":0,"awaiting":0/ },
+  ],
+  'GET /api/v1/verify': [
+    { path: '/api/v1/verify', owner: /"received":2/, stranger: /"received":0/ },
+    { path: '/api/v1/verify?full', owner: /"received":2/, stranger: /"received":0/ },
+  ],
+}
+
+/** What is read comes before what changes it. */
+const names = apiRoutes.map(({ method, path }) => `${method} ${path}`).sort()
+
+/** Ids apart: what is left must not depend on whose the trace is. */
+const withoutIds = ({ status, text: said }: Answer): Answer => ({
+  status,
+  text: said.replaceAll(/ac3e[0-9a-f]{28}/g, 'ID'),
+})
+
+test('every route of the API has its case here', () => {
+  expect(Object.keys(cases).sort()).toEqual(names)
+})
+
+// The stranger asks before the owner does: an owner's rescue would change what there is.
+test.each(names)(
+  '%s: another tenant’s key sees nothing, and not that there is something',
+  async name => {
+    const [method = ''] = name.split(' ')
+    for (const { path, body, asIf, stranger } of cases[name] ?? []) {
+      const told = await call(method, path, keyOf('beta'), body)
+      expect(told.text).not.toMatch(/ACME/)
+      expect(told.status).not.toBe(403)
+      if (stranger !== undefined) expect(told.text).toMatch(stranger)
+      if (asIf === undefined) continue
+      const ofNobody = await call(method, asIf.path, keyOf('beta'), asIf.body)
+      expect(withoutIds(told)).toEqual(withoutIds(ofNobody))
+    }
+  },
+)
+
+test('an outcome that another tenant sends for a trace does not reach it', async () => {
+  const folded = async () => {
+    const own = await call('GET', `/api/v1/evaluations/${kept}.c2`, keyOf('beta'))
+    expect(own.text).toContain('"state":"awaiting"')
+  }
+  await vi.waitFor(folded, { timeout: 30_000, interval: 200 })
+  const why = await call('GET', `/api/v1/traces/${kept}/why`, keyOf('acme'))
+  expect(why.text).toContain(evaluationId)
+  expect(why.text).not.toContain(`${kept}.c2`)
+})
+
+test.each(names)(
+  '%s: its owner sees it, without a key nobody, without the scope nobody',
+  async name => {
+    const [method = ''] = name.split(' ')
+    const { scope } = apiRoutes.find(one => `${one.method} ${one.path}` === name) ?? { scope: '' }
+    for (const { path, body, owner } of cases[name] ?? []) {
+      expect((await call(method, path, undefined, body)).status).toBe(401)
+      expect((await call(method, path, 'no-such-key', body)).status).toBe(401)
+      const without = keyOf(
+        'acme',
+        scopes.filter(one => one !== scope),
+      )
+      const refused = await call(method, path, without, body)
+      expect(refused.status).toBe(403)
+      expect(JSON.parse(refused.text).error).toMatchObject({ field: 'scope', value: scope })
+      expect(refused.text).not.toContain(without)
+      const own = await call(method, path, keyOf('acme'), body)
+      if (typeof owner === 'number') expect(own.status).toBe(owner)
+      else expect(own.text).toMatch(owner)
+    }
+  },
+)
+
+test('without the scope content a trace has no text, and the answer says why', async () => {
+  const path = `/api/v1/traces/${kept}`
+  const whole = await call('GET', path, keyOf('acme'))
+  expect(JSON.parse(whole.text)).toMatchObject({ level: 'full' })
+  expect(whole.text).toContain('ACME-TEXT')
+  const without = await call('GET', path, keyOf('acme', ['read']))
+  expect(without.status).toBe(200)
+  expect(JSON.parse(without.text)).toMatchObject({
+    level: 'structured',
+    withheld: { scope: 'content' },
+    spans: [{ spanId: '00000000000000aa' }],
+  })
+  expect(without.text).not.toContain('ACME-TEXT')
+  const otlp = await call('GET', `${path}?format=otlp`, keyOf('acme', ['read']))
+  expect(otlp.status).toBe(403)
+  expect(JSON.parse(otlp.text).error).toMatchObject({ field: 'scope', value: 'content' })
+  expect((await call('GET', `${path}?format=otlp`, keyOf('acme'))).text).toContain('ACME-TEXT')
+  // The reason of a rescue is what a person wrote.
+  const why = `/api/v1/traces/${dropped}/why`
+  const asked = async () => {
+    expect((await call('GET', why, keyOf('acme'))).text).toContain('"reason":"mine"')
+  }
+  await vi.waitFor(asked, { timeout: 30_000, interval: 200 })
+  const shown = await call('GET', why, keyOf('acme', ['read']))
+  expect(JSON.parse(shown.text).requests).toEqual([{ id: expect.any(String), reason: null }])
+})
+
+test('verify over all tenants is for the scope admin', async () => {
+  const path = '/api/v1/verify?tenants=all'
+  const refused = await call(
+    'GET',
+    path,
+    keyOf(
+      'beta',
+      scopes.filter(one => one !== 'admin'),
+    ),
+  )
+  expect(refused.status).toBe(403)
+  expect(JSON.parse(refused.text).error).toMatchObject({ field: 'scope', value: 'admin' })
+  expect((await call('GET', path, keyOf('beta'))).text).toMatch(/"received":2/)
+  expect((await call('GET', '/api/v1/verify?tenants=beta', keyOf('beta'))).status).toBe(400)
+})
+
+test('metrics and health need no key, and hold no text of a tenant', async () => {
+  for (const path of ['/metrics', '/readyz', '/healthz']) {
+    const response = await fetch(`http://${running.metrics}${path}`)
+    expect(response.status).toBe(200)
+    expect(await response.text()).not.toContain('ACME-TEXT')
+  }
+})
