@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { registerCheckCommands } from './check-commands.ts'
 import { registerClientCommands } from './client/commands.ts'
 import { CommandEnd, exitCode } from './exit-codes.ts'
+import { registerKeyCommands } from './key-commands.ts'
 import { registerRunCommands } from './run-commands.ts'
 
 const program = new Command('winnow')
@@ -16,6 +17,7 @@ const program = new Command('winnow')
 registerRunCommands(program)
 registerCheckCommands(program)
 registerClientCommands(program)
+registerKeyCommands(program)
 
 // A reader that has seen enough, as `| head`, is no failure: the command ends with its own status.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

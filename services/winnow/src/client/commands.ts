@@ -101,6 +101,7 @@ Examples:
   $ WINNOW_BUS=kafka://127.0.0.1:9092 winnow verify`,
   )
     .option('--full', 'read all that is retained anew')
+    .option('--all-tenants', 'of all tenants, with a key that has the scope admin')
     .option('--data <dir>', 'read the topics in this data folder')
     .option('--config <file>', 'read the topics of the bus that this winnow.yaml names')
     .action(showVerify)

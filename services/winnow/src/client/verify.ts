@@ -11,6 +11,7 @@ import { type ClientOptions, callApi, errorText } from './api-client.ts'
 
 export interface VerifyOptions extends ClientOptions {
   readonly full?: boolean
+  readonly allTenants?: boolean
   /** Read the topics themselves: of this folder, or of the bus that the file names. */
   readonly data?: string
   readonly config?: string
@@ -43,7 +44,11 @@ export async function verifyReport(
 async function ofQuery(options: VerifyOptions): Promise<LedgerReport> {
   const progress = new ProgressLine()
   for (;;) {
-    const path = `/api/v1/verify${options.full ? '?full' : ''}`
+    const asked = [
+      ...(options.full ? ['full'] : []),
+      ...(options.allTenants ? ['tenants=all'] : []),
+    ]
+    const path = `/api/v1/verify${asked.length > 0 ? `?${asked.join('&')}` : ''}`
     const { status, body } = await callApi(options, 'GET', path)
     if (status === 200) {
       progress.end()
