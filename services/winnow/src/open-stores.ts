@@ -11,6 +11,7 @@ import {
 } from '@winnow/storage'
 import { opensearchOptions } from './config/opensearch-config.ts'
 import { makeFolder } from './make-folder.ts'
+import { hotProbe } from './probe.ts'
 import type { Config } from './program-config.ts'
 import { readKeyFile } from './read-key-file.ts'
 import type { StageContext, StageName } from './stages/stage.ts'
@@ -27,7 +28,10 @@ export async function openHotStore(
 ): Promise<HotStore> {
   if (config.hot === 'sqlite') {
     makeFolder(config.data)
-    return new SqliteHotStore(join(config.data, 'hot'))
+    const sqlite = new SqliteHotStore(join(config.data, 'hot'))
+    const probe = hotProbe(sqlite)
+    health?.register('hot', () => probe.read())
+    return sqlite
   }
   const hot = await OpenSearchHotStore.open({
     ...opensearchOptions(config),

@@ -3,19 +3,18 @@ import {
   AdminServer,
   type Component,
   createLog,
-  Health,
-  type HealthPart,
   Metrics,
   PipelineError,
   systemClock,
 } from '@winnow/runtime'
 import { AggregatorRegistry } from 'prom-client'
 import { BusLag } from './bus-lag.ts'
-import { BusProbe } from './bus-probe.ts'
 import { measureDisk } from './disk-space.ts'
 import { type Entrance, openEntrance } from './entrance.ts'
 import { openBus } from './open-bus.ts'
+import { healthOf } from './pipeline-health.ts'
 import { Pressure } from './pressure.ts'
+import { busProbe } from './probe.ts'
 import type { Config } from './program-config.ts'
 import { LocalStage } from './stages/local-stage.ts'
 import type { RunningStage } from './stages/running-stage.ts'
@@ -86,10 +85,7 @@ export class Pipeline implements Component {
     const admin = new AdminServer({
       listen: config.metrics,
       ...(entrance.tls !== undefined && { tls: entrance.tls }),
-      health: healthOf(
-        stages,
-        new BusProbe(bus, topics[probedTopic[this.#names[0] ?? 'receiver']]),
-      ),
+      health: healthOf(stages, busProbe(bus, topics[probedTopic[this.#names[0] ?? 'receiver']])),
       metricsText: async () => {
         await Promise.all([lag.measure(), measureDisk(config.data, metrics)])
         const parts = [processMetrics(metrics), ...stages.map(stage => stage.metrics())]
@@ -186,21 +182,3 @@ function namesOf(specs: Readonly<Record<keyof Topics, TopicSpec>>): Topics {
     control: specs.control.name,
   }
 }
-
-/** A part for the bus and one for each stage: no stage is ready while its bus is silent. */
-function healthOf(stages: readonly RunningStage[], probe: BusProbe): Health {
-  const health = new Health()
-  health.register('bus', () => probe.read())
-  for (const stage of stages) {
-    health.register(stage.name, async () => {
-      const { parts } = await stage.health()
-      const bus = await probe.read()
-      const all = [...Object.values(parts), bus]
-      // What does without something is ready, and says so.
-      return all.find(part => !part.ready) ?? all.find(part => part.detail !== undefined) ?? ready
-    })
-  }
-  return health
-}
-
-const ready: HealthPart = { ready: true }

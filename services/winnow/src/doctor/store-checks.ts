@@ -66,7 +66,7 @@ async function lookAtBlobs(
 
 /** An object of its own is made, made again in vain, read, found in the listing, and deleted. */
 export async function probeBlobs(name: string, blobs: BlobStore): Promise<Finding[]> {
-  const key = `doctor/${randomUUID()}`
+  const key = `doctor/${randomUUID()}.probe`
   const bytes = Buffer.from('winnow doctor')
   const askedMs = performance.now()
   const made = await blobs.create(key, bytes)

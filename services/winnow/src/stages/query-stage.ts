@@ -1,16 +1,20 @@
 import { Query } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
 import { openBlobStore, openHotStore } from '../open-stores.ts'
+import { blobProbe } from '../probe.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function queryStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, keys, tls, log, metrics, health, pending } = context
   const hot = await openHotStore(config, { mayWrite: false, log, metrics, health })
+  const blobs = await openBlobStore(config, { mayWrite: false })
+  const blobsAnswer = blobProbe(blobs, { optional: true })
+  health.register('blobs', () => blobsAnswer.read())
   const query = new Query({
     bus,
     topics,
     hot,
-    blobs: await openBlobStore(config, { mayWrite: false }),
+    blobs,
     listen: config.api,
     keys,
     tls,

@@ -16,5 +16,6 @@ export interface RunningStage extends Component {
 
 export const notStarted: HealthReport = {
   ready: false,
+  degraded: false,
   parts: { start: { ready: false, detail: 'still starting' } },
 }

@@ -2,11 +2,16 @@ import { readFileSync } from 'node:fs'
 import { PipelineError, systemClock } from '@winnow/runtime'
 import { createSampler, defaultPolicy, type Policy, parsePolicy } from '@winnow/sampler'
 import { openBlobStore } from '../open-stores.ts'
+import { blobProbe } from '../probe.ts'
 import type { Config } from '../program-config.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function samplerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics, health } = context
+  const blobs = await openBlobStore(config, { mayWrite: true })
+  // Without it a partition is taken up from the log, which takes longer.
+  const blobsAnswer = blobProbe(blobs, { optional: true })
+  health.register('blobs', () => blobsAnswer.read())
   const sampler = createSampler({
     bus,
     topics,
@@ -16,7 +21,7 @@ export async function samplerStage(context: StageContext): Promise<Stage> {
     log,
     metrics,
     health,
-    blobs: await openBlobStore(config, { mayWrite: true }),
+    blobs,
     config: { ...config.sampler, spansRetention: config.retention.spans },
   })
   return {
