@@ -1,12 +1,12 @@
 import { type Bus, type BusRecord, type RecordHead, reusedMemory } from '@winnow/bus'
 import { decodeTenantRuns, slicesText, type TenantRun } from '@winnow/model'
-import { SliceIds, scanSlices } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
 import { ChainReader } from './chain-reader.ts'
 import { DecisionTail } from './decision-tail.ts'
 import { NamedSlices } from './named-slices.ts'
 import { PartitionLedger } from './partition-ledger.ts'
 import type { NumberedRun } from './record-columns.ts'
+import { RecordScan } from './record-scan.ts'
 import { sliceEntitled } from './slice-table.ts'
 import type { TenantSums } from './tenant-sums.ts'
 
@@ -51,8 +51,7 @@ export class PartitionVerifier {
   readonly decisions: DecisionTail
   readonly #options: VerifierOptions
   readonly #chains: ChainReader
-  readonly #scanned = new SliceIds()
-  readonly #tenantOf: number[] = []
+  readonly #scan: RecordScan
   readonly #named = new NamedSlices()
   /** All of `spans` passes through it, a batch at a time. */
   readonly #memory = reusedMemory()
@@ -66,6 +65,7 @@ export class PartitionVerifier {
     this.ledger = new PartitionLedger(partition, tenants, seed)
     this.decisions = new DecisionTail(bus, topics.decisions, partition)
     this.#chains = new ChainReader(bus, topics.decisions, partition)
+    this.#scan = new RecordScan(tenants)
   }
 
   /** Offsets of `spans` that have been read, and those there were when it was last looked. */
@@ -235,8 +235,9 @@ export class PartitionVerifier {
     if (isUndecided && this.#addHead({ ...record, valueBytes: value.length })) return
     while (slices.end < offset) slices.records.push(appendedAtMs)
     const runs = header === undefined ? undefined : decodeTenantRuns(header)
-    const problem = this.#scan(value, runs)
-    if (problem === undefined) records.addRecord(appendedAtMs, this.#scanned, this.#tenantOf)
+    const problem = this.#scan.read(value, runs)
+    if (problem === undefined)
+      records.addRecord(appendedAtMs, this.#scan.slices, this.#scan.tenantOf)
     else records.addUnreadable(appendedAtMs, problem)
   }
 
@@ -277,34 +278,10 @@ export class PartitionVerifier {
   #readBody({ offset, value, header }: BusRecord): void {
     const { slices, records } = this.ledger
     if (!slices.records.isUnread(offset)) return
-    const problem = this.#scan(value, header === undefined ? undefined : decodeTenantRuns(header))
-    if (problem !== undefined) {
-      records.blameRecord(offset, problem)
-      this.#scanned.clear()
-    }
-    records.readRecord(offset, this.#scanned, this.#tenantOf)
-  }
-
-  /** Returns why the record cannot be read; undefined: its slices are in `#scanned`. */
-  #scan(value: Uint8Array, runs: readonly TenantRun[] | undefined): string | undefined {
-    const scanned = this.#scanned
-    scanned.clear()
-    if (runs === undefined) return 'a record of spans has no header with tenants’ runs'
-    try {
-      for (const { tenant, start, length } of runs) {
-        if (start < 0 || length < 0 || start + length > value.length) {
-          return 'a tenant’s run lies outside of its record'
-        }
-        const from = scanned.slices
-        scanSlices(value, start, start + length, scanned)
-        const number = this.#options.tenants.numberOf(tenant)
-        for (let at = from; at < scanned.slices; at++) this.#tenantOf[at] = number
-      }
-    } catch (error) {
-      if (!(error instanceof PipelineError)) throw error
-      return error.message
-    }
-    return undefined
+    const runs = header === undefined ? undefined : decodeTenantRuns(header)
+    const problem = this.#scan.read(value, runs)
+    if (problem !== undefined) records.blameRecord(offset, problem)
+    records.readRecord(offset, this.#scan.slices, this.#scan.tenantOf)
   }
 
   /** Applies decisions below `end`; one that names a slice not yet read waits, unless all are read. */
