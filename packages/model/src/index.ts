@@ -75,7 +75,15 @@ export {
   unpackSlices,
 } from './packed-slice.ts'
 export { PackedSliceReader } from './packed-slice-reader.ts'
-export { readSpanIds, type SpanColumns } from './packed-spans.ts'
+export {
+  endOfSpan,
+  packedSpanBytesMax,
+  packedSpanBytesMin,
+  packedSpanFlag,
+  readSpanIds,
+  type SpanColumns,
+  wordAt,
+} from './packed-spans.ts'
 export { packedHeadBytesMax, packSlice, SlicePacker } from './slice-packer.ts'
 export { blockAt, blockFlag, fnv1a, spanBlockBytes } from './span-blocks.ts'
 export { compareRefs, refKey, type SpanRef } from './span-ref.ts'

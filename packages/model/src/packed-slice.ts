@@ -11,7 +11,7 @@ import type { SpanRef } from './span-ref.ts'
 
 /**
  * A slice as it was read, with its place at hand and its facts still packed. Spreading one leaves the
- * facts behind: whoever wants to change a slice packs a literal one (see pack-slice.ts).
+ * facts behind: whoever wants to change a slice packs a literal one (see slice-packer.ts).
  */
 export class PackedSlice implements Slice {
   readonly ref: SpanRef

@@ -1,5 +1,13 @@
 // Hot: every span of the pipeline is packed here once, and unpacked once.
-import type { SlicePacker } from '@winnow/model'
+import {
+  blockFlag,
+  endOfSpan,
+  packedSpanBytesMax,
+  packedSpanBytesMin,
+  packedSpanFlag,
+  type SlicePacker,
+  wordAt,
+} from '@winnow/model'
 import { sharedTexts } from './text-table.ts'
 
 /**
@@ -11,9 +19,8 @@ import { sharedTexts } from './text-table.ts'
  * A summary goes to other processes: the shared text is spelled out there, and parents stay behind.
  */
 export const packedHeadBytes = 18
-const spanBytesMax = 1 + 8 + 4 + 3 * 5 + 8 + 8
-
-const packedFlag = { root: 2, entry: 4, start: 8, input: 16, output: 32, cost: 64 } as const
+const parentBytes = 8
+const spanBytesMax = packedSpanBytesMax + parentBytes
 
 /** Writes the facts of one slice after another into memory of its own. */
 export class FactsPacker {
@@ -45,29 +52,29 @@ export class FactsPacker {
     view.setUint32(from + 1, id0)
     view.setUint32(from + 5, id1)
     view.setUint32(from + 9, opHash, true)
-    this.#at = from + 13
+    this.#at = from + packedSpanBytesMin
     let packed = flags
     if (startMs > 0) {
-      packed |= packedFlag.start
+      packed |= packedSpanFlag.start
       this.#varint(startMs)
     }
     if (input > 0) {
-      packed |= packedFlag.input
+      packed |= packedSpanFlag.input
       this.#varint(input)
     }
     if (output > 0) {
-      packed |= packedFlag.output
+      packed |= packedSpanFlag.output
       this.#varint(output)
     }
     if (cost > 0) {
-      packed |= packedFlag.cost
+      packed |= packedSpanFlag.cost
       view.setFloat64(this.#at, cost, true)
       this.#at += 8
     }
-    if ((flags & packedFlag.root) === 0) {
+    if ((flags & blockFlag.root) === 0) {
       view.setUint32(this.#at, parent0)
       view.setUint32(this.#at + 4, parent1)
-      this.#at += 8
+      this.#at += parentBytes
     }
     this.#bytes[from] = packed
   }
@@ -123,8 +130,6 @@ export const spanIdWords = 5
 
 /** Reads packed facts. */
 export class FactsUnpacker {
-  #at = 0
-
   /** The shared text of the facts at `from`; empty where all is their own. */
   shared(bytes: Buffer, from: number): Uint8Array {
     return sharedTexts.bytesOf(bytes.readUInt16LE(from))
@@ -135,48 +140,27 @@ export class FactsUnpacker {
     out.add(bytes, from + 2, from + packedHeadBytes)
     let at = from + packedHeadBytes
     for (let span = 0; span < spans; span++) {
-      const isRoot = ((bytes[at] as number) & packedFlag.root) > 0
+      const isRoot = ((bytes[at] as number) & blockFlag.root) > 0
       at = out.addPacked(bytes, at)
-      if (!isRoot) at += 8
+      if (!isRoot) at += parentBytes
     }
     out.add(bytes, at, to)
   }
 
   /** Writes the ids of `spans` spans at `from` into `words`, from `word` on, {@link spanIdWords} each. */
   ids(bytes: Buffer, from: number, spans: number, words: Uint32Array, word: number): void {
-    this.#at = from + packedHeadBytes
+    let at = from + packedHeadBytes
     const end = word + spans * spanIdWords
     for (let to = word; to < end; to += spanIdWords) {
-      const at = this.#at
       const flags = bytes[at] as number
       words[to] = wordAt(bytes, at + 1)
       words[to + 1] = wordAt(bytes, at + 5)
-      this.#at = at + 13
-      if ((flags & packedFlag.start) > 0) this.#varint(bytes)
-      if ((flags & packedFlag.input) > 0) this.#varint(bytes)
-      if ((flags & packedFlag.output) > 0) this.#varint(bytes)
-      if ((flags & packedFlag.cost) > 0) this.#at += 8
-      const isRoot = (flags & packedFlag.root) > 0
-      words[to + 2] = isRoot ? 0 : wordAt(bytes, this.#at)
-      words[to + 3] = isRoot ? 0 : wordAt(bytes, this.#at + 4)
-      words[to + 4] = (flags & packedFlag.entry) > 0 ? 1 : 0
-      if (!isRoot) this.#at += 8
+      at = endOfSpan(bytes, at)
+      const isRoot = (flags & blockFlag.root) > 0
+      words[to + 2] = isRoot ? 0 : wordAt(bytes, at)
+      words[to + 3] = isRoot ? 0 : wordAt(bytes, at + 4)
+      words[to + 4] = (flags & blockFlag.entry) > 0 ? 1 : 0
+      if (!isRoot) at += parentBytes
     }
   }
-
-  #varint(bytes: Buffer): number {
-    let value = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[this.#at++] as number
-      value |= (byte & 127) << shift
-      if (byte < 128) return value >>> 0
-    }
-  }
-}
-
-/** A big-endian word. */
-function wordAt(bytes: Buffer, at: number): number {
-  const high = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
-  const low = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
-  return ((high << 16) | low) >>> 0
 }
