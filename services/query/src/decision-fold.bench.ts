@@ -4,6 +4,7 @@ import { packSlice, spanBlockBytes } from '@winnow/model'
 import { ManualClock, silentLog } from '@winnow/runtime'
 import type { Bench } from '@winnow/testing'
 import { DecisionFold } from './decision-fold.ts'
+import { droppedDecision } from './dropped-decision.fixture.ts'
 
 /** Decisions as a sampler writes them: 8 rules asked, 8 spans in two slices. */
 export const benches: Bench[] = [
@@ -69,49 +70,13 @@ function decision(at: number): Uint8Array {
         services: ['refund-bot', 'tools'],
       },
     })
-  const record = {
-    v: 1,
-    kind: 'decision',
-    tenant: 'default',
+  return droppedDecision({
     traceId: at.toString(16).padStart(32, '0'),
-    revision: 1,
-    verdict: 'drop',
-    primary: 'ordinary',
     rules: answers,
-    probability: 0.1,
-    th: 'e6666666666666',
-    adjustedCount: 0,
-    stratum: 'ordinary',
-    policyVersion: 'default-01234567',
-    cause: 'completed',
-    firstSpanAtMs: 1_800_000_000_000,
-    lastSpanAtMs: 1_800_000_000_000,
-    decidedAtMs: 1_800_000_005_000,
-    seriesAtMs: 1_800_000_005_000,
-    closeReason: 'root',
-    closedAtMs: 1_800_000_005_000,
-    missingParents: 0,
-    complete: true,
     spanCount: 8,
-    duplicateSpans: 0,
     rootSpanId: '0102030405060708',
-    service: 'refund-bot',
-    operation: 'refund_chat.turn',
-    experiment: null,
-    variant: null,
-    durationMs: 2608,
-    inputTokens: 1200,
-    outputTokens: 300,
-    costUsd: 0.0123,
-    write: [],
-    evaluations: [],
-    requests: [],
     sliceCount: 2,
-    fingerprint: '0123456789abcdef',
-    prev: null,
-    claim: 0,
     seq: at + 1,
     slices: [slice(0), slice(6800)],
-  }
-  return Buffer.from(JSON.stringify(record))
+  })
 }

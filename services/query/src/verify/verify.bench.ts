@@ -4,6 +4,7 @@ import { encodeTenantRuns, packSlice, spanBlockBytes } from '@winnow/model'
 import { emptySpan, encodeTraces, type Span } from '@winnow/otlp'
 import { ManualClock } from '@winnow/runtime'
 import type { Bench } from '@winnow/testing'
+import { droppedDecision } from '../dropped-decision.fixture.ts'
 import { type LedgerReport, ReportBuilder } from './ledger-report.ts'
 import { PartitionVerifier } from './partition-verifier.ts'
 import { TenantSums } from './tenant-sums.ts'
@@ -126,50 +127,13 @@ function decision(trace: number, offset: number, start: number, length: number):
     appendedAtMs: 1_800_000_000_000,
     facts: { startNs: '1', endNs: '2', spans: blocks.toString('base64'), services: ['service'] },
   })
-  // In the sampler's order of keys.
-  const record = {
-    v: 1,
-    kind: 'decision',
-    tenant: 'default',
+  return droppedDecision({
     traceId: traceIdOf(trace),
-    revision: 1,
-    verdict: 'drop',
-    primary: 'ordinary',
     rules,
-    probability: 0.1,
-    th: 'e6666666666666',
-    adjustedCount: 0,
-    stratum: 'ordinary',
-    policyVersion: 'default-01234567',
-    cause: 'completed',
-    firstSpanAtMs: 1_800_000_000_000,
-    lastSpanAtMs: 1_800_000_000_000,
-    decidedAtMs: 1_800_000_005_000,
-    seriesAtMs: 1_800_000_005_000,
-    closeReason: 'root',
-    closedAtMs: 1_800_000_005_000,
-    missingParents: 0,
-    complete: true,
     spanCount: spansEach,
-    duplicateSpans: 0,
     rootSpanId: spanIdOf(trace, 0),
-    service: 'refund-bot',
-    operation: 'refund_chat.turn',
-    experiment: null,
-    variant: null,
-    durationMs: 2608,
-    inputTokens: 1200,
-    outputTokens: 300,
-    costUsd: 0.0123,
-    write: [],
-    evaluations: [],
-    requests: [],
     sliceCount: 1,
-    fingerprint: '0123456789abcdef',
-    prev: null,
-    claim: 0,
     seq: trace + 1,
     slices: [slice],
-  }
-  return Buffer.from(JSON.stringify(record))
+  })
 }
