@@ -1,5 +1,5 @@
 import type { PackedSlice } from '@winnow/model'
-import { PipelineError } from '@winnow/runtime'
+import { Lru, PipelineError } from '@winnow/runtime'
 import { inOrder } from './fold.ts'
 import { noSlices, type Series, type SliceList } from './series.ts'
 import { slicesBytes } from './slice-bytes.ts'
@@ -14,41 +14,29 @@ export const chainCacheBytesMax = 64 * 1024 * 1024
  */
 export class ChainCache {
   readonly #bytesMax: number
-  /** Least recently used first. */
-  readonly #lists = new Map<number, SliceList>()
-  #bytes = 0
+  readonly #lists: Lru<SliceList, number>
 
   constructor(bytesMax = chainCacheBytesMax) {
     this.#bytesMax = bytesMax
+    this.#lists = new Lru(bytesMax)
   }
 
   get(offset: number): SliceList | undefined {
-    const list = this.#lists.get(offset)
-    if (list === undefined) return undefined
-    this.#lists.delete(offset)
-    this.#lists.set(offset, list)
-    return list
+    return this.#lists.get(offset)
   }
 
+  /** One that is heavier than all of it weighs as much as all of it: it stays until the next one comes. */
   set(offset: number, list: SliceList): void {
-    this.forget(offset)
-    this.#lists.set(offset, list)
-    this.#bytes += list.bytes
-    for (const oldest of this.#lists.keys()) {
-      if (this.#bytes <= this.#bytesMax || oldest === offset) break
-      this.forget(oldest)
-    }
+    this.#lists.set(offset, list, Math.min(list.bytes, this.#bytesMax))
   }
 
   /** A trace chains to one record at a time: nobody asks for those before it. */
   forget(offset: number): void {
-    this.#bytes -= this.#lists.get(offset)?.bytes ?? 0
-    this.#lists.delete(offset)
+    this.#lists.take(offset)
   }
 
   clear(): void {
     this.#lists.clear()
-    this.#bytes = 0
   }
 }
 
