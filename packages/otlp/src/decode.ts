@@ -3,6 +3,7 @@ import { readKeyValue, readResource, readScope } from './decode-common.ts'
 import {
   emptyResource,
   emptyScope,
+  emptySpan,
   type KeyValue,
   type ResourceSpans,
   type ScopeSpans,
@@ -11,7 +12,6 @@ import {
   type SpanLink,
   type SpanStatus,
   type TracesData,
-  unsetStatus,
 } from './otlp.ts'
 import { WireReader } from './wire.ts'
 
@@ -90,24 +90,7 @@ function readSpan(reader: WireReader): Span {
   const attributes: KeyValue[] = []
   const events: SpanEvent[] = []
   const links: SpanLink[] = []
-  const span: Mutable<Span> = {
-    traceId: '',
-    spanId: '',
-    traceState: '',
-    parentSpanId: '',
-    flags: 0,
-    name: '',
-    kind: 0,
-    startTimeUnixNano: 0n,
-    endTimeUnixNano: 0n,
-    attributes,
-    droppedAttributesCount: 0,
-    events,
-    droppedEventsCount: 0,
-    links,
-    droppedLinksCount: 0,
-    status: unsetStatus,
-  }
+  const span: Mutable<Span> = { ...emptySpan, attributes, events, links }
   while (reader.more()) {
     const tag = reader.tag()
     if (tag === 74) attributes.push(readKeyValue(reader, 0))
