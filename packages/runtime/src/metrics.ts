@@ -163,6 +163,21 @@ export class Metrics {
     'Documents that no index takes, set aside by the reason and field that the server names.',
     ['reason'],
   )
+  readonly blobRequests = this.#counter(
+    'winnow_blob_requests_total',
+    'Requests sent to the object store, those sent again too, by what they were for and how they ended.',
+    ['operation', 'tier', 'result'],
+  )
+  readonly blobRetries = this.#counter(
+    'winnow_blob_retries_total',
+    'Requests of these that had failed and were sent again.',
+    ['operation'],
+  )
+  readonly blobBytes = this.#counter(
+    'winnow_blob_bytes_total',
+    'Bytes of objects sent (put) and received (get).',
+    ['operation', 'tier'],
+  )
   readonly busLagRecords = this.#gauge(
     'winnow_bus_lag_records',
     'Records a group has not committed.',

@@ -55,6 +55,8 @@ export {
 } from './opensearch/opensearch-hot-store.ts'
 export { isRedisAddress, redisAddressForms } from './redis/redis-address.ts'
 export { RedisTraceBuffer, type RedisTraceBufferOptions } from './redis/redis-trace-buffer.ts'
+export { S3BlobStore } from './s3/s3-blob-store.ts'
+export { type S3Class, type S3Options, s3Classes, s3PrefixBytesMax } from './s3/s3-options.ts'
 export type { LedgerEntry, LedgerRow } from './segments/ledger-row.ts'
 export { decisionOf, type LoggedDecision, ledgerEntry, ledgerRow } from './segments/ledger-rows.ts'
 export { LedgerTable } from './segments/ledger-table.ts'

@@ -1,15 +1,17 @@
 import { join } from 'node:path'
-import { systemClock } from '@winnow/runtime'
+import { Metrics, silentLog, systemClock } from '@winnow/runtime'
 import {
   type BlobStore,
   FileBlobStore,
   type HotStore,
   OpenSearchHotStore,
   RedisTraceBuffer,
+  S3BlobStore,
   SqliteHotStore,
   type TraceBuffer,
 } from '@winnow/storage'
 import { opensearchOptions } from './config/opensearch-config.ts'
+import { s3Options } from './config/s3-config.ts'
 import { makeFolder } from './make-folder.ts'
 import { hotProbe } from './probe.ts'
 import type { Config } from './program-config.ts'
@@ -43,14 +45,20 @@ export async function openHotStore(
   return hot
 }
 
-/** The blob store that `blobs` names. `mayWrite`: who only reads makes no folder and sweeps nothing. */
+/** The blob store that `blobs` names. `mayWrite`: who only reads makes no folder and tries no more than that. */
 export async function openBlobStore(
   config: Config,
-  { mayWrite }: { readonly mayWrite: boolean },
+  context: Partial<Pick<StoreContext, 'log' | 'metrics'>> & { readonly mayWrite: boolean },
 ): Promise<BlobStore> {
-  const folder = join(config.data, 'blobs')
+  const { mayWrite, log = silentLog, metrics = new Metrics() } = context
+  if (config.blobs === 'folder') return openFolder(config, mayWrite)
+  return S3BlobStore.open({ ...s3Options(config), mayWrite, log, metrics })
+}
+
+async function openFolder({ data }: Config, mayWrite: boolean): Promise<BlobStore> {
+  const folder = join(data, 'blobs')
   if (!mayWrite) return FileBlobStore.existing(folder)
-  makeFolder(config.data)
+  makeFolder(data)
   return FileBlobStore.open(folder)
 }
 

@@ -83,6 +83,51 @@ test('a hot store is SQLite or OpenSearch, whose credentials are no part of its 
   expect(secret).not.toThrow(/p\/w|rd@/)
 })
 
+test('blobs are a folder or a bucket, and its server and keys have keys of their own', () => {
+  const longest = `s3://abc/${'p'.repeat(54)}${`/${'p'.repeat(199)}`}`
+  for (const blobs of ['folder', 's3://abc', 's3://a.b-c/team=1/winnow', `${longest}p`]) {
+    expect(load({ env: { WINNOW_BLOBS: blobs } }).blobs).toBe(blobs)
+  }
+  const bad = [
+    's3',
+    's3://ab',
+    's3://ABC',
+    's3://abc/',
+    's3://abc/a//b',
+    's3://abc/.a',
+    's3://abc/a.b',
+  ]
+  for (const blobs of [...bad, `${longest}pp`, 's3://host:9000/abc']) {
+    const shown = `✖ blobs is "${blobs}": use folder, or s3://BUCKET[/PREFIX]; the server goes into s3.endpoint`
+    expect(() => load({ env: { WINNOW_BLOBS: blobs } }), blobs).toThrow(shown)
+  }
+  const env = { WINNOW_S3_ENDPOINT: 'https://a:9000', WINNOW_S3_WARM_CLASS: 'STANDARD_IA' }
+  expect(load({ env }).s3).toMatchObject({ endpoint: 'https://a:9000', warmClass: 'STANDARD_IA' })
+  for (const [name, value] of [
+    ['ENDPOINT', 'a:9000'],
+    ['ENDPOINT', 'https://a/bucket'],
+    ['COLD_CLASS', 'DEEP_ARCHIVE'],
+    ['ATTEMPTS', '0'],
+    ['ATTEMPTS', '21'],
+    ['CONNECTIONS', '0'],
+    ['REQUEST_TIMEOUT', '99ms'],
+    ['REQUEST_TIMEOUT', '601s'],
+  ] as const) {
+    expect(() => load({ env: { [`WINNOW_S3_${name}`]: value } }), value).toThrow(/✖ s3\./)
+  }
+})
+
+test('of S3’s keys there are both or none, and neither is shown', () => {
+  const said = (): unknown => load({ env: { WINNOW_S3_SECRET_ACCESS_KEY: 'geheim' } })
+  expect(said).toThrow(
+    /✖ s3.secretAccessKey: give s3.accessKeyId and s3.secretAccessKey, or neither/,
+  )
+  expect(said).not.toThrow(/geheim/)
+  const endpoint = (): unknown => load({ env: { WINNOW_S3_ENDPOINT: 'https://k:geheim@a' } })
+  expect(endpoint).toThrow(/✖ s3.endpoint/)
+  expect(endpoint).not.toThrow(/geheim/)
+})
+
 test('an address that others reach is refused without keys, and taken with them', () => {
   for (const [name, address] of [
     ['api', '0.0.0.0:4300'],

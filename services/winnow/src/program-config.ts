@@ -15,6 +15,7 @@ import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
 import { hotKey, opensearchConfigSchema } from './config/opensearch-config.ts'
 import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
+import { blobsKey, s3ConfigSchema } from './config/s3-config.ts'
 import { sourceMistakes } from './source-mistakes.ts'
 import { listenOptions } from './start-error.ts'
 
@@ -30,7 +31,8 @@ const keysOfAll = z.strictObject({
   /** Where kept traces can be found for days. */
   hot: hotKey,
   /** Where segments and snapshots lie. */
-  blobs: z.literal('folder', { error: 'use folder' }).default('folder'),
+  blobs: blobsKey,
+  s3: s3ConfigSchema,
   /** What keeps the bytes of open traces near. */
   buffer: bufferKey,
   redis: redisConfigSchema,

@@ -59,9 +59,13 @@ async function lookAtBlobs(
     findings.push(ok('blobs', `folder: ${folder} can be read and written`))
   }
   const blobs = await openBlobStore(config, { mayWrite: config.blobs !== 'folder' })
-  if (config.blobs !== 'folder') findings.push(...(await probeBlobs(config.blobs, blobs)))
-  if (findings.some(({ status }) => status === 'failed')) return findings
-  return [...findings, ...(await newestSegment(blobs, busLogId))]
+  try {
+    if (config.blobs !== 'folder') findings.push(...(await probeBlobs(config.blobs, blobs)))
+    if (findings.some(({ status }) => status === 'failed')) return findings
+    return [...findings, ...(await newestSegment(blobs, busLogId))]
+  } finally {
+    await blobs.close()
+  }
 }
 
 /** An object of its own is made, made again in vain, read, found in the listing, and deleted. */

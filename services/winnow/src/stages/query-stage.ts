@@ -7,7 +7,7 @@ import type { Stage, StageContext } from './stage.ts'
 export async function queryStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, keys, tls, log, metrics, health, pending } = context
   const hot = await openHotStore(config, { mayWrite: false, log, metrics, health })
-  const blobs = await openBlobStore(config, { mayWrite: false })
+  const blobs = await openBlobStore(config, { mayWrite: false, log, metrics })
   const blobsAnswer = blobProbe(blobs, { optional: true })
   health.register('blobs', () => blobsAnswer.read())
   const query = new Query({
@@ -31,6 +31,9 @@ export async function queryStage(context: StageContext): Promise<Stage> {
   return {
     component: query,
     addresses: () => ({ api: query.address }),
-    close: () => hot.close(),
+    close: async () => {
+      await hot.close()
+      await blobs.close()
+    },
   }
 }

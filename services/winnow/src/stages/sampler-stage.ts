@@ -8,7 +8,7 @@ import type { Stage, StageContext } from './stage.ts'
 
 export async function samplerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics, health } = context
-  const blobs = await openBlobStore(config, { mayWrite: true })
+  const blobs = await openBlobStore(config, { mayWrite: true, log, metrics })
   // Without it a partition is taken up from the log, which takes longer.
   const blobsAnswer = blobProbe(blobs, { optional: true })
   health.register('blobs', () => blobsAnswer.read())
@@ -28,6 +28,7 @@ export async function samplerStage(context: StageContext): Promise<Stage> {
     component: sampler,
     failed: sampler.failed,
     position: partition => sampler.position(partition),
+    close: () => blobs.close(),
   }
 }
 

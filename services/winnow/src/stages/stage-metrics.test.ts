@@ -19,6 +19,9 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
   ])
   // A gauge says that nothing is wrong also before anything has come.
   expect(await stageMetrics('query', new Metrics())).toMatchObject([
+    { name: 'winnow_blob_requests_total', values: [] },
+    { name: 'winnow_blob_retries_total', values: [] },
+    { name: 'winnow_blob_bytes_total', values: [] },
     { name: 'winnow_ledger_imbalance_spans', values: [{ value: 0 }] },
     { name: 'winnow_problems_total', values: [] },
   ])

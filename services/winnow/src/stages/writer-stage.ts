@@ -10,7 +10,7 @@ import type { Stage, StageContext } from './stage.ts'
 export async function writerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics, health } = context
   const hot = await openHotStore(config, { mayWrite: true, log, metrics, health })
-  const blobs = await openBlobStore(config, { mayWrite: true })
+  const blobs = await openBlobStore(config, { mayWrite: true, log, metrics })
   const blobsAnswer = blobProbe(blobs)
   health.register('blobs', () => blobsAnswer.read())
   const buffer = await openTraceBuffer(config, 'writer', context)
@@ -31,6 +31,7 @@ export async function writerStage(context: StageContext): Promise<Stage> {
     failed: writer.failed,
     close: async () => {
       await hot.close()
+      await blobs.close()
       await buffer?.close()
     },
   }
