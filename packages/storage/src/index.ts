@@ -53,7 +53,10 @@ export {
   OpenSearchHotStore,
   type OpenSearchHotStoreOptions,
 } from './opensearch/opensearch-hot-store.ts'
+export { type OpenSearchSurvey, surveyOpenSearch } from './opensearch/opensearch-survey.ts'
 export { isRedisAddress, redisAddressForms } from './redis/redis-address.ts'
+export type { RedisAccess } from './redis/redis-client.ts'
+export { type RedisSurvey, surveyRedis } from './redis/redis-survey.ts'
 export { RedisTraceBuffer, type RedisTraceBufferOptions } from './redis/redis-trace-buffer.ts'
 export { S3BlobStore } from './s3/s3-blob-store.ts'
 export { type S3Class, type S3Options, s3Classes, s3PrefixBytesMax } from './s3/s3-options.ts'

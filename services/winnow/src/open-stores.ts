@@ -5,6 +5,7 @@ import {
   FileBlobStore,
   type HotStore,
   OpenSearchHotStore,
+  type RedisAccess,
   RedisTraceBuffer,
   S3BlobStore,
   SqliteHotStore,
@@ -72,14 +73,9 @@ export async function openTraceBuffer(
   { log, metrics, health }: Pick<StageContext, 'log' | 'metrics' | 'health'>,
 ): Promise<TraceBuffer | undefined> {
   if (buffer === 'none') return undefined
-  const { username, password, sentinelUsername, sentinelPassword } = redis
   const opened = await RedisTraceBuffer.open({
     address: buffer,
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    ...(sentinelUsername !== undefined && { sentinelUsername }),
-    ...(sentinelPassword !== undefined && { sentinelPassword }),
-    ...(redis.tls && { tls: redisTls(redis) }),
+    ...redisAccess({ redis }),
     clientName: `winnow-${stage}`,
     recordLifeMs: redis.recordLife,
     bytesMax: redis.bytesMax,
@@ -91,6 +87,18 @@ export async function openTraceBuffer(
   })
   health.register('buffer', () => opened.health())
   return opened
+}
+
+/** Who this program is to the Redis that `buffer` names. */
+export function redisAccess({ redis }: Pick<Config, 'redis'>): RedisAccess {
+  const { username, password, sentinelUsername, sentinelPassword } = redis
+  return {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(redis.tls && { tls: redisTls(redis) }),
+  }
 }
 
 function redisTls({ caFile, certFile, keyFile }: Config['redis']) {

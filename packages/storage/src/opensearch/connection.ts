@@ -115,7 +115,11 @@ export class Connection {
       return new StatusError(status, answerText(hot, status, error.body), { cause: error })
     }
     if (!(error instanceof OpenSearchClientError)) return error as Error
-    const { message } = error
+    // OpenSearch's client repeats OpenSSL's own line, with its source file.
+    const message = error.message.replace(
+      / [0-9A-F]+:error:[^:]*:([^:]*):[^:]*:([^:]*):.*/s,
+      ' $1 $2',
+    )
     const remedy = connectionRemedy(message)
     return new PipelineError('STORE_UNAVAILABLE', `${hot} does not answer: ${message}; ${remedy}`, {
       cause: error,

@@ -6,6 +6,7 @@ import { busLook } from './bus-checks.ts'
 import { certificateChecks } from './certificate-checks.ts'
 import { type Check, examine, type Finding } from './finding.ts'
 import { hostChecks } from './host-checks.ts'
+import { keysCheck } from './keys-check.ts'
 import { storeChecks } from './store-checks.ts'
 
 export interface DoctorOptions {
@@ -36,6 +37,7 @@ function checksOf(config: Config): Check[] {
   const bus = busLook(config)
   return [
     ...hostChecks(config),
+    keysCheck(config),
     ...certificateChecks(config),
     ...bus.checks,
     ...storeChecks(config, bus.logId),

@@ -33,7 +33,10 @@ export function failed(key: string, found: string, remedy?: string): Finding {
 /** An error as a finding; our own name the key, the value and the remedy themselves. */
 export function findingOf(key: string, error: unknown): Finding {
   const text = error instanceof Error ? error.message : String(error)
-  return failed(key, error instanceof PipelineError ? text.replace(/^\[\w+\] /, '') : text)
+  if (!(error instanceof PipelineError)) return failed(key, text)
+  const plain = text.replace(/^\[\w+\] /, '')
+  // The key stands at the beginning of the line already.
+  return failed(key, plain.startsWith(`${key} `) ? plain.slice(key.length + 1) : plain)
 }
 
 /** Whoever has not answered by then is reported as silent, and the others are not held up. */

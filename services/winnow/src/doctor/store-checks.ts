@@ -22,17 +22,26 @@ export function storeChecks(config: Config, busLogId: () => Promise<string | und
   return [
     { key: 'hot', look: () => lookAtHot(config) },
     { key: 'blobs', look: () => lookAtBlobs(config, busLogId) },
+    { key: 'buffer', look: () => lookAtBuffer(config) },
   ]
+}
+
+async function lookAtBuffer(config: Config): Promise<Finding[]> {
+  if (config.buffer === 'none') return [ok('buffer', 'none: the bus is read')]
+  const { lookAtRedis } = await import('./service-checks.ts')
+  return lookAtRedis(config)
 }
 
 /** One search of a tenant that is nobody's: it opens what is there, and with it meets its format. */
 async function lookAtHot(config: Config): Promise<Finding[]> {
-  if (config.hot === 'sqlite') {
-    const folder = join(config.data, 'hot')
-    if (!isThere(folder)) return [ok('hot', `sqlite: ${folder} will be made`)]
-    const unwritable = writeProblem('hot', folder)
-    if (unwritable !== undefined) return [unwritable]
+  if (config.hot !== 'sqlite') {
+    const { lookAtOpenSearch } = await import('./service-checks.ts')
+    return lookAtOpenSearch(config)
   }
+  const folder = join(config.data, 'hot')
+  if (!isThere(folder)) return [ok('hot', `sqlite: ${folder} will be made`)]
+  const unwritable = writeProblem('hot', folder)
+  if (unwritable !== undefined) return [unwritable]
   const hot = await openHotStore(config, { mayWrite: false })
   try {
     const askedMs = performance.now()
@@ -40,7 +49,7 @@ async function lookAtHot(config: Config): Promise<Finding[]> {
     const tookMs = performance.now() - askedMs
     const bytes = await hot.bytes()
     const size = `${(bytes / 1024 ** 2).toFixed(1)} MiB`
-    return [ok('hot', `${config.hot}: searched in ${tookMs.toFixed(1)} ms, ${size}`)]
+    return [ok('hot', `sqlite: searched in ${tookMs.toFixed(1)} ms, ${size}`)]
   } finally {
     await hot.close()
   }
