@@ -1,4 +1,5 @@
 import type { Board } from './board.ts'
+import { stores } from './stores.ts'
 
 const lagOfRetention = 'max by (group) (winnow_bus_lag_seconds / winnow_bus_retention_seconds)'
 
@@ -272,5 +273,6 @@ export const pipeline: Board = {
         },
       ],
     },
+    ...stores,
   ],
 }
