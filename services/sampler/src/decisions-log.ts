@@ -37,20 +37,32 @@ export class DecisionsLog {
     }
   }
 
-  /** Undefined where retention has passed it. */
+  /** Undefined where retention has passed it, or its slices are broken: they are as good as gone. */
   async fetch(offset: number): Promise<DecisionAt | undefined> {
+    const { log } = this.#shared
+    const value = await this.#valueAt(offset)
+    if (value === undefined) return undefined
+    const where = this.#place(offset)
+    const last = readDecision(value, where)
+    if (last?.kind === 'decision') return { offset, last }
+    // Heads decide what counts: this one does, for every reader, and its trace goes on as another series.
+    if (readDecisionHead(value, where)?.kind === 'decision') {
+      const error = new PipelineError('DATA_CORRUPT', `${where}: what should be slices is none`)
+      log.error('sampler.slices_unreadable', error, { partition: this.#partition, offset })
+      return undefined
+    }
+    throw new PipelineError('DATA_CORRUPT', `${where}: no decision where the index has one`)
+  }
+
+  async #valueAt(offset: number): Promise<Uint8Array | undefined> {
     const { bus, topics, log } = this.#shared
     try {
-      const { value } = await bus.fetch(topics.decisions, this.#partition, offset)
-      const last = readDecision(value, this.#place(offset))
-      if (last?.kind === 'decision') return { offset, last }
+      return (await bus.fetch(topics.decisions, this.#partition, offset)).value
     } catch (error) {
       if (!(error instanceof PipelineError && error.code === 'OFFSET_GONE')) throw error
       log.warn('sampler.decision_gone', { partition: this.#partition, offset })
       return undefined
     }
-    const where = this.#place(offset)
-    throw new PipelineError('DATA_CORRUPT', `${where}: no decision where the index has one`)
   }
 
   #place(offset: number): string {

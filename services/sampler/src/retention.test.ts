@@ -32,6 +32,36 @@ test('a keep whose record has left the bus within its life stays one', async () 
   ])
 })
 
+test('a keep whose slices cannot be read any more stays one, and stops nothing', async () => {
+  newWorld()
+  const bus: Bus = new Proxy<Bus>(world.bus, {
+    get: (target, name: keyof Bus) => {
+      if (name !== 'fetch') return (target[name] as () => unknown).bind(target)
+      const fetch: Bus['fetch'] = async (topic, partition, offset) => {
+        const record = await target.fetch(topic, partition, offset)
+        const text = Buffer.from(record.value).toString().replace('"slices":["', '"slices":["!')
+        return { ...record, value: Buffer.from(text) }
+      }
+      return fetch
+    },
+  })
+  const events: string[] = []
+  await world.start({ bus, log: { ...silentLog, error: event => events.push(event) } })
+  await world.write(summary(kept, [world.slice(1, [1, 2], root(100))]))
+  await world.settled()
+  await world.write(evaluation(kept, { name: 'csat', score: 5 }))
+  await world.settled()
+  expect(events).toEqual(['sampler.slices_unreadable'])
+  expect((await world.of(kept)).at(-1)).toMatchObject({
+    revision: 1,
+    series: true,
+    verdict: 'keep',
+    inherited: true,
+    sliceCount: 0,
+  })
+  expect(world.failures).toEqual([])
+})
+
 test('decisions that retention passes before they are read back are taken again under another claim', async () => {
   newWorld()
   let isCut = false
