@@ -2,6 +2,7 @@
 import { type Metrics, PipelineError, type StageClock } from '@winnow/runtime'
 import { type BulkItem, outcomeOf, resultLabel } from './bulk-result.ts'
 import type { Connection } from './connection.ts'
+import type { RequestBytes } from './request-bytes.ts'
 
 /** Refused as a whole, or an item of it, a request is sent again so often; then the writer waits longer. */
 export const busyAttemptsMax = 6
@@ -25,6 +26,7 @@ export interface Rejected {
 
 export interface BulkWriterOptions {
   readonly connection: Connection
+  readonly memory: RequestBytes
   /** Characters of a request; one operation of more is sent alone. */
   readonly requestLengthMax: number
   readonly clock: StageClock
@@ -89,9 +91,8 @@ export class BulkWriter {
   }
 
   async #send(ops: readonly BulkOp[]) {
-    const { connection, metrics } = this.#options
-    let body = ''
-    for (const { lines } of ops) body += lines
+    const { connection, metrics, memory } = this.#options
+    const body = memory.take(ops)
     metrics?.hotStoreInFlight.inc(body.length)
     try {
       const reply = await connection.send<{ readonly items: readonly BulkReplyItem[] }>({
@@ -101,6 +102,7 @@ export class BulkWriter {
         querystring: { filter_path: 'items.*.status,items.*.error' },
         allowed: [413, 429],
       })
+      memory.giveBack(body)
       return { status: reply.status, items: reply.status < 300 ? (reply.body.items ?? []) : [] }
     } finally {
       metrics?.hotStoreInFlight.dec(body.length)

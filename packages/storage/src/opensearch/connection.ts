@@ -25,7 +25,7 @@ export interface Request {
   readonly path: string
   readonly body?: object
   /** Lines of JSON. */
-  readonly bulkBody?: string
+  readonly bulkBody?: string | Buffer
   readonly querystring?: Readonly<Record<string, string | number | boolean>>
   /** Statuses that are an answer and no failure. */
   readonly allowed?: readonly number[]

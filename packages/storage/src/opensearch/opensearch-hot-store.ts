@@ -23,6 +23,7 @@ import { partOps, traceOp } from './documents.ts'
 import { type IndexKind, indexKinds, indexName } from './index-names.ts'
 import { type Indices, indicesOf } from './indices.ts'
 import { OpenSearchReads } from './opensearch-reads.ts'
+import { RequestBytes } from './request-bytes.ts'
 
 /** How often a search makes new documents visible, where only others have written. */
 export const refreshEveryMs = 1_000
@@ -66,6 +67,7 @@ export class OpenSearchHotStore implements HotStore {
   readonly #reads: OpenSearchReads
   readonly #life: HotLife
   readonly #clock: StageClock
+  readonly #memory = new RequestBytes()
   readonly #closing = new AbortController()
   #prepared: Promise<void> | undefined
   readonly #turns: (() => void)[] = []
@@ -208,6 +210,7 @@ export class OpenSearchHotStore implements HotStore {
     const { bulkBytesMax, random = Math.random, metrics } = this.#options
     return new BulkWriter({
       connection: this.#connection,
+      memory: this.#memory,
       requestLengthMax: bulkBytesMax,
       clock: this.#clock,
       random,

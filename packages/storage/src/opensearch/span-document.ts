@@ -98,10 +98,18 @@ function promoted(row: SpanRow): string {
 
 /** `2026-11-21T07:00:00.123456789Z`: as numbers, Dashboards would lose the last digits. */
 function nanosText(nanos: bigint): string {
-  const ms = nanos / 1_000_000n
-  const rest = Number(nanos - ms * 1_000_000n)
-  return `${new Date(Number(ms)).toISOString().slice(0, -1)}${String(rest).padStart(6, '0')}Z`
+  // By its digits: dividing costs ten times as much, and most spans of a trace share their second.
+  const digits = String(nanos).padStart(10, '0')
+  const seconds = digits.slice(0, -9)
+  if (seconds !== lastSeconds) {
+    lastSeconds = seconds
+    lastSecondsText = new Date(Number(seconds) * 1_000).toISOString().slice(0, -5)
+  }
+  return `${lastSecondsText}.${digits.slice(-9)}Z`
 }
+
+let lastSeconds = ''
+let lastSecondsText = ''
 
 interface PlainObject {
   readonly text: string
