@@ -61,6 +61,8 @@ test('of a poison document the kind and the field are named, and none of its tex
   expect(reason(parse)).toBe('mapper_parsing_exception: durationInNanos')
   const immense = `Document contains at least one immense term in field="attributes._value" (whose UTF8 encoding is longer than the max length 32766), the prefix is: '[109, 114]'`
   expect(reason(immense)).toBe('mapper_parsing_exception: attributes._value')
+  const object = `object mapping for [traceState] tried to parse field [traceState] as object, but found a concrete value`
+  expect(reason(object)).toBe('mapper_parsing_exception: traceState')
   expect(reason(secret)).toBe('mapper_parsing_exception')
 })
 

@@ -78,7 +78,7 @@ function blockText(error: BulkItemError | undefined, index: string): string {
 /** The server's own sentence shows what it could not read: only its kind and the field's name are kept. */
 function poisonReason(type: string, error: BulkItemError | undefined): string {
   const text = `${error?.reason ?? ''} ${error?.caused_by?.reason ?? ''}`
-  const field = /field(?:=| )["[]([\w.@-]{1,100})["\]]/.exec(text)?.[1]
+  const field = /(?:field|mapping for)(?:=| )["[]([\w.@-]{1,100})["\]]/.exec(text)?.[1]
   return field === undefined ? type : `${type}: ${field}`
 }
 

@@ -1,0 +1,449 @@
+import { randomBytes } from 'node:crypto'
+import { Metrics, type StageClock, systemClock } from '@winnow/runtime'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { dayMs, hourMs } from '../../packages/storage/src/hot-period.ts'
+import type { HotTrace } from '../../packages/storage/src/hot-store.ts'
+import { busyAttemptsMax } from '../../packages/storage/src/opensearch/bulk-writer.ts'
+import type { OpenSearchHotStoreOptions } from '../../packages/storage/src/opensearch/opensearch-hot-store.ts'
+import {
+  sampleSpanRow,
+  sampleTimeMs,
+  sampleTrace,
+  sampleTraceId,
+} from '../../packages/storage/src/samples.ts'
+import { SpanPack } from '../../packages/storage/src/span-pack.ts'
+import { type Fault, FaultProxy } from './fault-proxy.ts'
+import { openSearchForTest, sharedOpenSearch } from './opensearch/shared.ts'
+import { ask, openTestStore, removeIndices } from './opensearch/store.ts'
+
+const opensearch = await sharedOpenSearch()
+const url = opensearch?.url ?? ''
+const prefixes: string[] = []
+afterAll(() => removeIndices(url, prefixes))
+
+/** Pauses are over at once; what is asserted is what happens, not when. */
+const hastyClock: StageClock = { nowMs: () => systemClock.nowMs(), sleep: async () => {} }
+
+function newPrefix(): string {
+  const prefix = `fault-${randomBytes(6).toString('hex')}`
+  prefixes.push(prefix)
+  return prefix
+}
+
+async function openStore(
+  indexPrefix: string,
+  { at = url, ...options }: Partial<OpenSearchHotStoreOptions> & { at?: string } = {},
+) {
+  const metrics = new Metrics()
+  const store = await openTestStore(at, { indexPrefix, clock: hastyClock, metrics, ...options })
+  onTestFinished(() => store.close())
+  const counted = async (name: string): Promise<Record<string, number>> => {
+    const { values = [] } =
+      (await metrics.registry.getMetricsAsJSON()).find(one => one.name === name) ?? {}
+    return Object.fromEntries(
+      values.map(({ labels, value }) => [String(Object.values(labels)[0] ?? ''), value]),
+    )
+  }
+  return { store, counted }
+}
+
+/** Documents of each kind of index, as the server counts them. */
+async function documents(prefix: string): Promise<Record<string, number>> {
+  await ask(url, 'POST', `/${prefix}-*/_refresh`)
+  const counts: Record<string, number> = {}
+  for (const kind of ['traces', 'spans', 'parts', 'text', 'rejected']) {
+    const { body } = await ask<{ count: number }>(url, 'GET', `/${prefix}-${kind}-*/_count`)
+    counts[kind] = body.count
+  }
+  return counts
+}
+
+async function setIndex(index: string, settings: object): Promise<void> {
+  expect((await ask(url, 'PUT', `/${index}/_settings`, settings)).status).toBe(200)
+}
+
+test.runIf(opensearch)(
+  'a blocked index holds a put up, by name and with the remedy, and nothing is lost',
+  async () => {
+    const prefix = newPrefix()
+    const { store, counted } = await openStore(prefix)
+    await store.put([sampleTrace(1)])
+    const spans = `${prefix}-spans-2026-11-21`
+    for (const [block, said] of [
+      [
+        'index.blocks.write',
+        /STORE_UNAVAILABLE.*spans-2026-11-21 is read-only.*"index.blocks.write":null/,
+      ],
+      ['index.blocks.read_only_allow_delete', /STORE_UNAVAILABLE.*flood stage.*room/],
+    ] as const) {
+      await setIndex(spans, { [block]: true })
+      const put = store.put([sampleTrace(2), sampleTrace(3)])
+      await expect(put, block).rejects.toThrow(said)
+      expect(await store.health()).toMatchObject({
+        ready: false,
+        detail: expect.stringMatching(said),
+      })
+      // The trace's own document comes last: what is not whole is not found.
+      expect(await store.get('default', sampleTraceId(2))).toBeUndefined()
+      await setIndex(spans, { [block]: null })
+    }
+    await store.put([sampleTrace(2), sampleTrace(3)])
+    expect(await store.health()).toEqual({ ready: true })
+    expect((await store.get('default', sampleTraceId(3)))?.bodies.length).toBe(1)
+    expect(await documents(prefix)).toEqual({ traces: 3, spans: 6, parts: 3, text: 3, rejected: 0 })
+    const items = await counted('winnow_hot_store_bulk_items_total')
+    expect(items.held).toBe(8)
+    expect(items.rejected).toBeUndefined()
+  },
+)
+
+test.runIf(opensearch)('a closed index is no reason to set documents aside', async () => {
+  const prefix = newPrefix()
+  const { store } = await openStore(prefix)
+  await store.put([sampleTrace(1)])
+  const text = `${prefix}-text-2026-11-21t07`
+  await ask(url, 'POST', `/${text}/_close`)
+  await expect(store.put([sampleTrace(2)])).rejects.toThrow(/STORE_UNAVAILABLE.*closed: open it/)
+  await expect(store.get('default', sampleTraceId(1))).rejects.toThrow(/STORE_UNAVAILABLE.*open it/)
+  await ask(url, 'POST', `/${text}/_open`)
+  await store.put([sampleTrace(2)])
+  expect((await store.get('default', sampleTraceId(2)))?.bodies.length).toBe(1)
+  await ask(url, 'POST', `/${text}/_close`)
+  await store.expire(sampleTimeMs + 30 * dayMs)
+  expect((await ask(url, 'GET', `/${text}`)).status).toBe(404)
+})
+
+test.runIf(opensearch)(
+  'a document that no index takes is set aside with its reason and holds nothing up',
+  async () => {
+    const prefix = newPrefix()
+    // Somebody made the index before, with a mapping of their own.
+    const mappings = { properties: { traceState: { type: 'boolean' } } }
+    const made = await ask(url, 'PUT', `/${prefix}-spans-2026-11-21`, { mappings })
+    expect(made.status).toBe(200)
+    const { store, counted } = await openStore(prefix)
+    const secret = 'vendor=mrs-smith'
+    const traceId = sampleTraceId(1)
+    const rows = [
+      sampleSpanRow(traceId, 0),
+      sampleSpanRow(traceId, 1, { trace_state: secret }),
+      sampleSpanRow(traceId, 2),
+    ]
+    const trace = { ...sampleTrace(1), spans: SpanPack.of(rows) }
+    await store.put([trace, sampleTrace(2)])
+    expect(await documents(prefix)).toEqual({ traces: 2, spans: 4, parts: 2, text: 2, rejected: 1 })
+    // What cannot be searched for can still be read.
+    expect((await store.get('default', traceId))?.spans).toEqual(rows)
+    const reason = 'mapper_parsing_exception: traceState'
+    expect(await counted('winnow_hot_store_rejected_total')).toEqual({ [reason]: 1 })
+    const { body } = await ask(url, 'GET', `/${prefix}-rejected-*/_search`)
+    expect(JSON.stringify(body)).toContain(reason)
+    expect(JSON.stringify(body)).toContain(traceId)
+    expect(JSON.stringify(body)).not.toContain('smith')
+  },
+)
+
+test.runIf(opensearch)(
+  'a request that is refused whole is sent again, and given back to the writer in the end',
+  async () => {
+    const proxy = await FaultProxy.start(url)
+    onTestFinished(() => proxy.close())
+    const prefix = newPrefix()
+    const { store, counted } = await openStore(prefix, { at: proxy.url })
+    const busy = (times: number): void =>
+      proxy.add({
+        match: ({ url: path }) => path?.startsWith('/_bulk') ?? false,
+        times,
+        fault: {
+          kind: 'status',
+          status: 429,
+          body: '{"error":{"type":"rejected_execution_exception"}}',
+        },
+      })
+    busy(busyAttemptsMax - 1)
+    await store.put([sampleTrace(1)])
+    expect(await counted('winnow_hot_store_retries_total')).toEqual({
+      request: busyAttemptsMax - 1,
+    })
+    busy(busyAttemptsMax)
+    await expect(store.put([sampleTrace(2)])).rejects.toThrow(
+      /STORE_UNAVAILABLE.*too much to do.*6 times \(429\)/,
+    )
+    await store.put([sampleTrace(2)])
+    expect(await documents(prefix)).toEqual({ traces: 2, spans: 4, parts: 2, text: 2, rejected: 0 })
+  },
+)
+
+test('a node under pressure refuses whole requests, and takes smaller ones', async ({ skip }) => {
+  const node = await openSearchForTest(skip, {
+    fresh: true,
+    settings: { 'indexing_pressure.memory.limit': '200kb' },
+  })
+  const traces = Array.from({ length: 40 }, (_, n): HotTrace => {
+    const bytes = new Uint8Array(randomBytes(20_000))
+    return { ...sampleTrace(n), bodies: [{ ref: `3:${n}:0`, bytes }] }
+  })
+  const large = await openStore('pressure', { at: node.url })
+  await expect(large.store.put(traces)).rejects.toThrow(/STORE_UNAVAILABLE.*429/)
+  const small = await openStore('pressure', { at: node.url, bulkBytesMax: 100_000 })
+  await small.store.put(traces)
+  for (let n = 0; n < traces.length; n++) {
+    expect((await small.store.get('default', sampleTraceId(n)))?.bodies).toEqual(traces[n]?.bodies)
+  }
+})
+
+test('a request that is too large is halved, and a document that is too large is set aside', async ({
+  skip,
+}) => {
+  const node = await openSearchForTest(skip, {
+    fresh: true,
+    settings: { 'http.max_content_length': '1mb' },
+  })
+  const { store, counted } = await openStore('halves', { at: node.url })
+  const body = (n: number, size: number): HotTrace => ({
+    ...sampleTrace(n),
+    bodies: [{ ref: `3:${n}:0`, bytes: randomBytes(size) }],
+  })
+  await store.put([...Array.from({ length: 10 }, (_, n) => body(n, 300_000)), body(10, 900_000)])
+  expect((await store.get('default', sampleTraceId(9)))?.bodies[0]?.bytes.length).toBe(300_000)
+  expect(await store.get('default', sampleTraceId(10))).toMatchObject({ bodies: [], offset: 10 })
+  expect(await counted('winnow_hot_store_rejected_total')).toEqual({ 'http.max_content_length': 1 })
+})
+
+/** With whether the put resolves all the same: the client repeats what no node answered. */
+const faults: readonly (readonly [string, Fault, boolean])[] = [
+  ['a lost reply', { kind: 'dropReply' }, true],
+  ['a torn reply', { kind: 'cutReply', bytes: 10 }, true],
+  ['a torn request', { kind: 'cutRequest', bytes: 500 }, true],
+  ['no answer', { kind: 'hang' }, true],
+  ['503', { kind: 'status', status: 503 }, true],
+  ['500', { kind: 'status', status: 500 }, false],
+  ['500 after the work is done', { kind: 'after', status: 500 }, false],
+]
+
+test.runIf(opensearch)(
+  'whatever happens to a request, a put that is repeated writes everything once',
+  async () => {
+    const proxy = await FaultProxy.start(url)
+    onTestFinished(() => proxy.close())
+    for (const [name, fault, resolves] of faults) {
+      proxy.clear()
+      const prefix = newPrefix()
+      const { store } = await openStore(prefix, { at: proxy.url, requestTimeoutMs: 2_000 })
+      // The indices are there, so that what is slow is not their making.
+      await store.put([sampleTrace(0)])
+      const traces = [sampleTrace(1), sampleTrace(2, 2, 3)]
+      const match = ({ url: path }: { url?: string | undefined }): boolean =>
+        path?.startsWith('/_bulk') ?? false
+      proxy.add({ match, times: 1, fault })
+      if (resolves) await store.put(traces)
+      else {
+        await expect(store.put(traces), name).rejects.toThrow(/STORE_UNAVAILABLE.*500/)
+        await store.put(traces)
+      }
+      await store.put(traces)
+      const counts = { traces: 3, spans: 7, parts: 3, text: 3, rejected: 0 }
+      expect(await documents(prefix), name).toEqual(counts)
+      for (const trace of traces) {
+        const read = await store.get('default', trace.decision.traceId)
+        expect(read, name).toEqual({ ...trace, spans: trace.spans.rows() })
+      }
+    }
+  },
+)
+
+test.runIf(opensearch)(
+  'a server that is away for a while is waited for, and what was put stays',
+  async () => {
+    const proxy = await FaultProxy.start(url)
+    onTestFinished(() => proxy.close())
+    await proxy.down()
+    const said: string[] = []
+    const log = {
+      info: () => {},
+      warn: () => {},
+      error: (kind: string, error: unknown) => said.push(`${kind} ${(error as Error).message}`),
+    }
+    const prefix = newPrefix()
+    const { store } = await openStore(prefix, { at: proxy.url, log })
+    expect(said[0]).toMatch(/hot_store.unavailable .*http:\/\/127.*does not answer: .*start it/)
+    expect(await store.health()).toMatchObject({ ready: false })
+    await expect(store.put([sampleTrace(1)])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(store.get('default', sampleTraceId(1))).rejects.toMatchObject({ retryable: true })
+    await proxy.up()
+    await store.put([sampleTrace(1)])
+    await proxy.down()
+    await expect(store.search({ tenant: 'default', limit: 1 })).rejects.toThrow(/does not answer/)
+    await proxy.up()
+    expect((await store.search({ tenant: 'default', limit: 1 })).decisions.length).toBe(1)
+  },
+)
+
+test('kill -9 amid puts loses nothing that was acknowledged, and a repetition doubles nothing', async ({
+  skip,
+}) => {
+  const node = await openSearchForTest(skip, { fresh: true })
+  const { store } = await openStore('killed', { at: node.url, requestTimeoutMs: 20_000 })
+  const acknowledged = new Set<number>()
+  let isOver = false
+  const writing = (async () => {
+    for (let n = 0; !isOver; n += 20) {
+      const traces = Array.from({ length: 20 }, (_, at) => sampleTrace(n + at))
+      for (;;) {
+        try {
+          await store.put(traces)
+          break
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE' })
+          await new Promise(resolve => setTimeout(resolve, 100))
+        }
+      }
+      for (let at = 0; at < 20; at++) acknowledged.add(n + at)
+    }
+  })()
+  for (let kills = 0; kills < 2; kills++) {
+    const before = acknowledged.size
+    while (acknowledged.size < before + 100) await new Promise(resolve => setTimeout(resolve, 20))
+    await node.kill9()
+    await node.restart()
+  }
+  isOver = true
+  await writing
+  const ids = new Set([...acknowledged].map(sampleTraceId))
+  const found: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.search({ tenant: 'default', limit: 500, ...(cursor && { cursor }) })
+    found.push(...page.decisions.map(({ traceId }) => traceId))
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  expect(found.length).toBe(new Set(found).size)
+  expect(new Set(found)).toEqual(ids)
+  const { body } = await ask<{ count: number }>(node.url, 'GET', '/killed-spans-*/_count')
+  expect(body.count).toBe(2 * ids.size)
+  for (const n of [...acknowledged].filter(at => at % 97 === 0)) {
+    expect((await store.get('default', sampleTraceId(n)))?.bodies.length).toBe(1)
+  }
+})
+
+test.runIf(opensearch)(
+  'a rescue across midnight is one document, and a replay or a second writer changes nothing',
+  async () => {
+    const prefix = newPrefix()
+    const { store } = await openStore(prefix)
+    const first = sampleTrace(1, 10, 2)
+    const midnight = Date.UTC(2026, 10, 22)
+    const rescued = sampleTrace(1, 20, 3, { revision: 2, decidedAtMs: midnight + hourMs })
+    await store.put([first])
+    await store.put([rescued])
+    const counts = { traces: 1, spans: 3, parts: 2, text: 2, rejected: 0 }
+    expect(await documents(prefix)).toEqual(counts)
+    const before = await store.get('default', sampleTraceId(1))
+    expect(before).toMatchObject({ offset: 20, decision: { revision: 2 } })
+    const versions = () => ask(url, 'GET', `/${prefix}-*/_search?version=true&size=100`)
+    const hits = (await versions()).body as { hits: { hits: object[] } }
+    const others = await Promise.all(Array.from({ length: 3 }, () => openStore(prefix)))
+    await Promise.all(others.map(other => other.store.put([rescued, first])))
+    expect(await documents(prefix)).toEqual(counts)
+    expect(await store.get('default', sampleTraceId(1))).toEqual(before)
+    const after = (await versions()).body as { hits: { hits: object[] } }
+    expect(new Set(after.hits.hits.map(hit => JSON.stringify(hit)))).toEqual(
+      new Set(hits.hits.hits.map(hit => JSON.stringify(hit))),
+    )
+  },
+)
+
+test.runIf(opensearch)(
+  'writers that start at the same moment put templates and indices once',
+  async () => {
+    const prefix = newPrefix()
+    const opened = await Promise.all(Array.from({ length: 4 }, () => openStore(prefix)))
+    await Promise.all(
+      opened.map(async (one, n) => {
+        for (let at = 0; at < 5; at++) await one.store.put([sampleTrace(10 * n + at)])
+      }),
+    )
+    const [{ store } = await openStore(prefix)] = opened
+    expect((await store.search({ tenant: 'default', limit: 99 })).decisions.length).toBe(20)
+    const { body } = await ask<Record<string, { mappings: { dynamic?: string } }>>(
+      url,
+      'GET',
+      `/${prefix}-*/_mapping`,
+    )
+    for (const [name, { mappings }] of Object.entries(body)) {
+      expect(mappings.dynamic, name).toBe('false')
+    }
+  },
+)
+
+test.runIf(opensearch)('a newer release’s template is left as it is', async () => {
+  const prefix = newPrefix()
+  const path = `/_index_template/${prefix}-traces`
+  const newer = { version: 99, index_patterns: [`${prefix}-traces-2*`], priority: 500 }
+  expect((await ask(url, 'PUT', path, newer)).status).toBe(200)
+  await openStore(prefix)
+  const { body } = await ask<{ index_templates: [{ index_template: { version: number } }] }>(
+    url,
+    'GET',
+    path,
+  )
+  expect(body.index_templates[0].index_template.version).toBe(99)
+})
+
+test.runIf(opensearch)(
+  'another product, and a release without what is needed, are refused by name',
+  async () => {
+    const proxy = await FaultProxy.start(url)
+    onTestFinished(() => proxy.close())
+    for (const [version, said] of [
+      [{ number: '8.15.0' }, /CONFIG_INVALID.*another product 8.15.0: name an OpenSearch/],
+      [
+        { number: '2.6.0', distribution: 'opensearch' },
+        /opensearch 2.6.0: .* release 2.7 or newer/,
+      ],
+      [{ number: '1.3.20', distribution: 'opensearch' }, /opensearch 1.3.20/],
+      [undefined, /is no OpenSearch/],
+    ] as const) {
+      proxy.clear()
+      proxy.add({ fault: { kind: 'status', status: 200, body: JSON.stringify({ version }) } })
+      await expect(openStore(newPrefix(), { at: proxy.url })).rejects.toThrow(said)
+    }
+  },
+)
+
+test.runIf(opensearch)(
+  'spans can be filtered and summed up by their fields, attributes by any key',
+  async () => {
+    const prefix = newPrefix()
+    const { store } = await openStore(prefix)
+    await store.put(Array.from({ length: 10 }, (_, n) => sampleTrace(n, n, 3)))
+    await ask(url, 'POST', `/${prefix}-*/_refresh`)
+    const { body } = await ask<{
+      hits: { total: { value: number } }
+      aggregations: {
+        models: { buckets: object[] }
+        slow: { values: Record<string, number> }
+      }
+    }>(url, 'POST', `/${prefix}-spans-*/_search`, {
+      size: 0,
+      query: {
+        bool: {
+          filter: [
+            { term: { 'attributes.session.id': 'sess_91ab' } },
+            { term: { 'resource.attributes.deployment.env': 'prod' } },
+            { term: { serviceName: 'refund-bot' } },
+          ],
+        },
+      },
+      aggs: {
+        models: { terms: { field: 'genAi.model' } },
+        slow: { percentiles: { field: 'durationInNanos', percents: [50] } },
+      },
+    })
+    expect(body.hits.total.value).toBe(30)
+    expect(body.aggregations.models.buckets).toMatchObject([
+      { key: 'claude-3-5-sonnet-20241022', doc_count: 20 },
+    ])
+    expect(body.aggregations.slow.values['50.0']).toBe(2_608_000_000)
+  },
+)
