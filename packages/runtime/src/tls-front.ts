@@ -19,7 +19,11 @@ export class TlsFront {
   constructor(
     server: Server,
     tls: ServerTls,
-    options: { readonly alpn: readonly string[]; readonly asksClients?: boolean },
+    options: {
+      readonly alpn: readonly string[]
+      readonly asksClients?: boolean
+      readonly handshakeWaitMs?: number
+    },
   ) {
     const asksClients = options.asksClients ?? tls.asksClients
     const front = createServer({
@@ -27,7 +31,7 @@ export class TlsFront {
       ALPNProtocols: [...options.alpn],
       requestCert: asksClients,
       rejectUnauthorized: asksClients,
-      handshakeTimeout: handshakeWaitMs,
+      handshakeTimeout: options.handshakeWaitMs ?? handshakeWaitMs,
     })
     const serve = server.listeners('connection')
     server.removeAllListeners('connection')

@@ -1,7 +1,14 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type Bus, MemoryBus } from '@winnow/bus'
-import { Health, Metrics, PipelineError, silentLog, systemClock } from '@winnow/runtime'
+import {
+  Health,
+  headersBytesMax,
+  Metrics,
+  PipelineError,
+  silentLog,
+  systemClock,
+} from '@winnow/runtime'
 import { MemoryHotStore } from '@winnow/storage'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { appendWaitMaxMs, queryConfigSchema, stopWaitMaxMs } from './config.ts'
@@ -44,6 +51,18 @@ async function connected(port: number, text: string) {
   socket.resume()
   return socket
 }
+
+test('headers below headersBytesMax pass, more are 431', async () => {
+  const { port } = await started()
+  const answer = async (bytes: number): Promise<number> => {
+    const headers = { 'x-pad': 'x'.repeat(bytes) }
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1/search`, { headers })
+    await response.text()
+    return response.status
+  }
+  expect(await answer(headersBytesMax - 1024)).toBe(200)
+  expect(await answer(headersBytesMax)).toBe(431)
+})
 
 test('a connection without a whole request does not hold the stop', async () => {
   const { query, port } = await started()

@@ -24,6 +24,10 @@ export async function up(options: UpOptions): Promise<void> {
   }
   const demo = options.demo ? await import('./demo/demo.ts') : undefined
   const config = configOf(options, demo?.shortWaits)
+  if (options.demo && (hasKeys(config) || config.tls.certFile !== undefined)) {
+    const message = '--demo sends without a key and in plain text: leave out keys, keysFile and tls'
+    throw new CommandEnd(exitCode.usage, message)
+  }
   await run(config, stageNames, options, async ({ pipeline, ended }) => {
     if (demo !== undefined) {
       const output = {
