@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { apiRoutes } from '@winnow/query'
 import { hashOfKey, type Scope, scopes } from '@winnow/runtime'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type RunningWinnow, startWinnow } from './support/winnow-process.ts'
+import { type RunningWinnow, startWinnow, winnow } from './support/winnow-process.ts'
 
 // Two tenants on one running pipeline. What follows is made from the API's own table of routes.
 
@@ -215,6 +215,26 @@ test.each(names)(
     }
   },
 )
+
+test('on the command line a key of another tenant is one line with the id and the remedy, not the key', async () => {
+  const args = [dropped, '--url', `http://${running.api}`, '--key', keyOf('beta')]
+  const trace = await winnow(['trace', ...args])
+  expect(trace.code).toBe(1)
+  expect(trace.stderr).toMatch(
+    new RegExp(`^winnow: TRACE_NOT_STORED id "${dropped}": .*check the id and the key’s tenant\n$`),
+  )
+  const why = await winnow(['why', ...args])
+  expect(why.code).toBe(1)
+  expect(why.stdout).toContain('check the id, and whose the key is')
+  const beside = ['rescue', ...args, '--reason', 'mine']
+  const rescue = await winnow(beside)
+  expect(rescue.code).toBe(1)
+  expect(rescue.stderr).toContain(`TRACE_UNKNOWN id "${dropped}"`)
+  for (const { stdout, stderr } of [trace, why, rescue]) {
+    expect(stdout + stderr).not.toContain(keyOf('beta'))
+    expect(stdout + stderr).not.toMatch(/ACME/)
+  }
+})
 
 test('without the scope content a trace has no text, and the answer says why', async () => {
   const path = `/api/v1/traces/${kept}`

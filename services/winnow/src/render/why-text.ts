@@ -49,7 +49,7 @@ function sentence(why: Why): string {
       return 'Only evaluations came so far; it is decided again when its spans come.'
     case 'unknown':
       return why.searched.complete
-        ? 'Nothing of it has been seen under this tenant: no span and no evaluation.'
+        ? 'Nothing of it has been seen under this tenant: no span and no evaluation; check the id, and whose the key is.'
         : `Not found${why.searched.ledgerSince === null ? '' : ` back to ${why.searched.ledgerSince}`}; not everything could be searched.`
   }
 }
