@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import process from 'node:process'
 import { connect } from 'node:tls'
 import { TestAuthority, trace48fId } from '@winnow/testing'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -231,6 +233,8 @@ test('metrics and health need TLS but no client certificate: scrapers and probes
     const options = { ca, address: running.metrics, path, pair: { cert: '', key: '' } }
     expect((await ask(options)).status).toBe(200)
   }
+  expect(await healthcheck(running.metrics)).toBe(0)
+  expect(await healthcheck('127.0.0.1:1')).toBe(1)
 })
 
 test('an expired certificate, and keys that cannot be read, end the start with one line: key, path, remedy', async () => {
@@ -272,6 +276,17 @@ test('no key and no private key is in anything that was said: answers, metrics, 
     expect(everything.includes(body === '' ? secret : body)).toBe(false)
   }
 })
+
+/** As the image runs it. */
+async function healthcheck(address: string): Promise<number | null> {
+  const path = resolve(import.meta.dirname, '../deploy/healthcheck.mjs')
+  const child = spawn(process.execPath, [path], {
+    env: { ...process.env, WINNOW_METRICS: address },
+    stdio: 'ignore',
+  })
+  const [code] = await once(child, 'exit')
+  return code
+}
 
 const daysFromNow = (days: number): Date => new Date(Date.now() + days * 86_400_000)
 
