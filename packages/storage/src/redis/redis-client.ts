@@ -100,6 +100,6 @@ function clusterOptions(access: RedisAccess, limits: RedisLimits) {
 
 const keepName: NonNullable<ClusterOptions['dnsLookup']> = (host, found) => found(null, host)
 
-function retryWaitMs(times: number, { waits }: RedisLimits): number {
-  return Math.min(waits.minMs * 2 ** Math.min(times - 1, 10), waits.maxMs)
+function retryWaitMs(times: number, { reconnect }: RedisLimits): number {
+  return Math.min(reconnect.minMs * 2 ** Math.min(times - 1, 10), reconnect.maxMs)
 }

@@ -19,10 +19,11 @@ export interface RedisTrouble {
   readonly remedy: string
 }
 
-const see = 'see whether a Redis answers at the address of buffer'
+const see = 'see whether a Redis answers at the address of buffer, with TLS where redis.tls is true'
 
 /** By how the message or the code of an error begins, the first that fits. */
 const troubles: readonly (readonly [RegExp, LeftOut, string])[] = [
+  [/entinel/, 'down', 'see whether sentinels answer at the addresses of buffer and know its NAME'],
   [/^OOM/, 'full', 'give Redis more maxmemory, or lower redis.bytesMax or redis.recordLife'],
   [/^(WRONGPASS|NOAUTH|ERR.*AUTH)/, 'refused', 'check redis.username and redis.password'],
   [/^NOPERM/, 'refused', 'allow the user of redis.username: +set +get +getrange +info ~winnow:*'],
@@ -43,9 +44,8 @@ const troubles: readonly (readonly [RegExp, LeftOut, string])[] = [
   [
     /SSL routines|RESP|EPROTO|^ERR_SSL/,
     'down',
-    'no Redis speaks there, or one with TLS where redis.tls is not set, or the other way round',
+    'no Redis speaks there, or one with TLS where redis.tls says none, or the other way round',
   ],
-  [/entinel/, 'down', 'see whether sentinels answer at the addresses of buffer and know its NAME'],
 ]
 
 export function redisTrouble(error: unknown): RedisTrouble {

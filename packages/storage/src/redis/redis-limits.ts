@@ -13,7 +13,9 @@ export interface RedisLimits {
   readonly valueBytesMax: number
   /** Of puts that are not answered yet: memory of this process. */
   readonly inflightBytesMax: number
-  /** Between two tries to connect, and for a partition whose calls fail. */
+  /** Between two tries to connect. */
+  readonly reconnect: BreakerWaits
+  /** Before a partition whose calls fail is asked again. */
   readonly waits: BreakerWaits
 }
 
@@ -25,5 +27,6 @@ export const redisLimits: RedisLimits = {
   // What is put before every checkpoint comes on top.
   valueBytesMax: 64 * 1024 * 1024 + 8,
   inflightBytesMax: 32 * 1024 * 1024,
+  reconnect: { minMs: 100, maxMs: 5_000 },
   waits: { minMs: 500, maxMs: 5_000 },
 }

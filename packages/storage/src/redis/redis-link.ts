@@ -35,9 +35,9 @@ export class RedisLink {
     client.on('close', () => this.#changed())
     // Without a listener the client writes what is wrong to the console.
     client.on('error', (error: unknown) => {
-      if (this.isReady) return
       this.#lost = redisTrouble(error)
-      this.#changed()
+      // Of a connection that still stands it is the reason why that ends next.
+      if (!this.isReady) this.#changed()
     })
   }
 

@@ -124,7 +124,7 @@ export class RedisTraceBuffer implements TraceBuffer {
     logId: string,
     ranges: readonly BufferedRange[],
   ): Promise<readonly (Uint8Array | undefined)[]> {
-    const read: (Uint8Array | undefined)[] = new Array(ranges.length)
+    const read = new Array<Uint8Array | undefined>(ranges.length).fill(undefined)
     const byPartition = new Map<number, number[]>()
     for (const [at, { partition, length }] of ranges.entries()) {
       const own = byPartition.get(partition)
