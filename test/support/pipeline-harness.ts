@@ -10,7 +10,13 @@ import { Query, queryConfigSchema } from '@winnow/query'
 import { createReceiver, type Receiver, receiverConfigSchema } from '@winnow/receiver'
 import { type Component, createLog, Health, Metrics, type StageClock } from '@winnow/runtime'
 import { createSampler, defaultPolicy, parsePolicy, samplerConfigSchema } from '@winnow/sampler'
-import { FileBlobStore, MemoryBlobStore, MemoryHotStore, SqliteHotStore } from '@winnow/storage'
+import {
+  FileBlobStore,
+  MemoryBlobStore,
+  MemoryHotStore,
+  SqliteHotStore,
+  type TraceBuffer,
+} from '@winnow/storage'
 import { apiKeysOf } from '@winnow/testing'
 import { Writer, writerConfigSchema } from '@winnow/writer'
 import { type GroupName, groupLag } from './group-lag.ts'
@@ -28,6 +34,8 @@ export interface HarnessOptions {
   readonly openBus: (specs: readonly TopicSpec[], folder: string) => Bus | Promise<Bus>
   /** `files`: SQLite and Parquet on disk; `memory`: neither. */
   readonly stores: 'files' | 'memory'
+  /** Of assembler and writer; whoever opened it closes it. None where absent. */
+  readonly buffer?: TraceBuffer
   /** As in `winnow.yaml`; absent keys have their defaults. */
   readonly assembler?: Readonly<Record<'quiet' | 'rootless' | 'openMax' | 'clockSlack', string>>
   readonly segmentAge?: string
@@ -103,11 +111,13 @@ export class PipelineHarness {
     })
     const keys = apiKeysOf(Object.fromEntries(tenants.map(tenant => [keyOf(tenant), tenant])))
     const shared = { bus, topics: this.topics, clock, log, metrics: this.metrics }
+    const buffer = options.buffer !== undefined && { buffer: options.buffer }
     const anyPort = { host: '127.0.0.1', port: 0 }
     this.#assembler = new Assembler({
       ...shared,
       config: assemblerConfigSchema.parse(options.assembler ?? {}),
       readSlices: sliceReader(),
+      ...buffer,
     })
     this.#receiver = createReceiver({
       ...shared,
@@ -125,6 +135,7 @@ export class PipelineHarness {
     })
     const writer = new Writer({
       ...shared,
+      ...buffer,
       hot,
       blobs,
       hashers: new ColdHashers(new FileColdKeys(join(folder, 'keys'), randomBytes)),

@@ -75,15 +75,21 @@ export async function playOnMemory(
   )
 }
 
+export interface QuickOptions extends SeedOptions, Pick<HarnessOptions, 'prefix' | 'buffer'> {
+  readonly segmentAge?: string
+  /** Runs beside the traffic, to spoil what it stands on; it has ended before the pipeline is waited for. */
+  readonly meanwhile?: () => Promise<void>
+}
+
 /**
  * The same traffic squeezed into seconds of the wall clock, with waits to match, on stores of files.
  * `prefix` keeps the topics of several runs apart on one broker.
  */
 export async function playQuickly(
-  options: SeedOptions & Pick<HarnessOptions, 'prefix'> & { readonly segmentAge?: string },
+  options: QuickOptions,
   openBus: HarnessOptions['openBus'],
 ): Promise<SeedRun> {
-  const { segmentAge = '1s', prefix, ...seed } = options
+  const { segmentAge = '1s', prefix, buffer, meanwhile, ...seed } = options
   const startMs = Date.now()
   const traffic: Omit<TrafficOptions, 'seed' | 'traces'> = {
     startMs,
@@ -101,10 +107,13 @@ export async function playQuickly(
     assembler: { quiet: '1s', rootless: '2s', openMax: '3s', clockSlack: '250ms' },
     segmentAge,
     ...(prefix !== undefined && { prefix }),
+    ...(buffer !== undefined && { buffer }),
   })
   return finish(
     run,
-    player => player.playByWall(run.events, startMs),
+    async player => {
+      await Promise.all([player.playByWall(run.events, startMs), meanwhile?.()])
+    },
     () => sleep(pauseMs),
   )
 }
