@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { encodeTenantRuns, unpackSlices } from '@winnow/model'
 import { encodeTraces } from '@winnow/otlp'
-import { trace48fRequests } from '@winnow/testing'
+import { trace48fId, trace48fRequests } from '@winnow/testing'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeCheckpoint, encodeCheckpoint, type ReadCheckpoint } from './checkpoint.ts'
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  pendingInCheckpoint,
+  type ReadCheckpoint,
+} from './checkpoint.ts'
 import { assemblerConfigSchema } from './config.ts'
 import { packedSlice } from './packed-slice.fixture.ts'
 import { type FoldState, PartitionFold } from './partition-fold.ts'
@@ -230,6 +235,25 @@ test('a checkpoint of trace 48f, half of it closed, is its golden file', async (
   const [closed] = read.state.closed
   expect(closed).toMatchObject({ reason: 'refs', closedAtMs: 1_000_001 })
   expect([...read.state.open].map(trace => trace.sliceCount)).toEqual([1])
+})
+
+test('one trace is found in a checkpoint as it is in the fold, and no other tenant’s', async () => {
+  const fold = fold48f()
+  const bytes = await bytesOf(fold.state)
+  const known = fold.find('default', trace48fId)
+  // Two slices are closed as a part: of the third nothing came twice.
+  expect(known).toMatchObject({ slices: 1, firstAppendedAtMs: 1_000_002 })
+  expect(pendingInCheckpoint(bytes, owner, 'default', trace48fId)).toEqual(known)
+  expect(pendingInCheckpoint(bytes, owner, 'other', trace48fId)).toBeUndefined()
+  expect(pendingInCheckpoint(bytes, owner, 'default', trace48fId.replace('4', '5'))).toBeUndefined()
+  const ofOther = { ...owner, logId: 'another' }
+  expect(pendingInCheckpoint(bytes, ofOther, 'default', trace48fId)).toBeUndefined()
+  const closedOnly = { ...fold.state, open: [] }
+  const part = pendingInCheckpoint(await bytesOf(closedOnly), owner, 'default', trace48fId)
+  expect(part).toMatchObject({ slices: 2, firstAppendedAtMs: 1_000_000 })
+  for (const cut of [0, 11, 40, bytes.length - 1]) {
+    expect(pendingInCheckpoint(bytes.slice(0, cut), owner, 'default', trace48fId)).toBeUndefined()
+  }
 })
 
 test('a checkpoint with any byte wrong, or any missing, is left aside', async () => {

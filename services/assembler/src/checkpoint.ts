@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import type { CloseReason } from '@winnow/model'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
 import { OpenTrace } from './open-trace.ts'
-import type { ClosedTrace, FoldState } from './partition-fold.ts'
+import type { ClosedTrace, FoldState, PendingTrace } from './partition-fold.ts'
 import { SliceHeadReader } from './slice-bytes.ts'
 import { sharedTexts } from './text-table.ts'
 import { ChainMemory, TracePool } from './trace-pool.ts'
@@ -97,16 +97,9 @@ export function decodeCheckpoint(
   owner: CheckpointOwner,
 ): ReadCheckpoint | UnusableCheckpoint {
   try {
-    const from = new ByteReader(bytes)
-    if (from.u32() !== magic) return 'corrupt'
-    const v = from.u32()
-    if (v > version) return 'newer'
-    if (from.u32() !== crc32(bytes.subarray(headBytes))) return 'corrupt'
-    const head = JSON.parse(from.text())
-    const { logId, group, partition } = head
-    if (logId !== owner.logId || group !== owner.group || partition !== owner.partition) {
-      return 'foreign'
-    }
+    const opened = openCheckpoint(bytes, owner)
+    if (typeof opened === 'string') return opened
+    const { head, from } = opened
     const pool = new TracePool()
     const bytesOf = new Map<OpenTrace, Buffer>()
     const closed: ClosedTrace[] = []
@@ -126,6 +119,64 @@ export function decodeCheckpoint(
     // Bytes that end too early, or JSON that is none, although the checksum is right.
     return 'corrupt'
   }
+}
+
+interface CheckpointHead {
+  readonly position: number
+  readonly time: FoldState['time']
+  readonly last: FoldedRecord
+  /** How many traces of each follow. */
+  readonly closed: number
+  readonly open: number
+}
+
+function openCheckpoint(
+  bytes: Uint8Array,
+  owner: CheckpointOwner,
+): { readonly head: CheckpointHead; readonly from: ByteReader } | UnusableCheckpoint {
+  const from = new ByteReader(bytes)
+  if (from.u32() !== magic) return 'corrupt'
+  const v = from.u32()
+  if (v > version) return 'newer'
+  if (from.u32() !== crc32(bytes.subarray(headBytes))) return 'corrupt'
+  const head = JSON.parse(from.text())
+  const { logId, group, partition } = head
+  const isOwn = logId === owner.logId && group === owner.group && partition === owner.partition
+  return isOwn ? { head, from } : 'foreign'
+}
+
+/**
+ * What a checkpoint knows of one trace, without making a table of all of them: for whoever only wants to
+ * say that it is open, or closed and not yet decided. Undefined also where the bytes are of no use.
+ */
+export function pendingInCheckpoint(
+  bytes: Uint8Array,
+  owner: CheckpointOwner,
+  tenant: string,
+  traceId: string,
+): PendingTrace | undefined {
+  let found: PendingTrace | undefined
+  try {
+    const opened = openCheckpoint(bytes, owner)
+    if (typeof opened === 'string') return undefined
+    const { head, from } = opened
+    for (let trace = 0; trace < head.closed + head.open; trace++) {
+      const { key, spanCount, sliceCount } = readFields(from, trace < head.closed)
+      const slices = from.bytes(from.u32())
+      if (key !== traceId + tenant) continue
+      const heads = new SliceHeadReader().begin(slices, slices.length)
+      heads.next()
+      const firstAppendedAtMs = heads.appendedAtMs
+      while (heads.next());
+      const lastAppendedAtMs = heads.appendedAtMs
+      // Where a part of it is closed, what is open comes last and is the one that counts.
+      found = { spanCount, slices: sliceCount, firstAppendedAtMs, lastAppendedAtMs }
+    }
+  } catch {
+    // As in `decodeCheckpoint`.
+    return undefined
+  }
+  return found
 }
 
 const memory = new ChainMemory()
@@ -167,6 +218,15 @@ function readTrace(
   bytesOf: Map<OpenTrace, Buffer>,
   isClosed: boolean,
 ): ClosedTrace {
+  const { reason, closedAtMs, missingParents, ...saved } = readFields(from, isClosed)
+  const trace = OpenTrace.restore(saved)
+  // A copy: the numbers in it are about to change, and the bytes are the caller's.
+  bytesOf.set(trace, Buffer.from(from.bytes(from.u32())))
+  return { trace, reason, closedAtMs, missingParents }
+}
+
+/** All of a trace but its slices, which follow. */
+function readFields(from: ByteReader, isClosed: boolean) {
   const key = from.text()
   const openedAtMs = from.f64()
   const lastAtMs = from.f64()
@@ -176,7 +236,7 @@ function readTrace(
   const spanCount = from.u32()
   const jsonLength = from.u32()
   const flags = from.u8()
-  const trace = OpenTrace.restore({
+  return {
     key,
     openedAtMs,
     lastAtMs,
@@ -187,13 +247,10 @@ function readTrace(
     jsonLength,
     isRooted: (flags & flag.rooted) > 0,
     hasEntry: (flags & flag.entry) > 0,
-  })
-  const reason = (isClosed ? reasons[from.u8()] : 'root') as CloseReason
-  const closedAtMs = isClosed ? from.f64() : 0
-  const missingParents = isClosed ? from.u32() : 0
-  // A copy: the numbers in it are about to change, and the bytes are the caller's.
-  bytesOf.set(trace, Buffer.from(from.bytes(from.u32())))
-  return { trace, reason, closedAtMs, missingParents }
+    reason: (isClosed ? reasons[from.u8()] : 'root') as CloseReason,
+    closedAtMs: isClosed ? from.f64() : 0,
+    missingParents: isClosed ? from.u32() : 0,
+  }
 }
 
 /** Texts have other numbers in another process. */

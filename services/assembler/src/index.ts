@@ -1,4 +1,5 @@
 export { Assembler, type AssemblerOptions } from './assembler.ts'
+export { type CheckpointOwner, pendingInCheckpoint } from './checkpoint.ts'
 export { type AssemblerConfig, assemblerConfigSchema } from './config.ts'
 export type { PendingTrace, ReadSlice } from './partition-fold.ts'
 export { sliceReader } from './read-slices.ts'

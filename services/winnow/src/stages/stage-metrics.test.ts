@@ -23,6 +23,7 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
     { name: 'winnow_blob_retries_total', values: [] },
     { name: 'winnow_blob_bytes_total', values: [] },
     { name: 'winnow_ledger_imbalance_spans', values: [{ value: 0 }] },
+    { name: 'winnow_trace_buffer_up', values: [] },
     { name: 'winnow_problems_total', values: [] },
   ])
 })

@@ -48,7 +48,7 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   blobBytes: ['sampler', 'writer', 'query'],
   lostToRetention: ['assembler', 'sampler', 'writer'],
   ledgerImbalance: ['query'],
-  traceBufferUp: ['assembler', 'writer'],
+  traceBufferUp: ['assembler', 'writer', 'query'],
   traceBufferReads: ['writer'],
   traceBufferReadBytes: ['writer'],
   traceBufferReadSeconds: ['writer'],

@@ -40,7 +40,7 @@ export interface StageContext {
   /** The stage's own, as is `health`. */
   readonly metrics: Metrics
   readonly health: Health
-  /** Absent where no assembler runs in this process: then nobody knows what is open. */
+  /** Absent where no assembler runs in this process: then checkpoints in the trace buffer know what is open. */
   readonly pending?: FindPending
   /** How near the stages of this process are to being too far behind, 0 to 1. Absent on Kafka, where lag is allowed. */
   readonly lagging?: () => number
