@@ -2,10 +2,11 @@ import type { LoadOptions } from './options.ts'
 import { type Ground, ownGround } from './run.ts'
 import { pidOfPort } from './usage.ts'
 
-/** What `--kafka` asks for, and how to end what was started for it. */
+/** What `--stack` or `--kafka` asks for, and how to end what was started for it. */
 export async function groundOf(
   options: LoadOptions,
 ): Promise<{ ground: Ground; stop: () => Promise<void> }> {
+  if (options.stack) return onStack()
   if (options.kafka) return onKafka()
   return { ground: ownGround, stop: async () => {} }
 }
@@ -17,6 +18,30 @@ async function onKafka(): Promise<{ ground: Ground; stop: () => Promise<void> }>
   const { url, stop } = started.kafka
   const serverPids = pidsOf({ Kafka: url })
   return { ground: { env: { WINNOW_BUS: url }, isFleet: false, serverPids }, stop }
+}
+
+async function onStack(): Promise<{ ground: Ground; stop: () => Promise<void> }> {
+  const { startStack } = await import('../../stack/stack.ts')
+  const started = await startStack({ fresh: true })
+  if (started.stack === undefined) throw new Error(`no stack: ${started.why}`)
+  const { env, kafka, redis, opensearch, s3, stop } = started.stack
+  const servers = {
+    Kafka: kafka.url,
+    Redis: redis.url,
+    OpenSearch: opensearch.url,
+    S3: s3.endpoint,
+  }
+  const bufferBytes = (): Promise<number> => usedMemory(redis.url)
+  return { ground: { env, isFleet: true, serverPids: pidsOf(servers), bufferBytes }, stop }
+}
+
+/** What the Redis at `url` holds, its own bookkeeping included. */
+async function usedMemory(url: string): Promise<number> {
+  const { Redis } = await import('ioredis')
+  const client = new Redis(url)
+  const info = await client.info('memory')
+  client.disconnect()
+  return Number(/used_memory:(\d+)/.exec(info)?.[1])
 }
 
 /** Of those servers that listen on this machine, by their addresses. */

@@ -13,6 +13,7 @@ export interface LoadOptions {
   /** One row of `stages` alone. */
   readonly stage: string | undefined
   readonly kafka: boolean
+  readonly stack: boolean
   readonly json: boolean
 }
 
@@ -27,6 +28,7 @@ export const usage = `npm run load -- [options]
   --memory          instead: what an open trace takes, between 50,000 and 500,000 of them
   --stages          instead: the stages before the writer, one more each time; --stage ROW: one alone
   --kafka           over a broker (TEST_KAFKA=host:port, else one is started)
+  --stack           a process for each stage, on Kafka, Redis, OpenSearch and S3 that are started for it
   --json            one object on standard output`
 
 export function loadOptions(): LoadOptions {
@@ -42,6 +44,7 @@ export function loadOptions(): LoadOptions {
     stages: { type: 'boolean', default: false },
     stage: { type: 'string' },
     kafka: { type: 'boolean', default: false },
+    stack: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   })
   const rate = values.rate === undefined ? undefined : count('rate', values.rate)
@@ -57,6 +60,7 @@ export function loadOptions(): LoadOptions {
     stages: values.stages || values.stage !== undefined,
     stage: values.stage,
     kafka: values.kafka,
+    stack: values.stack,
     json: values.json,
   }
 }

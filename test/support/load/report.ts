@@ -1,5 +1,5 @@
 import { profileText } from './profile.ts'
-import type { RunResult } from './run.ts'
+import type { BufferUse, RunResult } from './run.ts'
 
 /** The run as text for people. CPU is in CPU-seconds per million spans. */
 export function reportOf(run: RunResult): string {
@@ -31,11 +31,23 @@ export function reportOf(run: RunResult): string {
       'decided',
       `${run.decided} of ${run.traces} traces, ${run.kept} kept (${((100 * run.kept) / run.decided).toFixed(1)} %); all written ${run.drainSeconds.toFixed(1)} s after the load; ended with ${run.exitCode}`,
     ],
+    ...bufferLines(run.buffer),
     ['', rules.map(([rule, count]) => `${rule} ${count}`).join(', ')],
     ...(run.verify === undefined ? [] : [['verify', JSON.stringify(run.verify).slice(0, 300)]]),
   ]
   const text = lines.map(([name = '', value = '']) => `${name.padEnd(16)} ${value}`)
   return [...text, ...run.profiles.map(profileText)].join('\n')
+}
+
+function bufferLines(buffer: BufferUse | undefined): [string, string][] {
+  if (buffer === undefined) return []
+  const { hitShare, bytes, openTraces } = buffer
+  return [
+    [
+      'trace buffer',
+      `had ${(100 * hitShare).toFixed(1)} % of the slices asked for; ${Math.round(bytes / 2 ** 20)} MiB with ${openTraces} traces open, ${whole(bytes / openTraces)} B each`,
+    ],
+  ]
 }
 
 function whole(value: number): string {

@@ -36,6 +36,7 @@ export interface RunResult extends Driven {
   readonly decided: number
   readonly kept: number
   readonly decisionsByRule: Readonly<Record<string, number>>
+  readonly buffer: BufferUse | undefined
   readonly verify: unknown
   readonly exitCode: number | null
   readonly profiles: readonly ThreadProfile[]
@@ -48,6 +49,16 @@ export interface Ground {
   readonly isFleet: boolean
   /** Of servers on this machine, by name. */
   readonly serverPids: Readonly<Record<string, number>>
+  /** Bytes that the trace buffer's server holds, where there is one. */
+  readonly bufferBytes?: () => Promise<number>
+}
+
+export interface BufferUse {
+  /** Of the slices that the writer asked for. */
+  readonly hitShare: number
+  /** When the last span was acknowledged, as is the next. */
+  readonly bytes: number
+  readonly openTraces: number
 }
 
 /** One process that needs nothing beside. */
@@ -118,7 +129,7 @@ type Measured = Omit<RunResult, 'verify' | 'exitCode' | 'profiles'>
 
 async function measure(
   fleet: Fleet,
-  { serverPids }: Ground,
+  { serverPids, bufferBytes }: Ground,
   tracesBefore: number,
   drive: () => Promise<Driven>,
 ): Promise<Measured> {
@@ -129,6 +140,8 @@ async function measure(
   const serversBefore = secondsOf(serverPids)
   const driven = await drive()
   const under = await scrapeAll(fleet.metrics.slice(0, 1))
+  const bytes = await bufferBytes?.()
+  const openTraces = (await scrapeAll(fleet.metrics)).sum('winnow_open_traces')
   const drainedFrom = performance.now()
   const { decided, kept } = await settle(fleet, tracesBefore + driven.traces)
   const drainSeconds = (performance.now() - drainedFrom) / 1000
@@ -160,7 +173,15 @@ async function measure(
     decided: decided - tracesBefore,
     kept: kept - keptBefore,
     decisionsByRule: byRule(before, after),
+    buffer:
+      bytes === undefined ? undefined : { hitShare: hitShare(before, after), bytes, openTraces },
   }
+}
+
+function hitShare(before: Scrape, after: Scrape): number {
+  const name = 'winnow_trace_buffer_reads_total'
+  const of = (scrape: Scrape): number => scrape.by(name).get('{result="hit"}') ?? 0
+  return (of(after) - of(before)) / (after.sum(name) - before.sum(name))
 }
 
 function cpuOf({ processes }: Fleet): number {
