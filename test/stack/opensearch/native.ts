@@ -1,11 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { NativeServer } from '../native-server.ts'
 import type { TestOpenSearch } from '../opensearch.ts'
 import { freePort } from '../ports.ts'
+import { fetchJars, hasJars, hasMaven, javaMin, nodeCommand } from './jars.ts'
 import { findJdk } from './java.ts'
 
 export interface NativeOpenSearchOptions {
@@ -15,8 +15,6 @@ export interface NativeOpenSearchOptions {
   readonly heapMiB?: number
 }
 
-const here = import.meta.dirname
-const jvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true']
 const attemptsMax = 3
 
 /** The release that this machine can run, with the JDK for it; else what is missing. */
@@ -28,9 +26,7 @@ export function nativeOpenSearch():
   for (const version of versions) {
     const jdk = findJdk(javaMin(version))
     if (jdk === undefined) continue
-    if (existsSync(jarsOf(version)) || spawnSync('mvn', ['-v']).status === 0) {
-      return { version, jdk }
-    }
+    if (hasJars(version) || hasMaven()) return { version, jdk }
     return { why: 'no `mvn` to fetch its jars with, TEST_OPENSEARCH not set' }
   }
   return {
@@ -51,27 +47,12 @@ export async function startNativeOpenSearch(
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     const url = `http://127.0.0.1:${port}`
-    const heap = `${options.heapMiB ?? 512}m`
     const settings = { 'http.port': port, ...options.settings }
     const server = new NativeServer({
       name: `OpenSearch ${version}`,
       folder,
-      command: async () => [
-        join(jdk, 'bin/java'),
-        `-Xms${heap}`,
-        `-Xmx${heap}`,
-        ...jvm,
-        '-cp',
-        `${join(jars, 'classes')}:${join(jars, '*')}`,
-        'OsNode',
-        folder,
-        ...Object.entries(settings).map(([key, value]) => `${key}=${value}`),
-      ],
-      // Its port answers before its shards do: after a kill they replay their logs first.
-      isReady: async () => {
-        const health = await fetch(`${url}/_cluster/health?wait_for_status=yellow&timeout=1s`)
-        return health.ok && ((await health.json()) as { timed_out: boolean }).timed_out === false
-      },
+      command: async () => nodeCommand(jdk, jars, folder, settings, options.heapMiB),
+      isReady: () => isHealthy(url),
     })
     try {
       await server.start()
@@ -83,45 +64,18 @@ export async function startNativeOpenSearch(
         stop: () => server.stop(),
       }
     } catch (error) {
-      if (
-        /Address already in use|BindException|BindHttpException/.test(String(error)) &&
-        attempt < attemptsMax
-      )
-        continue
+      // A port that was free may be taken before the node binds it.
+      const isTaken = /Address already in use|Bind(?:Http)?Exception/i.test(String(error))
+      if (isTaken && attempt < attemptsMax) continue
       rmSync(folder, { recursive: true, force: true })
       throw error
     }
   }
 }
 
-/** Lucene 10, which OpenSearch 3 stands on, needs Java 21. */
-function javaMin(version: string): number {
-  return Number(version.split('.')[0]) >= 3 ? 21 : 11
-}
-
-function jarsOf(version: string): string {
-  return join(here, '..', '.cache', `opensearch-${version}`)
-}
-
-/** Fetched and compiled beside and renamed, so that an interrupted fetch is not taken for a whole one. */
-function fetchJars(version: string, jdk: string): string {
-  const jars = jarsOf(version)
-  if (existsSync(jars)) return jars
-  const target = `${jars}.${process.pid}`
-  mkdirSync(target, { recursive: true })
-  const goal = ['-q', '-B', '-f', join(here, 'pom.xml'), 'dependency:copy-dependencies']
-  const where = [`-DoutputDirectory=${target}`, `-Dopensearch.version=${version}`]
-  execFileSync('mvn', [...goal, ...where], { stdio: ['ignore', 'inherit', 'inherit'] })
-  // For the oldest Java that the release runs on: another JDK may meet these classes.
-  const compile = ['-nowarn', '--release', `${javaMin(version)}`, '-cp', join(target, '*')]
-  compile.push('-d', join(target, 'classes'))
-  execFileSync(join(jdk, 'bin/javac'), [...compile, join(here, 'OsNode.java')])
-  try {
-    renameSync(target, jars)
-  } catch (error) {
-    // Another test was quicker.
-    if (!existsSync(jars)) throw error
-    rmSync(target, { recursive: true, force: true })
-  }
-  return jars
+/** Its port answers before its shards do: after a kill they replay their logs first. */
+async function isHealthy(url: string): Promise<boolean> {
+  const path = '/_cluster/health?wait_for_status=yellow&timeout=1s'
+  const health = await fetch(`${url}${path}`, { signal: AbortSignal.timeout(5_000) })
+  return health.ok && ((await health.json()) as { timed_out: boolean }).timed_out === false
 }

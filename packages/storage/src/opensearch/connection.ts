@@ -145,7 +145,9 @@ function answerText(hot: string, status: number, body: unknown): string {
   const { error } = (body ?? {}) as { error?: { type?: string; reason?: string } }
   const type = error?.type ?? 'without an error of OpenSearch'
   if (status === 403 && type === 'security_exception') {
-    return `${hot}: opensearch.username lacks a right (403): give it those that docs/operations.md lists`
+    const right = /no permissions for \[([\w:/*, -]{1,200})\]/.exec(error?.reason ?? '')?.[1]
+    const lacks = right === undefined ? 'lacks a right' : `lacks a right (403, ${right})`
+    return `${hot}: opensearch.username ${lacks}: give it those that docs/operations.md lists`
   }
   const says = type === 'validation_exception' ? `: ${error?.reason}` : ''
   return `${hot} answered ${status} ${type}${says}`
