@@ -87,7 +87,7 @@ function makeCertificates(folder: string): void {
 function statusOf(url: string, method: string, ca: string, body?: object): Promise<number> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json' }
-    const asked = request(url, { method, ca, auth: 'admin:admin', headers, timeout: 5_000 })
+    const asked = request(url, { method, ca, auth: 'admin:admin', headers, timeout: 30_000 })
     asked.on('timeout', () => asked.destroy(new Error('timeout')))
     asked.on('error', reject)
     asked.on('response', reply => {
