@@ -1,4 +1,5 @@
 import { PipelineError } from '@winnow/runtime'
+import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { decodeTraces } from './decode.ts'
 import { decodeLogs } from './decode-logs.ts'
@@ -155,15 +156,10 @@ function refuses(run: () => unknown, what: string): boolean {
   }
 }
 
-/** A small seeded generator (mulberry32): a failure names the seed and the round. */
+/** In [0, 1): a failure names the seed and the round. */
 function seeded(start: number): () => number {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  const random = new Random(start)
+  return () => random.unit()
 }
 
 const seed = 20261121

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js'
+import { Random } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { post, requestJson, type Started, spanJson, startReceiver } from './receiver.fixture.ts'
 
@@ -9,15 +10,10 @@ afterEach(() => started.receiver.stop())
 
 const seed = Number(process.hrtime.bigint() % 1_000_000n)
 
-/** mulberry32 */
+/** In [0, below). */
 function randomOf(start: number): (below: number) => number {
-  let state = start
-  return below => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below
-  }
+  const random = new Random(start)
+  return below => random.unit() * below
 }
 
 /** A few bytes changed, cut out, doubled, or put elsewhere. */

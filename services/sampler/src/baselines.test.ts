@@ -1,3 +1,4 @@
+import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { type BaselineKey, Baselines } from './baselines.ts'
 import { baselinesBytesMax, decodeBaselines, encodeBaselines } from './baselines-record.ts'
@@ -5,18 +6,6 @@ import { baselinesBytesMax, decodeBaselines, encodeBaselines } from './baselines
 const hour = 3_600_000
 const key: BaselineKey = { tenant: 't', service: 's', operation: 'o' }
 const options = { windowMs: hour, countMin: 500, keysMax: 2_000 }
-
-/** mulberry32, in [0, 1). */
-function random(seed: number): () => number {
-  let a = (seed * 2654435761) >>> 0
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0
-    let t = a
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 test('a constant duration keeps nothing, whatever it is', () => {
   for (const constant of [0, 0.001, 1, 9.95, 200, 1e9]) {
@@ -29,12 +18,13 @@ test('a constant duration keeps nothing, whatever it is', () => {
 
 test('the bar lies between the exact 98.5th and 99.5th percentile, however old it is', () => {
   for (let seed = 1; seed <= 5; seed++) {
-    const roll = random(seed)
+    const random = new Random(seed * 2654435761)
     const baselines = new Baselines(options)
     const values: number[] = []
     for (let i = 0; i < 6_000; i++) {
       const value = Math.exp(
-        5 + 1.5 * Math.sqrt(-2 * Math.log(1 - roll())) * Math.cos(2 * Math.PI * roll()),
+        5 +
+          1.5 * Math.sqrt(-2 * Math.log(1 - random.unit())) * Math.cos(2 * Math.PI * random.unit()),
       )
       if (i >= 500) {
         const { thresholdMs = 0 } = baselines.bar(key, 0.99)

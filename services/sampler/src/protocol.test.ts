@@ -1,6 +1,7 @@
 import { compareRefs, type Decision, type Evidence, type PackedSlice, refKey } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { MemoryBlobStore } from '@winnow/storage'
+import { Random } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { foldTrace } from './fold.ts'
@@ -217,16 +218,10 @@ test('who had no answer for longer than maxStall claims again before it appends'
   }
 })
 
-/** mulberry32 */
+/** A whole number below its argument. */
 function dice(seed: number): (below: number) => number {
-  let a = (seed * 2654435761) >>> 0
-  return below => {
-    a = (a + 0x6d2b79f5) >>> 0
-    let t = a
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below)
-  }
+  const random = new Random(seed * 2654435761)
+  return below => Math.floor(random.unit() * below)
 }
 
 interface Sent {

@@ -1,6 +1,7 @@
 import type { BusRecord } from '@winnow/bus'
 import { countingStart, type Decision, packSlice, parseDecisionHead } from '@winnow/model'
 import { decisionOf } from '@winnow/storage'
+import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { foldRecords, parseRecord, RecordParser, refsToWrite } from './decisions-reader.ts'
 import { decisionOn, loggedOn, sliceAt, traceIdOf } from './writer.fixture.ts'
@@ -187,12 +188,12 @@ test('whatever becomes of the bytes of slices, a record counts exactly where it 
     JSON.stringify({ ...head, evaluations: [{ id: 'x', slices: [1] }], slices: own }),
   ]
   const seen = { whole: 0, broken: 0, none: 0 }
-  const roll = dice(7)
+  const random = new Random(7)
   for (let turn = 0; turn < 3_000; turn++) {
     const value = Buffer.from(texts[turn % texts.length] ?? '')
     const from = value.indexOf(JSON.stringify(own))
-    for (let changes = roll(4); changes > 0; changes--) {
-      value[from + roll(JSON.stringify(own).length)] = 32 + roll(95)
+    for (let changes = random.int(0, 3); changes > 0; changes--) {
+      value[from + random.int(0, JSON.stringify(own).length - 1)] = random.int(32, 126)
     }
     const parsed = parseRecord(value, 1)
     if (parsed?.kind === 'decision') seen[parsed.isBroken ? 'broken' : 'whole']++
@@ -204,14 +205,3 @@ test('whatever becomes of the bytes of slices, a record counts exactly where it 
   }
   expect(Math.min(seen.whole, seen.broken, seen.none)).toBeGreaterThan(100)
 })
-
-/** mulberry32 */
-function dice(seed: number): (below: number) => number {
-  let a = seed
-  return below => {
-    a = (a + 0x6d2b79f5) >>> 0
-    let t = Math.imul(a ^ (a >>> 15), a | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}
