@@ -73,11 +73,18 @@ export class KafkaBus implements Bus {
    */
   static async open(options: KafkaBusOptions): Promise<KafkaBus> {
     const limits = checkKafkaOptions(options)
-    const clients = kafkaClients(options, limits)
+    let isOpen = false
+    // What kafkajs says meanwhile is in the error that this ends with, or in `retrying`.
+    const onEvent = (event: KafkaBusEvent): void => {
+      if (isOpen || event.kind !== 'client') options.onEvent?.(event)
+    }
+    const clients = kafkaClients({ ...options, onEvent }, limits)
     const deadline = AbortSignal.timeout(limits.openWaitMs)
     for (;;) {
       try {
-        return new KafkaBus(clients, limits, options, await openTopics(clients, options, limits))
+        const topics = await openTopics(clients, options, limits)
+        isOpen = true
+        return new KafkaBus(clients, limits, options, topics)
       } catch (cause) {
         const error = fromKafka(cause, 'opening the bus')
         if (!error.retryable) throw error

@@ -97,7 +97,9 @@ export function fromKafka(error: unknown, what: string): PipelineError {
     return new PipelineError(sasl.code, `${what}: ${text}; ${sasl.remedy}`, { cause: error })
   }
   if (chain.some(isTls)) {
-    const remedy = 'correct `kafka.tls`: whether the listener speaks it, and `kafka.caFile`'
+    const remedy = /expired/.test(text)
+      ? 'have the certificate of the brokers at `bus` renewed, or that of `kafka.certFile`'
+      : 'correct `kafka.tls`: whether the listener speaks it, and `kafka.caFile`'
     return new PipelineError('CONFIG_INVALID', `${what}: ${text}; ${remedy}`, { cause: error })
   }
   return new PipelineError('BUS_UNAVAILABLE', `${what}: ${type ?? text}`, { cause: error })

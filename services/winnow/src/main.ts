@@ -41,5 +41,6 @@ function end(error: unknown): number {
   const code = (error as { code?: unknown }).code
   process.stderr.write(`winnow: ${error instanceof Error ? error.message : String(error)}\n`)
   if (code === 'CONFIG_INVALID') return exitCode.usage
-  return code === 'BUS_UNAVAILABLE' ? exitCode.unreachable : 70
+  const isUnreachable = code === 'BUS_UNAVAILABLE' || code === 'STORE_UNAVAILABLE'
+  return isUnreachable ? exitCode.unreachable : 70
 }

@@ -154,6 +154,9 @@ function answerText(hot: string, status: number, body: unknown): string {
 }
 
 function connectionRemedy(message: string): string {
+  if (/expired/.test(message)) {
+    return 'have its certificate renewed, or that of opensearch.certFile; opensearch.caFile names who signs'
+  }
   if (/certificate|self.signed|issuer|altname/i.test(message)) {
     return 'name the authority that signed its certificate with opensearch.caFile'
   }

@@ -37,6 +37,11 @@ const troubles: readonly (readonly [RegExp, LeftOut, string])[] = [
   [/^MISCONF/, 'refused', 'Redis cannot save to its disk; the buffer needs no persistence'],
   [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY)/, 'down', 'Redis says that it will be ready'],
   [
+    /expired/,
+    'down',
+    'have the certificate of the Redis at buffer renewed, or that of redis.certFile',
+  ],
+  [
     /certificate|^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS)/i,
     'down',
     'check redis.caFile, redis.certFile, redis.keyFile and the host name of buffer',

@@ -3,7 +3,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { RemoteBus } from '@winnow/bus'
 import type { PendingFacts } from '@winnow/query'
-import { createLog, silentLog, systemClock } from '@winnow/runtime'
+import { createLog, PipelineError, silentLog, systemClock } from '@winnow/runtime'
 import { openEntrance } from '../entrance.ts'
 import { LocalStage } from '../stages/local-stage.ts'
 import type { FindPending } from '../stages/stage.ts'
@@ -54,7 +54,9 @@ const pending: FindPending = (tenant, traceId) => {
 }
 
 function fail(error: unknown): void {
-  log.error('thread.failed', error)
+  // The process ends with the message of these, and it says all.
+  const { syscall } = Object(error) as StageError
+  if (!(error instanceof PipelineError) && syscall === undefined) log.error('thread.failed', error)
   send({ kind: 'failed', error: stageError(error) })
 }
 
