@@ -1,6 +1,6 @@
 // What is shipped to run Winnow says the same in all its files.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Metrics } from '@winnow/runtime'
 import { expect, test } from 'vitest'
@@ -106,5 +106,38 @@ test('every alert has a case in which it fires and one in which it does not', ()
       own.some(one => one.exp_alerts.length === 0),
       `${alert} does not`,
     ).toBe(true)
+  }
+})
+
+test('the sums of the sizing are right', () => {
+  const page = text('docs/operations.md')
+  const sizing = page.slice(page.indexOf('\n## Sizing'), page.indexOf('\n## Redis'))
+  const sums = [...sizing.matchAll(/`([\d.]+(?: [×÷] [\d.]+)+) = ([\d.]+)(?: ([MGT]B))?`/g)]
+  expect(sums.length).toBeGreaterThan(12)
+  const units: Readonly<Record<string, number>> = { MB: 1e6, GB: 1e9, TB: 1e12 }
+  for (const [whole, formula = '', result = '', unit = ''] of sums) {
+    let value = 1
+    for (const [, sign, factor] of `× ${formula}`.matchAll(/([×÷]) ([\d.]+)/g)) {
+      value = sign === '×' ? value * Number(factor) : value / Number(factor)
+    }
+    // A sum of terabytes that were already told in gigabytes ends with ÷ 1000.
+    const scale = formula.endsWith('÷ 1000') ? 1 : (units[unit] ?? 1)
+    expect(value / scale / Number(result), whole).toBeCloseTo(1, 2)
+  }
+})
+
+test('the operations page names no test, file or section that is not there', () => {
+  const page = text('docs/operations.md')
+  const named = [...page.matchAll(/`(test\/[\w/.-]+\.test\.ts)`/g)].map(([, name = '']) => name)
+  expect(named.length).toBeGreaterThan(10)
+  for (const name of named) expect(existsSync(join(root, name)), name).toBe(true)
+  const anchors = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+  for (const [, anchor = ''] of page.matchAll(/\]\(#([\w-]+)\)/g)) {
+    expect(anchors).toContain(anchor)
   }
 })

@@ -3,17 +3,15 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import process from 'node:process'
 import { expect, test } from 'vitest'
 import { missingForPrometheus, shipped } from './prometheus.ts'
+import { refuse } from './refuse.ts'
 
 const why = missingForPrometheus()
 const fact = test.runIf(why === undefined)
 
 test('promtool is to be had', ({ skip }) => {
-  if (why === undefined) return
-  if (process.env.TEST_NO_SKIP !== undefined) throw new Error(why)
-  skip(why)
+  if (why !== undefined) refuse(skip, why)
 })
 
 fact('the configuration and the rules are valid', () => {

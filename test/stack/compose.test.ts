@@ -17,6 +17,7 @@ import { startOpenSearch } from './opensearch.ts'
 import { freePort } from './ports.ts'
 import { missingForPrometheus, startPrometheus, type TestPrometheus } from './prometheus.ts'
 import { startRedis } from './redis.ts'
+import { refuse } from './refuse.ts'
 import { startS3, type TestS3 } from './s3.ts'
 
 const seed = Number(process.env.TEST_SEED ?? 20_261_121)
@@ -61,9 +62,7 @@ afterAll(async () => {
 }, 120_000)
 
 test('Kafka, Redis, OpenSearch, an S3 server and a Prometheus are to be had', ({ skip }) => {
-  if (why.length === 0) return
-  if (process.env.TEST_NO_SKIP !== undefined) throw new Error(why.join('; '))
-  skip(why.join('; '))
+  if (why.length > 0) refuse(skip, why.join('; '))
 })
 
 fact('the service that makes the bucket makes it, and finds it there the next time', async () => {

@@ -9,6 +9,7 @@ import { boardQueries, dataWaits, expectData } from '../support/board-queries.ts
 import { boardEnv, playForBoards, watchingPolicy } from '../support/board-traffic.ts'
 import { type RunningWinnow, startWinnow } from '../support/winnow-process.ts'
 import { missingForPrometheus, startPrometheus, type TestPrometheus } from './prometheus.ts'
+import { refuse } from './refuse.ts'
 
 const seed = Number(process.env.TEST_SEED ?? 20_261_121)
 const why = missingForPrometheus()
@@ -44,9 +45,7 @@ afterAll(async () => {
 })
 
 test('a Prometheus is to be had', ({ skip }) => {
-  if (why === undefined) return
-  if (process.env.TEST_NO_SKIP !== undefined) throw new Error(why)
-  skip(why)
+  if (why !== undefined) refuse(skip, why)
 })
 
 /** Nothing else is there but one process: test/stack/compose.test.ts asks these on the whole stack. */
