@@ -91,6 +91,11 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.#port}`
   }
 
+  /** Clients' connections that are open. */
+  get connections(): number {
+    return this.#sockets.size
+  }
+
   /** The first rule that matches and has times left acts; where none does the request goes through. */
   add(rule: FaultRule): void {
     this.#rules.push({ rule, left: rule.times ?? Number.POSITIVE_INFINITY })

@@ -149,7 +149,10 @@ export class S3BlobStore implements BlobStore {
     this.#requests.close()
   }
 
-  /** False: the key exists. */
+  /**
+   * False: the key exists. After a failure that is looked up before the bytes are sent again: they may have
+   * arrived, and a server that refuses a large body unread resets the connection before its 412 is read.
+   */
   async #put(
     key: string,
     bytes: Uint8Array,
@@ -171,16 +174,31 @@ export class S3BlobStore implements BlobStore {
           { abortSignal: signal },
         ),
       ['exists'],
+      async () => ((await this.#isThere(key)) ? 'exists' : undefined),
     )
     return put.kind === 'done'
   }
 
+  /** False also where there is no answer. */
+  async #isThere(key: string): Promise<boolean> {
+    try {
+      return (await this.#headOnce(key, 1)) !== undefined
+    } catch (error) {
+      if (error instanceof PipelineError) return false
+      throw error
+    }
+  }
+
   async #headOnce(
     key: string,
+    attempts?: number,
   ): Promise<{ bytes: number; modifiedAtMs: number; nonce: string | undefined } | undefined> {
     const { client, sdk } = this.#requests
     const head = await this.#requests.call(
-      this.#call('head', key, `looking for ${key}`),
+      {
+        ...this.#call('head', key, `looking for ${key}`),
+        ...(attempts !== undefined && { attempts }),
+      },
       ({ signal }) =>
         client.send(new sdk.HeadObjectCommand({ ...this.#at(key) }), { abortSignal: signal }),
       ['missing'],

@@ -18,6 +18,8 @@ export interface S3Call {
   readonly what: string
   /** That the request carries. */
   readonly bytes?: number
+  /** How often it is sent at most, where it is less often than the options allow. */
+  readonly attempts?: number
 }
 
 /** One sending of a request, from its first byte to the last of the answer's body. */
@@ -100,22 +102,24 @@ export class S3Requests {
   /**
    * Sends until it is done, until it fails as `expected`, or until there is no use in more: then it
    * rejects with DATA_CORRUPT for what is not what was put, else STORE_UNAVAILABLE; while starting with
-   * CONFIG_INVALID for what somebody has to set right.
+   * CONFIG_INVALID for what somebody has to set right. `settled` is asked after each failure that may
+   * pass: what it answers is the outcome, and nothing is sent again.
    */
   async call<T, Expected extends S3ProblemKind = never>(
     call: S3Call,
     work: (attempt: S3Attempt) => Promise<T>,
     expected: readonly Expected[] = [],
+    settled?: () => Promise<Expected | undefined>,
   ): Promise<S3Outcome<T, Expected>> {
     for (let attempt = 1; ; attempt++) {
       const tried = await this.#attempt(call, work)
       if (tried.kind === 'done') return tried
       const { problem, error } = tried
-      const kind = expected.find(one => one === problem.kind)
-      if (kind !== undefined) return { kind } as S3Outcome<T, Expected>
       if (this.#closing.signal.aborted) throw closedError(call)
       const mayPass = ['busy', 'torn', 'corrupt'].includes(problem.kind)
-      if (!mayPass || attempt >= this.#options.attempts) {
+      const kind = mayPass ? await settled?.() : expected.find(one => one === problem.kind)
+      if (kind !== undefined) return { kind } as S3Outcome<T, Expected>
+      if (!mayPass || attempt >= (call.attempts ?? this.#options.attempts)) {
         throw this.#failureOf(call, problem, attempt, error)
       }
       const { operation } = call
