@@ -9,7 +9,7 @@ import type { S3ServerName, TestS3 } from './s3.ts'
 // What a server that is killed under puts leaves behind: of what was acknowledged everything, of the rest
 // whole objects or none. S3Proxy leaves torn ones beside, under names that are no keys.
 
-const bytesEach = 4 * 1024 ** 2
+const bytesEach = 2 * 1024 ** 2
 const wide = 6
 const dayMs = Date.UTC(2026, 10, 21)
 
@@ -32,7 +32,7 @@ test.each(['s3proxy', 'versitygw'] as const)(
     onTestFinished(() => store.close())
     const acknowledged = new Set<number>()
     let next = 0
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const putters = Array.from({ length: wide }, async () => {
         for (;;) {
           const n = next++
