@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { placeOf } from './s3/place.ts'
+import { missingForS3Mock, startS3Mock } from './s3/s3mock.ts'
 import { missingForS3Proxy, startS3Proxy } from './s3/s3proxy.ts'
 import { missingForVersitygw, startVersitygw } from './s3/versitygw.ts'
 
@@ -7,6 +8,8 @@ import { missingForVersitygw, startVersitygw } from './s3/versitygw.ts'
 export interface TestS3 {
   /** `http://host:port`. */
   readonly endpoint: string
+  /** The same server, with a certificate that nobody knows; undefined: it speaks no TLS. */
+  readonly tlsEndpoint?: string
   readonly region: string
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -24,11 +27,20 @@ export interface TestS3 {
 export interface StartS3Options {
   /** A server of its own, which the test may kill: never the one that `TEST_S3` names. */
   readonly fresh?: boolean
-  /** Of a native one. S3Proxy keeps storage classes; versitygw leaves nothing torn behind when it is killed. */
+  /**
+   * Of a native one. S3Proxy keeps storage classes; versitygw leaves nothing torn behind when it is killed;
+   * S3Mock has lifecycle rules and TLS, and checks no signature.
+   */
   readonly server?: S3ServerName
 }
 
-export type S3ServerName = 's3proxy' | 'versitygw'
+export type S3ServerName = keyof typeof servers
+
+const servers = {
+  s3proxy: { missing: missingForS3Proxy, start: startS3Proxy },
+  versitygw: { missing: missingForVersitygw, start: startVersitygw },
+  s3mock: { missing: missingForS3Mock, start: startS3Mock },
+}
 
 /**
  * A real S3 server: the one that `TEST_S3` names (`http://KEY:SECRET@HOST:PORT/BUCKET`), else a process of
@@ -42,10 +54,9 @@ export async function startS3({
 > {
   const named = process.env.TEST_S3
   if (named !== undefined && !fresh && server === undefined) return { s3: namedS3(named) }
-  const isProxy = server !== 'versitygw'
-  const why = isProxy ? missingForS3Proxy() : missingForVersitygw()
-  if (why !== undefined) return { why }
-  return { s3: await (isProxy ? startS3Proxy() : startVersitygw()) }
+  const { missing, start } = servers[server ?? 's3proxy']
+  const why = missing()
+  return why === undefined ? { s3: await start() } : { why }
 }
 
 function namedS3(named: string): TestS3 {

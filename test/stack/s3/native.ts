@@ -16,6 +16,8 @@ interface Start {
   /** A folder beside which the server may keep what else it needs. */
   readonly data: string
   readonly port: number
+  /** For who speaks TLS. */
+  readonly tlsPort: number
   readonly accessKeyId: string
   readonly secretAccessKey: string
 }
@@ -29,14 +31,14 @@ export async function startNativeS3(
   const data = join(folder, 'data')
   mkdirSync(data)
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort()
+    const [port, tlsPort] = [await freePort(), await freePort()]
     const endpoint = `http://127.0.0.1:${port}`
     const server = new NativeServer({
       name,
       folder,
-      command: async () => command({ data, port, ...keys }),
-      // Whoever is not known is refused, by a server that is there.
-      isReady: async () => (await fetch(endpoint)).status === 403,
+      command: async () => command({ data, port, tlsPort, ...keys }),
+      // Whoever is not known is refused by most; any answer shows a server that is there.
+      isReady: async () => (await fetch(endpoint)).status < 500,
     })
     try {
       await server.start()
@@ -53,6 +55,7 @@ export async function startNativeS3(
     client.destroy()
     return {
       ...place,
+      tlsEndpoint: `https://127.0.0.1:${tlsPort}`,
       kill9: () => server.kill9(),
       restart: () => server.start(),
       stop: () => server.stop(),
