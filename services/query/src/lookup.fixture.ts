@@ -1,6 +1,6 @@
 import { MemoryBus } from '@winnow/bus'
 import type { Decision } from '@winnow/model'
-import { ManualClock, silentLog } from '@winnow/runtime'
+import { type Clock, ManualClock, silentLog } from '@winnow/runtime'
 import {
   type BlobStore,
   dateOf,
@@ -83,11 +83,11 @@ export class LookupFixture {
   readonly #folds: DecisionFold[] = []
   #seq = 0
 
-  constructor() {
+  constructor(makeStore: (clock: Clock) => BlobStore = clock => new MemoryBlobStore(clock)) {
     this.clock.advanceMs(todayMs)
     const spec = { name: topic, partitions: 1, retentionMs: 365 * dayMs, keyed: false }
     this.bus = new MemoryBus([spec], this.clock)
-    const store = new MemoryBlobStore(this.clock)
+    const store = makeStore(this.clock)
     const note = (what: string, key: string): void => {
       this.reads.push(`${what} ${key}`)
     }
