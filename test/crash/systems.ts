@@ -28,6 +28,8 @@ export interface System {
   readonly specs: Readonly<Record<'spans' | 'evidence' | 'decisions', TopicSpec>>
   running(name: string): RunningTarget
   start(name: string): Promise<void>
+  /** SIGTERM to one, and its start as another build; its exit code. */
+  replace(name: string, build: Build): Promise<number | null>
   /** SIGTERM to all, from the receiver on; their exit codes by name. */
   stop(): Promise<Readonly<Record<string, number | null>>>
   /** The bus, once all have stopped. Its caller closes it. */
@@ -36,6 +38,12 @@ export interface System {
   openBlobs(): Promise<BlobStore>
   /** Ends what still runs and removes the data. */
   remove(): Promise<void>
+}
+
+/** Which program a process is started as from now on. */
+export interface Build {
+  readonly root?: string
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface SystemOptions {
@@ -82,6 +90,7 @@ class ProcessSystem implements System {
   readonly #bus: string
   readonly #options: SystemOptions
   readonly #running = new Map<string, RunningTarget>()
+  readonly #builds = new Map<string, Build>()
 
   static async make(
     kind: System['kind'],
@@ -143,14 +152,24 @@ class ProcessSystem implements System {
     }
     // A second one listens where it likes.
     const own = name === stage ? (listens[stage] ?? []) : []
+    const { root, env } = this.#builds.get(name) ?? {}
     const options: StartOptions & { readonly data: string } = {
       ...this.#options,
+      env: { ...this.#options.env, ...env },
+      ...(root !== undefined && { root }),
       data: this.data,
       args: ['--config', join(this.data, 'winnow.yaml'), ...own],
     }
     const running =
       stage === 'up' ? await startWinnow(options) : await startTarget(stage as TargetName, options)
     this.#running.set(name, running)
+  }
+
+  async replace(name: string, build: Build): Promise<number | null> {
+    const code = await this.running(name).stop()
+    this.#builds.set(name, build)
+    await this.start(name)
+    return code
   }
 
   async stop(): Promise<Readonly<Record<string, number | null>>> {

@@ -6,7 +6,11 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const program = resolve(import.meta.dirname, '../../services/winnow/bin/winnow.mjs')
+const program = programIn(resolve(import.meta.dirname, '../..'))
+
+function programIn(root: string): string {
+  return resolve(root, 'services/winnow/bin/winnow.mjs')
+}
 
 /** Waits that a test can sit through. 2 × quiet still exceeds what an entry span's parent is late by. */
 export const shortWaits: Readonly<Record<string, string>> = {
@@ -64,6 +68,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
   readonly data?: string
+  /** Another tree of the program than this one. */
+  readonly root?: string
   /** Options of Node itself, as `--import`. */
   readonly nodeArgs?: readonly string[]
 }
@@ -106,10 +112,11 @@ async function start(
   options: StartOptions & { readonly data: string },
 ): Promise<RunningTarget> {
   const ports = [...listens, '--metrics'].flatMap(name => [name, '127.0.0.1:0'])
-  const { nodeArgs = [], args = [], env, data } = options
+  const { nodeArgs = [], args = [], env, data, root } = options
+  const started = root === undefined ? program : programIn(root)
   const child = spawn(
     process.execPath,
-    [...nodeArgs, program, command, '--json', '--data', data, ...ports, ...args],
+    [...nodeArgs, started, command, '--json', '--data', data, ...ports, ...args],
     { env: { ...process.env, ...shortWaits, ...env } },
   )
   const output = collect(child)

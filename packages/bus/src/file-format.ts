@@ -1,5 +1,7 @@
 // Hot file: one call a record, never one a span. No closure, promise or log line in here.
+
 import { crc32 } from 'node:zlib'
+import { acceptsVersion, formats, readVersions, writtenVersion } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { type BusRecord, headerBytesMax, type NewRecord, type RecordHead } from './bus.ts'
 
@@ -19,7 +21,7 @@ import { type BusRecord, headerBytesMax, type NewRecord, type RecordHead } from 
  *
  * A zero length at the beginning of a block is the end of the file's records: padding never fills one.
  */
-export const formatVersion = 1
+export const formatVersion = formats.logSegment
 export const blockBytes = 512
 export const frameHeadBytes = 32
 
@@ -198,7 +200,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   const partitions = header.bases.length
   const bytes = Buffer.alloc(segmentHeadBytes(partitions))
   magic.copy(bytes)
-  bytes.writeUInt16LE(formatVersion, 8)
+  bytes.writeUInt16LE(writtenVersion('logSegment'), 8)
   bytes.writeUInt16LE(partitions, 10)
   bytes.writeUInt32LE(bytes.length, 12)
   bytes.writeUInt32LE((header.keyed ? 1 : 0) | (header.compacted ? 2 : 0), 20)
@@ -221,10 +223,10 @@ export function decodeSegmentHeader(bytes: Buffer, file: string): SegmentHeader 
     throw new PipelineError('DATA_CORRUPT', `${file} is not a segment of a log; move it away`)
   }
   const v = bytes.readUInt16LE(8)
-  if (v !== formatVersion) {
+  if (!acceptsVersion('logSegment', v)) {
     throw new PipelineError(
       'CONFIG_INVALID',
-      `${file} has format v ${v}, this release reads v ${formatVersion}; run the release that wrote it`,
+      `${file} has format v ${v}, this release reads v ${readVersions('logSegment')}; run the release that wrote it`,
     )
   }
   const partitions = bytes.readUInt16LE(10)

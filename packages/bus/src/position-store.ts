@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { acceptsVersion, readVersions, writtenVersion } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import type { Position } from './bus.ts'
 import { type LogIo, writeWhole } from './log-io.ts'
@@ -126,7 +127,7 @@ export class PositionStore {
     await this.#file?.close()
     this.#file = undefined
     const path = join(this.#folder, positionsFileName)
-    const bytes = Buffer.from(head + [...this.#entries.values()].map(lineOf).join(''))
+    const bytes = Buffer.from(head() + [...this.#entries.values()].map(lineOf).join(''))
     await writeWhole(path, this.#folder, bytes)
     this.#file = await open(path, 'r+')
     this.#bytes = bytes.length
@@ -135,8 +136,7 @@ export class PositionStore {
 }
 
 export const positionsFileName = 'positions.log'
-const version = 1
-const head = lineFor({ v: version, format: 'winnow positions' })
+const head = (): string => lineFor({ v: writtenVersion('positions'), format: 'winnow positions' })
 
 /** Where groups stand, as the file in `folder` says it now; nothing is held or changed. */
 export async function readPositions(
@@ -157,10 +157,10 @@ function parsePositions(text: string, folder: string): Map<string, Entry> {
       `${path} does not begin as a file of positions; restore it`,
     )
   }
-  if (opening.v !== version) {
+  if (!acceptsVersion('positions', opening.v)) {
     throw new PipelineError(
       'CONFIG_INVALID',
-      `${path} has format v ${opening.v}, this release reads v ${version}; run the release that wrote it`,
+      `${path} has format v ${opening.v}, this release reads v ${readVersions('positions')}; run the release that wrote it`,
     )
   }
   const entries = new Map<string, Entry>()

@@ -1,9 +1,10 @@
 // Hot: once a decision for each of its readers.
 import type { Claim, Decision, DecisionHead, DecisionRecord } from './decision.ts'
+import { acceptsVersion, formats, isNewerVersion } from './formats.ts'
 import { type PackedSlice, packedSlices, packedSlicesOf } from './packed-slice.ts'
 
-/** The newest format of `decisions` that this release reads; it writes the same. */
-export const decisionFormat = 1
+/** The newest format of `decisions` that this release reads. */
+export const decisionFormat = formats.decision
 
 /** `newer`: to skip such a record would part the readers, so nobody goes on. */
 export type ParsedDecision<T> =
@@ -99,8 +100,8 @@ function parsed<T>(
     return none
   }
   const v = value?.v
-  if (typeof v === 'number' && v > decisionFormat) return { kind: 'newer', v }
-  if (value === null || v !== decisionFormat) return none
+  if (isNewerVersion('decision', v)) return { kind: 'newer', v }
+  if (value === null || !acceptsVersion('decision', v)) return none
   const isRecord =
     (value.kind as string) === 'claim' || (value.kind === 'decision' && isDecision(value))
   return isRecord ? { kind: 'record', record: value as T } : none

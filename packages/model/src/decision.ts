@@ -37,7 +37,7 @@ export interface DecidedRequest {
 
 /** From its offset on it is the current claim of the partition; the next sequence number is 1. */
 export interface Claim {
-  readonly v: 1
+  readonly v: number
   readonly kind: 'claim'
   /** Who claims: host, process id and a random part. For people; nothing compares it. */
   readonly by: string
@@ -48,7 +48,7 @@ export interface Claim {
  * partition and `seq` the next of that claim (protocol D). All times are log time, Unix milliseconds.
  */
 export interface Decision {
-  readonly v: 1
+  readonly v: number
   readonly kind: 'decision'
   readonly tenant: string
   readonly traceId: string

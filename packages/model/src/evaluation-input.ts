@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { EvaluationRecord } from './evidence.ts'
 import { factTextBytesMax } from './facts.ts'
+import { writtenVersion } from './formats.ts'
 import { parseTraceId, type TraceId } from './trace-id.ts'
 
 /** What is wrong with one field of one evaluation, as an API answers it: `{error: {…}}`. */
@@ -147,7 +148,7 @@ function readEvaluation(
     ...(comment !== undefined && { comment }),
   }
   const id = `${traceId}.${clientId ?? contentHash(content)}`
-  return { v: 1, kind: 'evaluation', tenant, traceId, id, ...content }
+  return { v: writtenVersion('evidence'), kind: 'evaluation', tenant, traceId, id, ...content }
 }
 
 /** Of an object whose keys are always in one order: a retry is the same evaluation, not a second one. */

@@ -15,7 +15,7 @@ export type CloseReason = 'root' | 'rootless' | 'long' | 'spans' | 'bytes' | 're
 
 /** What an assembler knows of a trace when it closes it. Replays and overlaps are harmless: a set of slices. */
 export interface Summary {
-  readonly v: 1
+  readonly v: number
   readonly kind: 'summary'
   readonly tenant: string
   readonly traceId: string
@@ -43,7 +43,7 @@ export interface Evaluation {
 }
 
 export interface EvaluationRecord extends Evaluation {
-  readonly v: 1
+  readonly v: number
   readonly kind: 'evaluation'
   readonly tenant: string
   readonly traceId: string
@@ -52,7 +52,7 @@ export interface EvaluationRecord extends Evaluation {
 
 /** Somebody asks for a trace to be kept. Folded like an evaluation, by id. */
 export interface RescueRequest {
-  readonly v: 1
+  readonly v: number
   readonly kind: 'request'
   readonly tenant: string
   readonly traceId: string

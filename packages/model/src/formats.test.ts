@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { evaluationsFrom } from './evaluation-input.ts'
 import type { RescueRequest } from './evidence.ts'
+import {
+  acceptsVersion,
+  formatNames,
+  formats,
+  isNewerVersion,
+  writePreviousFormats,
+  writtenVersion,
+} from './formats.ts'
 import { decodeTenantRuns, encodeTenantRuns } from './tenant-runs.ts'
 
 const golden = (name: string): string =>
@@ -53,4 +61,27 @@ test('the golden rescue request has every field of the format', () => {
     reason: 'customer escalation',
   }
   expect(JSON.parse(golden('request.v1'))).toEqual(request)
+})
+
+afterEach(() => writePreviousFormats(false))
+
+test('a release reads its own version and the one before, no other, and there is no version 0', () => {
+  for (const name of formatNames) {
+    const own = formats[name]
+    expect(acceptsVersion(name, own), name).toBe(true)
+    expect(acceptsVersion(name, own - 1), name).toBe(own > 1)
+    for (const other of [own - 2, own + 1, `${own}`, undefined, null]) {
+      expect(acceptsVersion(name, other), `${name} ${other}`).toBe(false)
+    }
+    expect([isNewerVersion(name, own), isNewerVersion(name, own + 1)], name).toEqual([false, true])
+  }
+})
+
+test('what is written is the own version, or the one before where somebody older may read it', () => {
+  for (const name of formatNames) {
+    expect(writtenVersion(name)).toBe(formats[name])
+    writePreviousFormats(true)
+    expect(writtenVersion(name)).toBe(Math.max(1, formats[name] - 1))
+    writePreviousFormats(false)
+  }
 })

@@ -66,6 +66,16 @@ export {
   type SliceFacts,
   type SpanOutcome,
 } from './facts.ts'
+export {
+  acceptsVersion,
+  type FormatName,
+  formatNames,
+  formats,
+  isNewerVersion,
+  readVersions,
+  writePreviousFormats,
+  writtenVersion,
+} from './formats.ts'
 export { idText, nanosText } from './number-text.ts'
 export {
   PackedSlice,

@@ -1,3 +1,5 @@
+import { acceptsVersion, writtenVersion } from './formats.ts'
+
 /**
  * The header of a record on `spans`: which bytes of its value belong to which tenant. Runs lie one
  * after another without gap and each is itself valid `TracesData`.
@@ -11,14 +13,14 @@ export interface TenantRun {
 /** `{"v":1,"runs":[["tenant",start,length],…]}` in UTF-8. */
 export function encodeTenantRuns(runs: readonly TenantRun[]): Uint8Array {
   const rows = runs.map(run => [run.tenant, run.start, run.length])
-  return new TextEncoder().encode(JSON.stringify({ v: 1, runs: rows }))
+  return new TextEncoder().encode(JSON.stringify({ v: writtenVersion('tenantRuns'), runs: rows }))
 }
 
 /** Undefined where the bytes are no header of this or the one earlier format. */
 export function decodeTenantRuns(header: Uint8Array): TenantRun[] | undefined {
   try {
     const parsed: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(header))
-    if (!isHeader(parsed) || parsed.v !== 1) return undefined
+    if (!isHeader(parsed) || !acceptsVersion('tenantRuns', parsed.v)) return undefined
     return parsed.runs.map(([tenant, start, length]) => ({ tenant, start, length }))
   } catch {
     return undefined

@@ -1,3 +1,4 @@
+import { acceptsVersion, type FormatName, readVersions } from '@winnow/model'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { PipelineError } from './errors.ts'
@@ -28,6 +29,13 @@ export function addressKey(fallback: string) {
       context.addIssue({ code: 'custom', message: 'use HOST:PORT, as 127.0.0.1:4317' })
       return z.NEVER
     })
+}
+
+/** `v` of a file that people write: the version of this release, or the one before. */
+export function versionKey(format: FormatName) {
+  return z.int().refine(v => acceptsVersion(format, v), {
+    error: `is the format of the file; this release reads ${readVersions(format)}`,
+  })
 }
 
 export interface Address {

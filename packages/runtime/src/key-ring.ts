@@ -3,6 +3,7 @@ import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { type ApiKeyEntries, apiKeysSchema } from './api-key-entries.ts'
 import type { ApiKey, ApiKeys } from './api-keys.ts'
+import { versionKey } from './config.ts'
 import { PipelineError } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
 import type { Log } from './log.ts'
@@ -87,7 +88,7 @@ export class KeyRing implements ApiKeys {
   }
 }
 
-const keysFileSchema = z.strictObject({ v: z.literal(1), keys: apiKeysSchema })
+const keysFileSchema = z.strictObject({ v: versionKey('keysFile'), keys: apiKeysSchema })
 
 function readKeysFile(path: string): ApiKeyEntries {
   const refuse = (what: string, cause?: unknown): never => {

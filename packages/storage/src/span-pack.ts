@@ -1,4 +1,5 @@
 // Hot: every kept span is packed once, for the hot store and for the segments.
+import { acceptsVersion, formats, isNewerVersion, writtenVersion } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { slabOf } from './slab.ts'
 import type { SpanRow } from './span-row.ts'
@@ -54,7 +55,7 @@ export class SpanPack {
 
 export const emptyPack = new SpanPack(new Uint8Array(), 0, '', '', 0)
 
-const packFormat = 1
+const packFormat = formats.spanPack
 
 /** Columns whose values a trace's spans mostly share: held once a pack. */
 export const packedTexts = [
@@ -156,7 +157,7 @@ function headBytes(count: number): Buffer {
   for (const text of numbers.keys()) size += 5 + unitBytesMax * text.length
   room(size)
   const start = at
-  scratch[at++] = packFormat
+  scratch[at++] = writtenVersion('spanPack')
   writeVar(count)
   writeVar(numbers.size)
   for (const text of numbers.keys()) writeBytes(text)
@@ -241,7 +242,7 @@ export class PackReader {
   constructor(bytes: Uint8Array) {
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     const format = this.bytes[this.at++]
-    if (format !== packFormat) throw unlike(format)
+    if (!acceptsVersion('spanPack', format)) throw unlike(format)
     this.rows = this.number()
     const texts = new Array<string>(this.number())
     for (let n = 0; n < texts.length; n++) {
@@ -363,7 +364,7 @@ export class PackReader {
 }
 
 function unlike(format: number | undefined): PipelineError {
-  return format !== undefined && format > packFormat
+  return isNewerVersion('spanPack', format)
     ? new PipelineError(
         'CONFIG_INVALID',
         `span rows have format ${format}, this release reads up to ${packFormat}; run the newer release`,

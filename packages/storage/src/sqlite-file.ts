@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { formats, isNewerVersion, writtenVersion } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { DatabaseSync } from './node-sqlite.ts'
 
@@ -8,7 +9,7 @@ import { DatabaseSync } from './node-sqlite.ts'
 export const busyMs = 5_000
 
 /** The format this release writes and the newest it reads; it also reads the one before. */
-export const hotFormat = 1
+export const hotFormat = formats.hotFile
 
 /**
  * Opens one file of the hot tier. `create` makes it with `schema` where it is missing; without it a
@@ -34,7 +35,7 @@ export function openHotFile(
       database.close()
       return undefined
     }
-    if (format > hotFormat) {
+    if (isNewerVersion('hotFile', format)) {
       throw new PipelineError(
         'CONFIG_INVALID',
         `${path} has format ${format}, this release reads up to ${hotFormat}; run the newer release or move the file away`,
@@ -112,7 +113,7 @@ function createSchema(database: DatabaseSync, schema: string): void {
     database.exec(
       'CREATE TABLE IF NOT EXISTS format (only INTEGER PRIMARY KEY, v INTEGER NOT NULL)',
     )
-    database.exec(`INSERT OR IGNORE INTO format (only, v) VALUES (1, ${hotFormat})`)
+    database.exec(`INSERT OR IGNORE INTO format (only, v) VALUES (1, ${writtenVersion('hotFile')})`)
   })
 }
 

@@ -1,5 +1,5 @@
 // Hot: the writer goes through here for every kept trace.
-import type { DecisionHead } from '@winnow/model'
+import { acceptsVersion, type DecisionHead, readVersions } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { headText } from './facts-only.ts'
 import { matchingRules, type SearchPosition } from './hot-search.ts'
@@ -275,10 +275,10 @@ function versionOf(row: Record<string, SQLOutputValue>): HotVersion {
 
 function parseDecision(text: SQLOutputValue | undefined, traceId: string): DecisionHead {
   const decision = JSON.parse(String(text)) as DecisionHead
-  if (decision.v !== 1) {
+  if (!acceptsVersion('decision', decision.v)) {
     throw new PipelineError(
       'CONFIG_INVALID',
-      `the decision of ${traceId} has format ${decision.v}, this release reads 1; run the newer release`,
+      `the decision of ${traceId} has format ${decision.v}, this release reads ${readVersions('decision')}; run the newer release`,
     )
   }
   return decision

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { CloseReason } from '@winnow/model'
+import { acceptsVersion, type CloseReason, isNewerVersion, writtenVersion } from '@winnow/model'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
 import { OpenTrace } from './open-trace.ts'
 import type { ClosedTrace, FoldState, PendingTrace } from './partition-fold.ts'
@@ -36,7 +36,6 @@ export const checkpointBytesMax = 64 * 1024 * 1024
 /** Bytes encoded between two yields: a table of 100 MB must not hold the thread. */
 const turnBytes = 512 * 1024
 
-const version = 1
 const magic = 0x54_4f_43_57 // "WCOT" as bytes
 const headBytes = 12
 const flag = { rooted: 1, entry: 2 } as const
@@ -68,10 +67,11 @@ export async function encodeCheckpoint(
   const { position, time } = state
   const { logId, group, partition } = owner
   const counts = { open: open.length, closed: closed.length }
-  const head = { v: version, logId, group, partition, last, position, time, ...counts }
+  const v = writtenVersion('checkpoint')
+  const head = { v, logId, group, partition, last, position, time, ...counts }
   const out = new ByteWriter()
   out.u32(magic)
-  out.u32(version)
+  out.u32(v)
   out.u32(0)
   out.text(JSON.stringify(head))
   const texts = new Map<number, number>()
@@ -137,7 +137,8 @@ function openCheckpoint(
   const from = new ByteReader(bytes)
   if (from.u32() !== magic) return 'corrupt'
   const v = from.u32()
-  if (v > version) return 'newer'
+  if (isNewerVersion('checkpoint', v)) return 'newer'
+  if (!acceptsVersion('checkpoint', v)) return 'corrupt'
   if (from.u32() !== crc32(bytes.subarray(headBytes))) return 'corrupt'
   const head = JSON.parse(from.text())
   const { logId, group, partition } = head

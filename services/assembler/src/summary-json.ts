@@ -1,5 +1,5 @@
 // Hot: once a trace.
-import { SlicePacker } from '@winnow/model'
+import { SlicePacker, writtenVersion } from '@winnow/model'
 import { FactsUnpacker } from './packed-facts.ts'
 import type { ClosedTrace, PartitionFold } from './partition-fold.ts'
 
@@ -19,7 +19,7 @@ export function summaryJson(partition: number, fold: PartitionFold, closed: Clos
     slices += slices === '' ? `"${packer.finish()}"` : `,"${packer.finish()}"`
   }
   return (
-    `{"v":1,"kind":"summary","tenant":${JSON.stringify(trace.tenant)},"traceId":"${trace.traceId}",` +
+    `{"v":${writtenVersion('evidence')},"kind":"summary","tenant":${JSON.stringify(trace.tenant)},"traceId":"${trace.traceId}",` +
     `"reason":"${reason}","missingParents":${missingParents},"closedAtMs":${closedAtMs},` +
     `"slices":[${slices}]}`
   )

@@ -1,5 +1,5 @@
 // Hot: once a record of `decisions`.
-import { decisionFormat } from '@winnow/model'
+import { formats } from '@winnow/model'
 import type { DecisionFacts } from './decision-facts.ts'
 import { JsonReader, nothing } from './json-reader.ts'
 
@@ -12,6 +12,7 @@ export function readFacts(bytes: Buffer): DecisionFacts | undefined {
   const { length } = bytes
   if (bytes[length - 2] !== 0x5d || bytes[length - 1] !== 0x7d) return undefined
   reader.begin(bytes)
+  if (!reader.has(own)) reader.expect(before)
   const tenant = reader.name(key.tenant)
   const traceId = reader.string(key.traceId)
   const revision = reader.count(key.revision)
@@ -77,9 +78,13 @@ export function slicesFrom(): number {
   return reader.at
 }
 
+/** How a record begins that this release has written, or the one before: there is no version 0. */
+const own = Buffer.from(`{"v":${formats.decision}`)
+const before = Buffer.from(`{"v":${Math.max(1, formats.decision - 1)}`)
+
 /** What stands before a value, as the sampler's encoder writes it. */
 const key = {
-  tenant: Buffer.from(`{"v":${decisionFormat},"kind":"decision","tenant":`),
+  tenant: Buffer.from(',"kind":"decision","tenant":'),
   traceId: Buffer.from(',"traceId":'),
   revision: Buffer.from(',"revision":'),
   verdict: Buffer.from(',"verdict":'),

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type Bus, partitionOfHex } from '@winnow/bus'
-import { parseTraceId, type RescueRequest, requestReasonBytesMax } from '@winnow/model'
+import {
+  parseTraceId,
+  type RescueRequest,
+  requestReasonBytesMax,
+  writtenVersion,
+} from '@winnow/model'
 import type { Clock, Scope } from '@winnow/runtime'
 import type { HotStore, HotTraceRead } from '@winnow/storage'
 import { ApiError, scopeMissing } from './api-error.ts'
@@ -174,7 +179,7 @@ export async function postRescue(
   // The same request sent again is the same request: its id is a hash of what it says.
   const digest = createHash('sha256').update(reason).digest('hex').slice(0, 16)
   const request: RescueRequest = {
-    v: 1,
+    v: writtenVersion('evidence'),
     kind: 'request',
     tenant,
     traceId,

@@ -1,11 +1,12 @@
 import type { Bus } from '@winnow/bus'
-import { PipelineError } from '@winnow/runtime'
+import { acceptsVersion, writtenVersion } from '@winnow/model'
 import type { BaselineEntry, Baselines } from './baselines.ts'
 import { DDSketch } from './ddsketch.ts'
+import { checkFormat } from './format.ts'
 
 /** A partition's sketches as one record of the compacted `baselines` topic, under the partition's key. */
 interface BaselinesRecord {
-  readonly v: 1
+  readonly v: number
   readonly kind: 'baselines'
   readonly partition: number
   readonly keys: readonly {
@@ -34,7 +35,7 @@ export function encodeBaselines(partition: number, entries: readonly BaselineEnt
     rows.push(row)
   }
   return Buffer.from(
-    `{"v":1,"kind":"baselines","partition":${partition},"keys":[${rows.join(',')}]}`,
+    `{"v":${writtenVersion('baselines')},"kind":"baselines","partition":${partition},"keys":[${rows.join(',')}]}`,
   )
 }
 
@@ -90,14 +91,8 @@ export function decodeBaselines(value: Uint8Array): readonly BaselineEntry[] | u
   } catch {
     return undefined
   }
-  const format = Number(record?.v)
-  if (format > 1) {
-    throw new PipelineError(
-      'DATA_CORRUPT',
-      `baselines have format ${format}; this release reads format 1: upgrade it`,
-    )
-  }
-  if (format !== 1 || !Array.isArray(record?.keys)) return undefined
+  checkFormat('baselines', record?.v, 'a record of baselines')
+  if (!acceptsVersion('baselines', record?.v) || !Array.isArray(record?.keys)) return undefined
   const entries: BaselineEntry[] = []
   for (const entry of record.keys as readonly (Partial<BaselinesRecord['keys'][number]> | null)[]) {
     if (!isEntry(entry)) return undefined

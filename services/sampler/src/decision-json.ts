@@ -8,7 +8,9 @@ import { repeatedText } from './repeated-answers.ts'
  * record sees the verdict first; the slices last, as they were read.
  */
 export function writeDecision(out: JsonBytes, decision: Decision): void {
-  out.raw('{"v":1,"kind":"decision","tenant":')
+  out.raw('{"v":')
+  out.number(decision.v)
+  out.raw(',"kind":"decision","tenant":')
   out.text(decision.tenant)
   out.raw(',"traceId":')
   out.text(decision.traceId)

@@ -4,10 +4,10 @@ import {
   type DecisionHead,
   type DecisionRecord,
   decisionBytesMax,
-  decisionFormat,
   type ParsedDecision,
   parseDecision,
   parseDecisionHead,
+  writtenVersion,
 } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { writeDecision } from './decision-json.ts'
@@ -15,7 +15,9 @@ import { checkFormat } from './format.ts'
 import { JsonBytes } from './json-bytes.ts'
 
 export function encodeClaim(by: string): Uint8Array {
-  return Buffer.from(JSON.stringify({ v: decisionFormat, kind: 'claim', by } satisfies Claim))
+  return Buffer.from(
+    JSON.stringify({ v: writtenVersion('decision'), kind: 'claim', by } satisfies Claim),
+  )
 }
 
 /** The bytes of a record. Borrowed: valid until the next decision is written. */
@@ -49,7 +51,7 @@ export function readDecisionHead(
 }
 
 function recordOf<T>(parsed: ParsedDecision<T>, where: string): T | undefined {
-  if (parsed.kind === 'newer') checkFormat(parsed.v, `${where}: a decision`)
+  if (parsed.kind === 'newer') checkFormat('decision', parsed.v, `${where}: a decision`)
   return parsed.kind === 'record' ? parsed.record : undefined
 }
 

@@ -1,16 +1,15 @@
-import type {
-  CloseReason,
-  Evaluation,
-  EvaluationRecord,
-  Evidence,
-  RescueRequest,
-  Summary,
-} from '@winnow/model'
 import {
+  acceptsVersion,
+  type CloseReason,
+  type Evaluation,
+  type EvaluationRecord,
+  type Evidence,
   type PackedSlice,
   packedSlices,
   packedSlicesOf,
+  type RescueRequest,
   requestReasonBytesMax,
+  type Summary,
   slicesText,
 } from '@winnow/model'
 import { checkFormat } from './format.ts'
@@ -36,7 +35,7 @@ export function parseEvidence(value: Uint8Array, where: string): ParsedEvidence 
   const isKnown = slices !== undefined && sliceText !== undefined
   const parsed = parseObject(isKnown ? headText(text, sliceText) : text)
   if (typeof parsed === 'string') return { ok: false, mistake: parsed }
-  checkFormat(parsed.v, `${where}: evidence`)
+  checkFormat('evidence', parsed.v, `${where}: evidence`)
   if (isKnown) parsed.slices = slices
   else if (Array.isArray(parsed.slices)) parsed.slices = packedSlicesOf(parsed.slices)
   const mistake = mistakeIn(parsed)
@@ -81,7 +80,7 @@ type Loose<T> = { readonly [K in keyof T]?: unknown }
 type LooseEvidence = Loose<Omit<Summary, 'kind'> & EvaluationRecord & Omit<RescueRequest, 'kind'>>
 
 function mistakeIn(record: LooseEvidence): string | undefined {
-  if (record.v !== 1) return 'v'
+  if (!acceptsVersion('evidence', record.v)) return 'v'
   if (!isId(record.tenant)) return 'tenant'
   if (!isTraceId(record.traceId)) return 'traceId'
   switch (record.kind) {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { PipelineError, yamlTextMistake } from '@winnow/runtime'
+import { formats } from '@winnow/model'
+import { PipelineError, versionKey, yamlTextMistake } from '@winnow/runtime'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 
@@ -77,7 +78,7 @@ export const reservedNames: readonly string[] = ['requested', 'rescued', 'ordina
 
 const policySchema = z.strictObject({
   /** The format of the file. */
-  v: z.literal(1, 'is the format of the file; this release reads 1').default(1),
+  v: versionKey('policyFile').default(formats.policyFile),
   /** How people call this version; a hash of the rules is appended to it. */
   version: text.regex(/^[\w.:-]+$/, 'takes letters, digits, dot, colon, dash and underscore'),
   rules: z.array(ruleSchema).min(1).max(rulesMax),

@@ -1,4 +1,5 @@
 import type { NewRecord } from '@winnow/bus'
+import { writtenVersion } from '@winnow/model'
 import type { Policy } from './policy-file.ts'
 
 /**
@@ -7,9 +8,10 @@ import type { Policy } from './policy-file.ts'
  */
 export function policyRecords(policy: Policy, atMs: number): NewRecord[] {
   const { version, rules } = policy
+  const v = writtenVersion('policyRecord')
   return [
-    record(`policy/${version}`, { v: 1, kind: 'policy', version, rules }),
-    record('policy', { v: 1, kind: 'policy-in-force', version, atMs }),
+    record(`policy/${version}`, { v, kind: 'policy', version, rules }),
+    record('policy', { v, kind: 'policy-in-force', version, atMs }),
   ]
 }
 

@@ -1,10 +1,11 @@
-import type {
-  DecidedEvaluation,
-  DecidedRequest,
-  Decision,
-  Evaluation,
-  PackedSlice,
-  RuleAnswer,
+import {
+  type DecidedEvaluation,
+  type DecidedRequest,
+  type Decision,
+  type Evaluation,
+  type PackedSlice,
+  type RuleAnswer,
+  writtenVersion,
 } from '@winnow/model'
 import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
@@ -65,7 +66,7 @@ export function revise(
   const stated = factFields(facts)
   // One literal, whose keys every decision has: copied together from parts it cost as much as its rules.
   const decision: Writable<Decision> = {
-    v: 1,
+    v: writtenVersion('decision'),
     kind: 'decision',
     tenant,
     traceId,

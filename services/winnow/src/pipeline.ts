@@ -1,4 +1,5 @@
 import { type Bus, type TopicSpec, topicSpecs } from '@winnow/bus'
+import { writePreviousFormats } from '@winnow/model'
 import {
   AdminServer,
   type Component,
@@ -72,6 +73,7 @@ export class Pipeline implements Component {
 
   async start(): Promise<void> {
     const config = this.#config
+    writePreviousFormats(config.formats === 'previous')
     const metrics = new Metrics({ processMetrics: true })
     const entrance = openEntrance(config, { clock: systemClock, log: this.#log, metrics })
     this.#entrance = entrance

@@ -1,4 +1,5 @@
 import { assemblerConfigSchema } from '@winnow/assembler'
+import { formats } from '@winnow/model'
 import { queryConfigSchema } from '@winnow/query'
 import { kafkaSourceConfigSchema, receiverConfigSchema } from '@winnow/receiver'
 import {
@@ -9,6 +10,7 @@ import {
   PipelineError,
   readConfig,
   tlsConfigSchema,
+  versionKey,
 } from '@winnow/runtime'
 import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
@@ -20,7 +22,9 @@ import { sourceMistakes } from './source-mistakes.ts'
 import { listenOptions } from './start-error.ts'
 
 const keysOfAll = z.strictObject({
-  v: z.literal(1).default(1),
+  v: versionKey('configuration').default(formats.configuration),
+  /** `previous`: written as the release before does, while one of its instances may still read it. */
+  formats: z.enum(['current', 'previous']).default('current'),
   /** The folder of everything that is kept on this machine. */
   data: z.string().min(1).default('./data'),
   /** `file`, or `kafka://HOST:PORT[,HOST:PORT…]`. */

@@ -1,8 +1,13 @@
 import type { Lease } from '@winnow/bus'
-import { type CountingState, countingStart } from '@winnow/model'
+import {
+  acceptsVersion,
+  type CountingState,
+  countingStart,
+  formats,
+  isNewerVersion,
+  writtenVersion,
+} from '@winnow/model'
 import { isRetryable, PipelineError } from '@winnow/runtime'
-
-const versionMax = 1
 
 /**
  * Commits everything before `offset` with the counting state there. Refused or unanswered it changes
@@ -25,20 +30,23 @@ export async function commitPosition(
 
 /** The state as a commit's note. */
 export function noteOf({ claim, next }: CountingState): string {
-  return JSON.stringify({ v: versionMax, claim, next })
+  return JSON.stringify({ v: writtenVersion('positionNote'), claim, next })
 }
 
 /** And back. No note says that nothing is known; one that cannot be read is DATA_CORRUPT. */
 export function stateOf(note: string | undefined): CountingState {
   if (note === undefined || note === '') return countingStart
   const { v, claim, next } = parseNote(note)
-  if (v === versionMax && Number.isSafeInteger(claim) && Number.isSafeInteger(next)) {
+  if (
+    acceptsVersion('positionNote', v) &&
+    Number.isSafeInteger(claim) &&
+    Number.isSafeInteger(next)
+  ) {
     return { claim: claim as number, next: next as number }
   }
-  const remedy =
-    typeof v === 'number' && v > versionMax
-      ? `has format v ${v}, this release reads up to ${versionMax}: upgrade the writer first`
-      : 'is no state of a writer: another program committed to its group'
+  const remedy = isNewerVersion('positionNote', v)
+    ? `has format v ${v}, this release reads up to ${formats.positionNote}: upgrade the writer, or let the newer one write as before (formats: previous)`
+    : 'is no state of a writer: another program committed to its group'
   throw new PipelineError('DATA_CORRUPT', `the commit's note ${remedy}`)
 }
 

@@ -1,5 +1,5 @@
 import type { Bus } from '@winnow/bus'
-import type { CountingState } from '@winnow/model'
+import { type CountingState, writtenVersion } from '@winnow/model'
 import type { ColdHasher, ColdHashers } from '@winnow/privacy'
 import { type Log, type Metrics, PipelineError } from '@winnow/runtime'
 import {
@@ -7,7 +7,6 @@ import {
   type SegmentMetadata,
   type SegmentRows,
   SegmentSpans,
-  segmentFormat,
   unknownDigest,
   writeSegment,
 } from '@winnow/storage'
@@ -100,7 +99,7 @@ function metadataOf(
   digest: string,
 ): SegmentMetadata {
   return {
-    v: segmentFormat,
+    v: writtenVersion('segment'),
     tier: 'ledger',
     partition,
     logId: target.logId,

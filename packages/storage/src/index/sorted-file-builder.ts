@@ -1,5 +1,7 @@
 // Hot: a row of every trace that the sampler knows goes through here every five minutes.
+
 import { crc32 } from 'node:zlib'
+import { writtenVersion } from '@winnow/model'
 import { type Pause, sortRows } from './sort-rows.ts'
 import {
   blockRows,
@@ -9,7 +11,6 @@ import {
   rowKeyBytes,
   type SortedFooter,
   type SortedKind,
-  sortedFileFormat,
   sortedKinds,
   trailerBytes,
 } from './sorted-file.ts'
@@ -70,7 +71,7 @@ export class SortedFileBuilder {
     await sortRows(this.#bytes.subarray(headerBytes, rowsEnd()), this.#rowBytes, sortBytes, pause)
     await this.#leaveTheLastOfEach(pause)
     magic.copy(this.#bytes)
-    this.#bytes.writeUInt16BE(sortedFileFormat, 8)
+    this.#bytes.writeUInt16BE(writtenVersion('sortedFile'), 8)
     this.#bytes.writeUInt16BE(sortedKinds[this.#kind], 10)
     this.#bytes.writeUInt32BE(this.#rowBytes, 12)
     const footer: SortedFooter = {
@@ -134,7 +135,7 @@ export class SortedFileBuilder {
     const trailer = Buffer.alloc(trailerBytes)
     trailer.writeUInt32BE(jsonBytes.length + fences.length, 0)
     trailer.writeUInt32BE(jsonBytes.length, 4)
-    trailer.writeUInt16BE(sortedFileFormat, 8)
+    trailer.writeUInt16BE(writtenVersion('sortedFile'), 8)
     trailer.writeUInt16BE(sortedKinds[this.#kind], 10)
     const checked = Buffer.concat([jsonBytes, fences, trailer.subarray(0, 12)])
     trailer.writeUInt32BE(crc32(checked), 12)

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { formats, isNewerVersion } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import type { BlobStore } from '../blob-store.ts'
 
@@ -12,7 +13,7 @@ import type { BlobStore } from '../blob-store.ts'
  *   footer   JSON │ a fence for each block of rows: its first 20 bytes, its checksum
  *   trailer  footer bytes 4 │ JSON bytes 4 │ v 2 │ kind 2 │ checksum of footer and these 12 │ magic 8
  */
-export const sortedFileFormat = 1
+export const sortedFileFormat = formats.sortedFile
 
 export const sortedKinds = { snapshot: 1, ids: 2 } as const
 export type SortedKind = keyof typeof sortedKinds
@@ -151,7 +152,7 @@ function fileOf(key: string, kind: SortedKind, end: Buffer): SortedFile {
   if (crc32(end.subarray(0, end.length - trailerBytes + 12)) !== trailer.readUInt32BE(12)) {
     throw corrupt(key, 'its footer has another checksum')
   }
-  if (v > sortedFileFormat) {
+  if (isNewerVersion('sortedFile', v)) {
     throw new PipelineError(
       'CONFIG_INVALID',
       `${key} has format ${v}, this release reads up to ${sortedFileFormat}; run the newer release`,

@@ -1,4 +1,4 @@
-import type { DecisionHead } from '@winnow/model'
+import { acceptsVersion, type DecisionHead, readVersions } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { bodiesOf, spansOf } from '../hot-parts.ts'
 import { checkSearch, pageOf } from '../hot-search.ts'
@@ -214,9 +214,9 @@ function bytesOf(base64: string): Uint8Array {
 }
 
 function checked(decision: DecisionHead, traceId: string): DecisionHead {
-  if (decision.v === 1) return decision
+  if (acceptsVersion('decision', decision.v)) return decision
   throw new PipelineError(
     'CONFIG_INVALID',
-    `the decision of ${traceId} has format ${decision.v}, this release reads 1; run the newer release`,
+    `the decision of ${traceId} has format ${decision.v}, this release reads ${readVersions('decision')}; run the newer release`,
   )
 }

@@ -1,16 +1,16 @@
-import type { CountingState } from '@winnow/model'
+import { acceptsVersion, type CountingState, formats, isNewerVersion } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { type Tier, tiers } from './segment-key.ts'
 
 /** The format this release writes and the newest it reads; it also reads the one before. */
-export const segmentFormat = 1
+export const segmentFormat = formats.segment
 
 /**
  * What a segment says of itself, in its Parquet footer under keys `winnow.…`. The ledger's is the
  * one that fixes `b`: whoever finds it there writes the other tiers for exactly [a, b].
  */
 export interface SegmentMetadata {
-  readonly v: typeof segmentFormat
+  readonly v: number
   readonly tier: Tier
   readonly partition: number
   readonly logId: string
@@ -75,14 +75,14 @@ export function metadataFromKeyValues(name: string, pairs: readonly KeyValue[]):
     )
   }
   const v = whole('v')
-  if (v > segmentFormat) {
+  if (isNewerVersion('segment', v)) {
     throw new PipelineError(
       'CONFIG_INVALID',
       `${name} has format ${v}, this release reads up to ${segmentFormat}; run the newer release`,
     )
   }
   const tier = tiers.find(one => one === text('tier'))
-  if (v !== segmentFormat || tier === undefined) {
+  if (!acceptsVersion('segment', v) || tier === undefined) {
     throw new PipelineError(
       'DATA_CORRUPT',
       `${name}: format ${v}, tier ${text('tier')} never existed`,

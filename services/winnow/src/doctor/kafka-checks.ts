@@ -7,6 +7,7 @@ import {
   type TopicSpec,
   topicDifferences,
 } from '@winnow/bus'
+import { formats } from '@winnow/model'
 import { type Log, PipelineError, systemClock } from '@winnow/runtime'
 import { kafkaOptions } from '../open-bus.ts'
 import type { Config } from '../program-config.ts'
@@ -120,8 +121,8 @@ function groupFinding({ groups }: KafkaSurvey): Finding {
   return ok('bus', `members of groups: ${words.join(', ')}`)
 }
 
-/** The newest format of records that this release reads. */
-const recordFormat = 1
+/** The newest format of records that this release reads, of any topic. */
+const recordFormat = Math.max(formats.tenantRuns, formats.evidence, formats.decision)
 
 /** What lies last in each topic: its format, and how its time compares with this machine's. */
 export async function lastRecordFindings(config: Config, log: Log): Promise<Finding[]> {
@@ -163,7 +164,7 @@ async function lastRecord(bus: KafkaBus, spec: TopicSpec): Promise<LastRecord | 
 
 function recordFindings(last: ReadonlyMap<string, LastRecord>): Finding[] {
   const newer = [...last].filter(([, { format }]) => format > recordFormat)
-  const formats =
+  const found =
     newer.length === 0
       ? ok('v', `records of format ${recordFormat} in ${[...last.keys()].join(', ')}`)
       : failed(
@@ -174,9 +175,9 @@ function recordFindings(last: ReadonlyMap<string, LastRecord>): Finding[] {
   const nowMs = systemClock.nowMs()
   const newestMs = Math.max(...[...last.values()].map(one => one.appendedAtMs))
   // The log's time runs with its last record, so that only one from the future tells of a clock.
-  if (newestMs <= nowMs + clockOffsetMs) return [formats]
+  if (newestMs <= nowMs + clockOffsetMs) return [found]
   return [
-    formats,
+    found,
     clockFinding('bus', { serverMs: newestMs, askedMs: nowMs, answeredMs: nowMs, stepMs: 0 }),
   ]
 }
