@@ -77,6 +77,9 @@ export function blobStoreContract(name: string, makeStore: () => Promise<BlobSto
     expect(await store.create('empty.o', new Uint8Array())).toBe(true)
     expect((await store.read('empty.o'))?.length).toBe(0)
     expect(await store.head('empty.o')).toMatchObject({ bytes: 0 })
+    for (const [start, length] of [[-3], [0, 5], [-3, 2], [7]] as const) {
+      expect((await store.read('empty.o', start, length))?.length, `${start}`).toBe(0)
+    }
   })
 
   test(`${name}: what is not there is undefined, and deleting it is no error`, async () => {
