@@ -168,7 +168,6 @@ async function envOf(name: string): Promise<Record<string, string>> {
     WINNOW_POLICY: file('policy.yaml', watchingPolicy),
     WINNOW_TOPICS_PREFIX: run,
     WINNOW_OPENSEARCH_INDEX_PREFIX: run,
-    WINNOW_REDIS_BYTES_MAX: '64MiB',
   }
 }
 
