@@ -1,214 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import { Metrics, type StageClock, systemClock } from '@winnow/runtime'
-import { afterAll, expect, onTestFinished, test } from 'vitest'
-import { dayMs, hourMs } from '../../packages/storage/src/hot-period.ts'
-import type { HotTrace } from '../../packages/storage/src/hot-store.ts'
-import { busyAttemptsMax } from '../../packages/storage/src/opensearch/bulk-writer.ts'
-import type { OpenSearchHotStoreOptions } from '../../packages/storage/src/opensearch/opensearch-hot-store.ts'
-import {
-  sampleSpanRow,
-  sampleTimeMs,
-  sampleTrace,
-  sampleTraceId,
-} from '../../packages/storage/src/samples.ts'
-import { SpanPack } from '../../packages/storage/src/span-pack.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { hourMs } from '../../packages/storage/src/hot-period.ts'
+import { sampleTrace, sampleTraceId } from '../../packages/storage/src/samples.ts'
 import { type Fault, FaultProxy } from './fault-proxy.ts'
-import { openSearchForTest, sharedOpenSearch } from './opensearch/shared.ts'
-import { ask, openTestStore, removeIndices } from './opensearch/store.ts'
+import { isBulk, openSearchGround } from './opensearch/ground.ts'
+import { openSearchForTest } from './opensearch/shared.ts'
+import { ask, removeIndices } from './opensearch/store.ts'
 
-const opensearch = await sharedOpenSearch()
-const url = opensearch?.url ?? ''
-const prefixes: string[] = []
-afterAll(() => removeIndices(url, prefixes))
-
-/** Pauses are over at once; what is asserted is what happens, not when. */
-const hastyClock: StageClock = { nowMs: () => systemClock.nowMs(), sleep: async () => {} }
-
-function newPrefix(): string {
-  const prefix = `fault-${randomBytes(6).toString('hex')}`
-  prefixes.push(prefix)
-  return prefix
-}
-
-async function openStore(
-  indexPrefix: string,
-  { at = url, ...options }: Partial<OpenSearchHotStoreOptions> & { at?: string } = {},
-) {
-  const metrics = new Metrics()
-  const store = await openTestStore(at, { indexPrefix, clock: hastyClock, metrics, ...options })
-  onTestFinished(() => store.close())
-  const counted = async (name: string): Promise<Record<string, number>> => {
-    const { values = [] } =
-      (await metrics.registry.getMetricsAsJSON()).find(one => one.name === name) ?? {}
-    return Object.fromEntries(
-      values.map(({ labels, value }) => [String(Object.values(labels)[0] ?? ''), value]),
-    )
-  }
-  return { store, counted }
-}
-
-/** Documents of each kind of index, as the server counts them. */
-async function documents(prefix: string): Promise<Record<string, number>> {
-  await ask(url, 'POST', `/${prefix}-*/_refresh`)
-  const counts: Record<string, number> = {}
-  for (const kind of ['traces', 'spans', 'parts', 'text', 'rejected']) {
-    const { body } = await ask<{ count: number }>(url, 'GET', `/${prefix}-${kind}-*/_count`)
-    counts[kind] = body.count
-  }
-  return counts
-}
-
-async function setIndex(index: string, settings: object): Promise<void> {
-  expect((await ask(url, 'PUT', `/${index}/_settings`, settings)).status).toBe(200)
-}
-
-test.runIf(opensearch)(
-  'a blocked index holds a put up, by name and with the remedy, and nothing is lost',
-  async () => {
-    const prefix = newPrefix()
-    const { store, counted } = await openStore(prefix)
-    await store.put([sampleTrace(1)])
-    const spans = `${prefix}-spans-2026-11-21`
-    for (const [block, said] of [
-      [
-        'index.blocks.write',
-        /STORE_UNAVAILABLE.*spans-2026-11-21 is read-only.*"index.blocks.write":null/,
-      ],
-      ['index.blocks.read_only_allow_delete', /STORE_UNAVAILABLE.*flood stage.*room/],
-    ] as const) {
-      await setIndex(spans, { [block]: true })
-      const put = store.put([sampleTrace(2), sampleTrace(3)])
-      await expect(put, block).rejects.toThrow(said)
-      expect(await store.health()).toMatchObject({
-        ready: false,
-        detail: expect.stringMatching(said),
-      })
-      // The trace's own document comes last: what is not whole is not found.
-      expect(await store.get('default', sampleTraceId(2))).toBeUndefined()
-      await setIndex(spans, { [block]: null })
-    }
-    await store.put([sampleTrace(2), sampleTrace(3)])
-    expect(await store.health()).toEqual({ ready: true })
-    expect((await store.get('default', sampleTraceId(3)))?.bodies.length).toBe(1)
-    expect(await documents(prefix)).toEqual({ traces: 3, spans: 6, parts: 3, text: 3, rejected: 0 })
-    const items = await counted('winnow_hot_store_bulk_items_total')
-    expect(items.held).toBe(8)
-    expect(items.rejected).toBeUndefined()
-  },
-)
-
-test.runIf(opensearch)('a closed index is no reason to set documents aside', async () => {
-  const prefix = newPrefix()
-  const { store } = await openStore(prefix)
-  await store.put([sampleTrace(1)])
-  const text = `${prefix}-text-2026-11-21t07`
-  await ask(url, 'POST', `/${text}/_close`)
-  await expect(store.put([sampleTrace(2)])).rejects.toThrow(/STORE_UNAVAILABLE.*closed: open it/)
-  await expect(store.get('default', sampleTraceId(1))).rejects.toThrow(/STORE_UNAVAILABLE.*open it/)
-  await ask(url, 'POST', `/${text}/_open`)
-  await store.put([sampleTrace(2)])
-  expect((await store.get('default', sampleTraceId(2)))?.bodies.length).toBe(1)
-  await ask(url, 'POST', `/${text}/_close`)
-  await store.expire(sampleTimeMs + 30 * dayMs)
-  expect((await ask(url, 'GET', `/${text}`)).status).toBe(404)
-})
-
-test.runIf(opensearch)(
-  'a document that no index takes is set aside with its reason and holds nothing up',
-  async () => {
-    const prefix = newPrefix()
-    // Somebody made the index before, with a mapping of their own.
-    const mappings = { properties: { traceState: { type: 'boolean' } } }
-    const made = await ask(url, 'PUT', `/${prefix}-spans-2026-11-21`, { mappings })
-    expect(made.status).toBe(200)
-    const { store, counted } = await openStore(prefix)
-    const secret = 'vendor=mrs-smith'
-    const traceId = sampleTraceId(1)
-    const rows = [
-      sampleSpanRow(traceId, 0),
-      sampleSpanRow(traceId, 1, { trace_state: secret }),
-      sampleSpanRow(traceId, 2),
-    ]
-    const trace = { ...sampleTrace(1), spans: SpanPack.of(rows) }
-    await store.put([trace, sampleTrace(2)])
-    expect(await documents(prefix)).toEqual({ traces: 2, spans: 4, parts: 2, text: 2, rejected: 1 })
-    // What cannot be searched for can still be read.
-    expect((await store.get('default', traceId))?.spans).toEqual(rows)
-    const reason = 'mapper_parsing_exception: traceState'
-    expect(await counted('winnow_hot_store_rejected_total')).toEqual({ [reason]: 1 })
-    const { body } = await ask(url, 'GET', `/${prefix}-rejected-*/_search`)
-    expect(JSON.stringify(body)).toContain(reason)
-    expect(JSON.stringify(body)).toContain(traceId)
-    expect(JSON.stringify(body)).not.toContain('smith')
-  },
-)
-
-test.runIf(opensearch)(
-  'a request that is refused whole is sent again, and given back to the writer in the end',
-  async () => {
-    const proxy = await FaultProxy.start(url)
-    onTestFinished(() => proxy.close())
-    const prefix = newPrefix()
-    const { store, counted } = await openStore(prefix, { at: proxy.url })
-    const busy = (times: number): void =>
-      proxy.add({
-        match: ({ url: path }) => path?.startsWith('/_bulk') ?? false,
-        times,
-        fault: {
-          kind: 'status',
-          status: 429,
-          body: '{"error":{"type":"rejected_execution_exception"}}',
-        },
-      })
-    busy(busyAttemptsMax - 1)
-    await store.put([sampleTrace(1)])
-    expect(await counted('winnow_hot_store_retries_total')).toEqual({
-      request: busyAttemptsMax - 1,
-    })
-    busy(busyAttemptsMax)
-    await expect(store.put([sampleTrace(2)])).rejects.toThrow(
-      /STORE_UNAVAILABLE.*too much to do.*6 times \(429\)/,
-    )
-    await store.put([sampleTrace(2)])
-    expect(await documents(prefix)).toEqual({ traces: 2, spans: 4, parts: 2, text: 2, rejected: 0 })
-  },
-)
-
-test('a node under pressure refuses whole requests, and takes smaller ones', async ({ skip }) => {
-  const node = await openSearchForTest(skip, {
-    fresh: true,
-    settings: { 'indexing_pressure.memory.limit': '200kb' },
-  })
-  const traces = Array.from({ length: 40 }, (_, n): HotTrace => {
-    const bytes = new Uint8Array(randomBytes(20_000))
-    return { ...sampleTrace(n), bodies: [{ ref: `3:${n}:0`, bytes }] }
-  })
-  const large = await openStore('pressure', { at: node.url })
-  await expect(large.store.put(traces)).rejects.toThrow(/STORE_UNAVAILABLE.*429/)
-  const small = await openStore('pressure', { at: node.url, bulkBytesMax: 100_000 })
-  await small.store.put(traces)
-  for (let n = 0; n < traces.length; n++) {
-    expect((await small.store.get('default', sampleTraceId(n)))?.bodies).toEqual(traces[n]?.bodies)
-  }
-})
-
-test('a request that is too large is halved, and a document that is too large is set aside', async ({
-  skip,
-}) => {
-  const node = await openSearchForTest(skip, {
-    fresh: true,
-    settings: { 'http.max_content_length': '1mb' },
-  })
-  const { store, counted } = await openStore('halves', { at: node.url })
-  const body = (n: number, size: number): HotTrace => ({
-    ...sampleTrace(n),
-    bodies: [{ ref: `3:${n}:0`, bytes: randomBytes(size) }],
-  })
-  await store.put([...Array.from({ length: 10 }, (_, n) => body(n, 300_000)), body(10, 900_000)])
-  expect((await store.get('default', sampleTraceId(9)))?.bodies[0]?.bytes.length).toBe(300_000)
-  expect(await store.get('default', sampleTraceId(10))).toMatchObject({ bodies: [], offset: 10 })
-  expect(await counted('winnow_hot_store_rejected_total')).toEqual({ 'http.max_content_length': 1 })
-})
+const { isThere, url, newPrefix, openStore, documents } = await openSearchGround()
 
 /** With whether the put resolves all the same: the client repeats what no node answered. */
 const faults: readonly (readonly [string, Fault, boolean])[] = [
@@ -221,7 +19,7 @@ const faults: readonly (readonly [string, Fault, boolean])[] = [
   ['500 after the work is done', { kind: 'after', status: 500 }, false],
 ]
 
-test.runIf(opensearch)(
+test.runIf(isThere)(
   'whatever happens to a request, a put that is repeated writes everything once',
   async () => {
     const proxy = await FaultProxy.start(url)
@@ -233,9 +31,7 @@ test.runIf(opensearch)(
       // The indices are there, so that what is slow is not their making.
       await store.put([sampleTrace(0)])
       const traces = [sampleTrace(1), sampleTrace(2, 2, 3)]
-      const match = ({ url: path }: { url?: string | undefined }): boolean =>
-        path?.startsWith('/_bulk') ?? false
-      proxy.add({ match, times: 1, fault })
+      proxy.add({ match: isBulk, times: 1, fault })
       if (resolves) await store.put(traces)
       else {
         await expect(store.put(traces), name).rejects.toThrow(/STORE_UNAVAILABLE.*500/)
@@ -252,7 +48,7 @@ test.runIf(opensearch)(
   },
 )
 
-test.runIf(opensearch)(
+test.runIf(isThere)(
   'a server that is away for a while is waited for, and what was put stays',
   async () => {
     const proxy = await FaultProxy.start(url)
@@ -276,6 +72,29 @@ test.runIf(opensearch)(
     await expect(store.search({ tenant: 'default', limit: 1 })).rejects.toThrow(/does not answer/)
     await proxy.up()
     expect((await store.search({ tenant: 'default', limit: 1 })).decisions.length).toBe(1)
+  },
+)
+
+test.runIf(isThere)(
+  'a server that comes back empty has its templates again before anything is written',
+  async () => {
+    const proxy = await FaultProxy.start(url)
+    onTestFinished(() => proxy.close())
+    const prefix = newPrefix()
+    const { store } = await openStore(prefix, { at: proxy.url })
+    await store.put([sampleTrace(1)])
+    await proxy.down()
+    await expect(store.put([sampleTrace(2)])).rejects.toThrow(/STORE_UNAVAILABLE/)
+    await removeIndices(url, [prefix])
+    await proxy.up()
+    await store.put([sampleTrace(2)])
+    const { body } = await ask<Record<string, { mappings: { dynamic?: string } }>>(
+      url,
+      'GET',
+      `/${prefix}-*/_mapping`,
+    )
+    expect(Object.keys(body).length).toBe(4)
+    for (const { mappings } of Object.values(body)) expect(mappings.dynamic).toBe('false')
   },
 )
 
@@ -326,7 +145,7 @@ test('kill -9 amid puts loses nothing that was acknowledged, and a repetition do
   }
 })
 
-test.runIf(opensearch)(
+test.runIf(isThere)(
   'a rescue across midnight is one document, and a replay or a second writer changes nothing',
   async () => {
     const prefix = newPrefix()
@@ -353,7 +172,7 @@ test.runIf(opensearch)(
   },
 )
 
-test.runIf(opensearch)(
+test.runIf(isThere)(
   'writers that start at the same moment put templates and indices once',
   async () => {
     const prefix = newPrefix()
@@ -376,7 +195,7 @@ test.runIf(opensearch)(
   },
 )
 
-test.runIf(opensearch)('a newer release’s template is left as it is', async () => {
+test.runIf(isThere)('a newer release’s template is left as it is', async () => {
   const prefix = newPrefix()
   const path = `/_index_template/${prefix}-traces`
   const newer = { version: 99, index_patterns: [`${prefix}-traces-2*`], priority: 500 }
@@ -390,7 +209,7 @@ test.runIf(opensearch)('a newer release’s template is left as it is', async ()
   expect(body.index_templates[0].index_template.version).toBe(99)
 })
 
-test.runIf(opensearch)(
+test.runIf(isThere)(
   'another product, and a release without what is needed, are refused by name',
   async () => {
     const proxy = await FaultProxy.start(url)
@@ -411,7 +230,7 @@ test.runIf(opensearch)(
   },
 )
 
-test.runIf(opensearch)(
+test.runIf(isThere)(
   'spans can be filtered and summed up by their fields, attributes by any key',
   async () => {
     const prefix = newPrefix()

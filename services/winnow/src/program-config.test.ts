@@ -78,6 +78,9 @@ test('a hot store is SQLite or OpenSearch, whose credentials are no part of its 
     expect(load({ env: { WINNOW_HOT: hot } }).hot).toBe(hot)
   for (const hot of ['opensearch', 'http://a:9200,https://b:9200', 'http://a:9200/x'])
     expect(() => load({ env: { WINNOW_HOT: hot } }), hot).toThrow(/hot is ".*": use sqlite, or/)
+  expect(() => load({ text: 'opensearch: { username: winnow }' })).toThrow(
+    /opensearch: give username and password together/,
+  )
   const secret = () => load({ env: { WINNOW_HOT: 'https://u:p/w@rd@a:9200' } })
   expect(secret).toThrow(/✖ hot: use sqlite.* opensearch.password/)
   expect(secret).not.toThrow(/p\/w|rd@/)

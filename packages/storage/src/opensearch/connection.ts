@@ -121,9 +121,14 @@ export class Connection {
       ' $1 $2',
     )
     const remedy = connectionRemedy(message)
-    return new PipelineError('STORE_UNAVAILABLE', `${hot} does not answer: ${message}; ${remedy}`, {
-      cause: error,
-    })
+    return new NoAnswerError(`${hot} does not answer: ${message}; ${remedy}`, { cause: error })
+  }
+}
+
+/** Nobody was there; whoever is next may know nothing of what was set up. */
+export class NoAnswerError extends PipelineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('STORE_UNAVAILABLE', message, options)
   }
 }
 

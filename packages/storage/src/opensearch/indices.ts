@@ -15,6 +15,8 @@ export interface Indices {
   /** Ours, also where they are closed. */
   list(): Promise<readonly { readonly name: string; readonly period: HotPeriod }[]>
   remove(names: readonly string[]): Promise<void>
+  /** What was there may be gone: `ensure` looks again. */
+  forget(): void
   /** Bytes on disks, copies included. */
   bytes(): Promise<number>
   /** What was written before is found by searches after. */
@@ -28,10 +30,15 @@ export function indicesOf(connection: Connection, prefix: string, shape: IndexSh
     const { status, body } = await connection.send<ErrorBody>({
       method: 'PUT',
       path: `/${name}`,
-      allowed: [400],
+      allowed: [400, 403, 429],
     })
     const type = body.error?.type
-    if (status === 400 && type !== 'resource_already_exists_exception') {
+    // Of a block every document is told by its own index, with the remedy.
+    const isThere =
+      status < 300 ||
+      type === 'resource_already_exists_exception' ||
+      type === 'cluster_block_exception'
+    if (!isThere) {
       const why = `index ${name} cannot be made (${type}: ${body.error?.reason})`
       throw new PipelineError('STORE_UNAVAILABLE', `hot ${connection.address}: ${why}`)
     }
@@ -62,6 +69,7 @@ export function indicesOf(connection: Connection, prefix: string, shape: IndexSh
     ensure: async names => {
       for (const name of names) if (!known.has(name)) await create(name)
     },
+    forget: () => known.clear(),
     remove: async names => {
       for (let at = 0; at < names.length; at += namesAtOnce) {
         const some = names.slice(at, at + namesAtOnce)

@@ -18,7 +18,7 @@ import {
   type TracePage,
 } from '../hot-store.ts'
 import { BulkWriter, type Rejected } from './bulk-writer.ts'
-import { Connection, type ConnectionOptions, StatusError } from './connection.ts'
+import { Connection, type ConnectionOptions, NoAnswerError, StatusError } from './connection.ts'
 import { partOps, traceOp } from './documents.ts'
 import { type IndexKind, indexKinds, indexName } from './index-names.ts'
 import { type Indices, indicesOf } from './indices.ts'
@@ -117,6 +117,10 @@ export class OpenSearchHotStore implements HotStore {
       this.#putFailure = undefined
     } catch (error) {
       this.#putFailure = (error as Error).message
+      if (error instanceof NoAnswerError) {
+        this.#prepared = undefined
+        this.#indices.forget()
+      }
       throw error
     } finally {
       this.#isDirty = true
@@ -136,6 +140,8 @@ export class OpenSearchHotStore implements HotStore {
   }
 
   async expire(nowMs: number): Promise<void> {
+    // Templates that somebody removed are there again before the next index is made.
+    this.#prepared = undefined
     await this.#ready()
     const expired = (await this.#indices.list()).filter(({ period }) => {
       const life = period.kind === 'traces' ? this.#life.tracesMs : this.#life.textMs

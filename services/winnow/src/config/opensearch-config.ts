@@ -39,6 +39,9 @@ export const opensearchConfigSchema = z
     /** Bulk requests at the same time. */
     bulksInFlight: z.int().min(1).max(64).default(2),
   })
+  .refine(({ username, password }) => (username === undefined) === (password === undefined), {
+    error: 'give username and password together, or neither',
+  })
   .prefault({})
 
 /** As the store takes them; reads the files that the keys name. */
