@@ -250,7 +250,16 @@ test('a slot that moves to another node of a cluster is followed, also by what i
   for (const port of [to, from, ...ports]) {
     await redisCli(port, 'cluster', 'setslot', slot, 'node', ids[next] ?? '')
   }
-  await duringPut
+  // The client knows the old node: this is sent twice, and the second time the caller's memory is another's.
+  const value = new Uint8Array(1_000).fill(7)
+  const moved = opened.buffer.putRecords('log', 0, [{ offset: 3, value }])
+  value.fill(9)
+  await Promise.all([duringPut, moved])
+  await vi.waitFor(async () => {
+    const whole = { partition: 0, offset: 3, start: 0, length: value.length }
+    const [read] = await opened.buffer.readRanges('log', [whole])
+    expect(read?.every(byte => byte === 7)).toBe(true)
+  }, waits)
   await vi.waitFor(async () => {
     await put(opened, 2, 10)
     expect(await held(opened, 0, 2)).toEqual([true, true])
