@@ -23,7 +23,7 @@ interface Fault {
   readonly redis?: StartRedisOptions
   /** Where the default would be a wait of the test. */
   readonly answerWaitMs?: number
-  /** While traffic flows, which is for some five seconds, and what is open stays open for three more. */
+  /** While traffic flows, which is for some eight seconds, and what is open stays open for three more. */
   readonly spoil?: (redis: TestRedis) => Promise<void>
   /** What the buffer must have gone through, for the fault to have been one. */
   readonly seen: Readonly<Record<string, number>>
@@ -35,7 +35,7 @@ const faults: readonly Fault[] = [
     what: 'FLUSHALL again and again',
     seed: 32,
     spoil: async redis => {
-      for (let time = 0; time < 10; time++) {
+      for (let time = 0; time < 14; time++) {
         await sleep(700)
         await redisCli(redis.port, 'flushall')
       }
@@ -88,7 +88,14 @@ fact.for(faults)(
     const { buffer } = opened
     const { seed, spoil } = fault
     const run = await playQuickly(
-      { seed, traces, prefix, buffer, ...(spoil && { meanwhile: () => spoil(redis) }) },
+      {
+        seed,
+        traces,
+        tracesPerSecond: 500,
+        prefix,
+        buffer,
+        ...(spoil && { meanwhile: () => spoil(redis) }),
+      },
       specs => openBus(broker, specs),
     )
     const { bus, topics } = run.harness

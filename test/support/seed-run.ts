@@ -77,6 +77,7 @@ export async function playOnMemory(
 
 export interface QuickOptions extends SeedOptions, Pick<HarnessOptions, 'prefix' | 'buffer'> {
   readonly segmentAge?: string
+  readonly tracesPerSecond?: number
   /** Runs beside the traffic, to spoil what it stands on; it has ended before the pipeline is waited for. */
   readonly meanwhile?: () => Promise<void>
 }
@@ -89,12 +90,12 @@ export async function playQuickly(
   options: QuickOptions,
   openBus: HarnessOptions['openBus'],
 ): Promise<SeedRun> {
-  const { segmentAge = '1s', prefix, buffer, meanwhile, ...seed } = options
+  const { segmentAge = '1s', tracesPerSecond = 1_000, prefix, buffer, meanwhile, ...seed } = options
   const startMs = Date.now()
   const traffic: Omit<TrafficOptions, 'seed' | 'traces'> = {
     startMs,
     quick: true,
-    tracesPerSecond: 1_000,
+    tracesPerSecond,
     // Cut in its middle by `openMax`.
     longTraceMs: [3_200, 4_500],
     evaluationDelays: { longMs: [2_500, 3_500] },
