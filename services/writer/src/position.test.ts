@@ -1,12 +1,14 @@
+import { readFileSync } from 'node:fs'
 import type { Lease, Position } from '@winnow/bus'
 import { countingStart } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { commitPosition, noteOf, stateOf } from './position.ts'
 
-test('a state survives its note, whose format is this one', () => {
-  expect(noteOf({ claim: 7, next: 3 })).toBe('{"v":1,"claim":7,"next":3}')
-  expect(stateOf('{"v":1,"claim":7,"next":3}')).toEqual({ claim: 7, next: 3 })
+test('a state survives its note, which is its golden file', () => {
+  const golden = readFileSync(new URL('golden/position-note.v1.jsonl', import.meta.url), 'utf8')
+  expect(noteOf({ claim: 7, next: 3 })).toBe(golden.trimEnd())
+  expect(stateOf(golden)).toEqual({ claim: 7, next: 3 })
   expect(stateOf(noteOf(countingStart))).toEqual(countingStart)
 })
 

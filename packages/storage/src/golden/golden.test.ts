@@ -16,6 +16,7 @@ import {
   readTraceSpans,
 } from '../segments/segment.ts'
 import type { Tier } from '../segments/segment-key.ts'
+import { SpanPack } from '../span-pack.ts'
 import { SqliteHotStore } from '../sqlite-hot-store.ts'
 import { tracesSchema } from '../sqlite-traces.ts'
 import { goldenLedger, goldenMetadata, goldenSpans } from './golden.ts'
@@ -23,6 +24,7 @@ import { goldenLedger, goldenMetadata, goldenSpans } from './golden.ts'
 const folder = mkdtempSync(join(tmpdir(), 'golden-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
+const firstTraceId = segmentSpanRows(goldenSpans)[0]?.trace_id
 const read = (name: string): Buffer => readFileSync(new URL(name, import.meta.url))
 
 async function golden(tier: Tier): Promise<{ store: MemoryBlobStore; key: string }> {
@@ -51,6 +53,14 @@ test('today’s reader reads the first release’s warm and cold', async () => {
     const id = rows[0]?.trace_id ?? ''
     expect((await readTraceSpans(store, key, 'default', id)).length).toBe(3)
   }
+})
+
+test('rows of the hot store are packed as the first release packed them, and read from it', () => {
+  const rows = segmentSpanRows(goldenSpans).filter(row => row.trace_id === firstTraceId)
+  expect(rows.length).toBe(3)
+  const packed = read('span-pack-v1.bin')
+  expect(Buffer.from(SpanPack.of(rows).bytes)).toEqual(packed)
+  expect(SpanPack.from(packed).rows()).toEqual(rows)
 })
 
 test('the hot files’ schema is the first release’s, and a file made by it is read and written', async () => {
