@@ -195,6 +195,8 @@ test('a full server that evicts nothing is read on, and asked by a probe whether
     expect(await held(opened, 0)).toEqual([true])
     expect(opened.buffer.health()).toEqual({ ready: true })
   }, waits)
+  // That it takes a value now and then is not worth a line each time.
+  expect(opened.lines.filter(({ kind }) => kind === 'buffer.connected').length).toBe(1)
 })
 
 test('a primary that becomes a replica is left for the one that sentinels name', async ({

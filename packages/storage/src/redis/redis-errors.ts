@@ -42,7 +42,7 @@ const troubles: readonly (readonly [RegExp, LeftOut, string])[] = [
     'have the certificate of the Redis at buffer renewed, or that of redis.certFile',
   ],
   [
-    /certificate|^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS)/i,
+    /certificate|PEM routines|^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS)/i,
     'down',
     'check redis.caFile, redis.certFile, redis.keyFile and the host name of buffer',
   ],

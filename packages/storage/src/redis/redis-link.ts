@@ -22,14 +22,18 @@ export class RedisLink {
   /** What it answers instead of what was asked. */
   #refusal: RedisTrouble | undefined
   #isTold = false
+  #wasReady = false
   #isClosed = false
 
   constructor(client: RedisClient, options: RedisLinkOptions) {
     this.client = client
     this.#options = options
-    options.setUp(false)
+    const { address, log, setUp } = options
+    setUp(false)
     client.on('ready', () => {
       this.#lost = undefined
+      if (this.#isTold || !this.#wasReady) log.info('buffer.connected', { buffer: address })
+      this.#wasReady = true
       this.#changed()
     })
     client.on('close', () => this.#changed())
@@ -101,7 +105,7 @@ export class RedisLink {
     const trouble = this.#trouble
     setUp(trouble === undefined)
     if (trouble === undefined) {
-      log.info('buffer.connected', { buffer: address })
+      // A full server takes a value now and then: what it refuses is told once a minute, by the log.
       this.#isTold = false
     } else if (!this.#isTold && trouble !== noConnection) {
       const { reason, remedy } = trouble
