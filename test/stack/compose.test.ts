@@ -12,25 +12,17 @@ import { boardEnv, playForBoards, watchingPolicy } from '../support/board-traffi
 import { compose, stages, winnowEnv } from '../support/compose-file.ts'
 import { buildImage, commandOf, type Image, type ImageProcess } from '../support/image.ts'
 import { shortWaits } from '../support/winnow-process.ts'
-import { startKafka } from './kafka.ts'
-import { startOpenSearch } from './opensearch.ts'
 import { freePort } from './ports.ts'
 import { missingForPrometheus, startPrometheus, type TestPrometheus } from './prometheus.ts'
-import { startRedis } from './redis.ts'
 import { refuse } from './refuse.ts'
-import { startS3, type TestS3 } from './s3.ts'
+import { startStack, type TestStack } from './stack.ts'
 
 const seed = Number(process.env.TEST_SEED ?? 20_261_121)
-const [kafka, redis, opensearch, s3] = await Promise.all([
-  startKafka(),
-  startRedis(),
-  startOpenSearch(),
-  startS3(),
-])
-const why = [kafka, redis, opensearch, s3]
-  .map(server => ('why' in server ? server.why : undefined))
-  .concat(missingForPrometheus())
-  .filter(one => one !== undefined)
+const started = await startStack()
+const { stack } = started
+const why = [stack === undefined ? started.why : undefined, missingForPrometheus()].filter(
+  one => one !== undefined,
+)
 const fact = test.runIf(why.length === 0)
 
 const run = `compose-${process.pid}-${Date.now().toString(36)}`
@@ -52,12 +44,7 @@ afterAll(async () => {
   await traffic
   await Promise.all(processes.map(one => one.stop()))
   await prometheus?.stop()
-  await Promise.all([
-    kafka.kafka?.stop(),
-    redis.redis?.stop(),
-    opensearch.opensearch?.stop(),
-    s3.s3?.stop(),
-  ])
+  await stack?.stop()
   image?.remove()
 }, 120_000)
 
@@ -138,11 +125,11 @@ fact('every service ends with 0 on SIGTERM', { timeout: 120_000 }, async () => {
  * on free ports of this machine, and waits that a test can sit through.
  */
 async function envOf(name: string): Promise<Record<string, string>> {
-  const store = s3.s3 as TestS3
+  const { kafka, redis, opensearch, s3: store } = stack as TestStack
   const hosts: Readonly<Record<string, string>> = {
-    'kafka://kafka:9092': kafka.kafka?.url ?? '',
-    'redis://redis:6379': redis.redis?.url ?? '',
-    'http://opensearch:9200': opensearch.opensearch?.url ?? '',
+    'kafka://kafka:9092': kafka.url,
+    'redis://redis:6379': redis.url,
+    'http://opensearch:9200': opensearch.url,
     'http://s3:7070': store.endpoint,
     's3://winnow': `s3://${run}`,
     winnow: store.accessKeyId,
