@@ -4,8 +4,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TestAuthority } from '@winnow/testing'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { hashOfKey } from '@winnow/runtime'
+import { OtlpClient, TestAuthority, trace48f, trace48fId } from '@winnow/testing'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import {
   type RunningWinnow,
   type RunResult,
@@ -13,6 +14,7 @@ import {
   winnow,
 } from '../support/winnow-process.ts'
 import { type Front, loginFront, tlsFront } from './fronts.ts'
+import { adminOf } from './kafka/clients.ts'
 import { startKafka, type TestKafka } from './kafka.ts'
 import { startOpenSearch } from './opensearch.ts'
 import { startRedis } from './redis.ts'
@@ -294,3 +296,110 @@ test('an expired certificate of our own is found before anybody meets it', async
     /✗ kafka\.caFile .*expired\.pem has expired at .*; put a new certificate there/,
   )
 })
+
+onKafka(
+  'topics that are made anew under a running pipeline: it ends, and says which and what to do',
+  async () => {
+    const env = { WINNOW_BUS: `kafka://${broker}`, WINNOW_TOPICS_PREFIX: 'anew' }
+    const up = await running(env)
+    await sendTrace(up.otlpGrpc)
+    await vi.waitFor(async () => expect(await stateOf(up.api)).toBe('kept'), waits)
+    await adminOf(broker ?? '', async admin => {
+      const topics = (await admin.listTopics()).filter(name => name.startsWith('anew.'))
+      await admin.deleteTopics({ topics })
+    })
+    const other = await running(env)
+    expect(await up.exited).toBe(70)
+    const said = up
+      .stderr()
+      .split('\n')
+      .filter(line => line.startsWith('winnow: '))
+    expect(said).toEqual([
+      expect.stringMatching(
+        /anew\.\w+\.1\/\d ends at \d+, not \d+: the topic was deleted and made again, .*start again/,
+      ),
+    ])
+    // Started again, as the other was, it goes on with what is there.
+    await sendTrace(other.otlpGrpc)
+    await vi.waitFor(async () => expect((await readiness(other)).ready).toBe(true), waits)
+  },
+)
+
+onOpenSearch(
+  'an index that turns read-only: not ready, with the index and how to lift it',
+  async () => {
+    const { url = '' } = opensearch.opensearch ?? {}
+    const up = await running({ WINNOW_HOT: url, WINNOW_OPENSEARCH_REPLICAS: '0' })
+    await sendTrace(up.otlpGrpc)
+    const indices = async () => (await fetch(`${url}/_cat/indices/winnow-*?h=index`)).text()
+    await vi.waitFor(async () => expect(await indices()).toContain('winnow-traces-'), waits)
+    const block = async (value: boolean | null) => {
+      const answer = await fetch(`${url}/winnow-*/_settings`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ 'index.blocks.write': value }),
+      })
+      expect(answer.status).toBe(200)
+    }
+    await block(true)
+    // Another revision has to be written.
+    await evaluate(up.api)
+    const told =
+      /index winnow-\w+-[\w-]+ is read-only .*PUT \/winnow-[\w-]+\/_settings {"index\.blocks\.write":null}/
+    await vi.waitFor(async () => {
+      const { ready, parts } = await readiness(up)
+      expect([ready, parts.hot?.detail]).toEqual([false, expect.stringMatching(told)])
+    }, waits)
+    expect(await doctor({ WINNOW_HOT: url })).toMatch(/✗ hot +index winnow-\S+ takes no writes/)
+    await block(null)
+    await vi.waitFor(async () => expect((await readiness(up)).ready).toBe(true), waits)
+  },
+)
+
+test('a key of another tenant sees nothing, and is told whose key to use', async () => {
+  const [own, others, key] = ['team-a-key', 'team-b-key', 'no-key-at-all']
+  const config = join(folder, 'keys.yaml')
+  writeFileSync(config, `keys:\n  ${hashOfKey(own)}: team-a\n  ${hashOfKey(others)}: team-b\n`)
+  const up = await startWinnow({ data: newFolder(), args: ['--config', config] })
+  onTestFinished(() => up.kill9())
+  await sendTrace(up.otlpGrpc, own)
+  const url = ['--url', `http://${up.api}`]
+  const why = (as: string) => winnow(['why', trace48fId, ...url, '--key', as])
+  await vi.waitFor(async () => expect((await why(own)).code).toBe(0), waits)
+  const strange = await why(others)
+  expect(strange.stdout).toMatch(
+    /Nothing of it has been seen under this tenant: .*check the id, and whose the key is\./,
+  )
+  expect(strange.code).toBe(1)
+  const unknown = await why(key)
+  expect(unknown.stderr.trim().split('\n')).toEqual([expect.stringMatching(/--key/)])
+  expect(unknown.stderr).not.toContain(key)
+  expect(unknown.code).toBe(2)
+})
+
+const waits = { timeout: 60_000, interval: 500 }
+
+/** A trace that is kept for its own sake: its citation check failed. */
+async function sendTrace(address: string, apiKey?: string): Promise<void> {
+  const client = new OtlpClient({
+    transport: 'grpc',
+    address,
+    ...(apiKey !== undefined && { apiKey }),
+  })
+  await client.sendTraces(trace48f({ startMs: Date.now() }))
+  client.close()
+}
+
+async function stateOf(api: string): Promise<string> {
+  const answer = await fetch(`http://${api}/api/v1/traces/${trace48fId}/why`)
+  return ((await answer.json()) as { readonly state: string }).state
+}
+
+async function evaluate(api: string): Promise<void> {
+  const answer = await fetch(`http://${api}/api/v1/evaluations`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify([{ traceId: trace48fId, name: 'csat', score: 1 }]),
+  })
+  expect(answer.ok).toBe(true)
+}

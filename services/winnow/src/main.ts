@@ -5,6 +5,7 @@ import { registerClientCommands } from './client/commands.ts'
 import { CommandEnd, exitCode } from './exit-codes.ts'
 import { registerKeyCommands } from './key-commands.ts'
 import { registerRunCommands } from './run-commands.ts'
+import { endText } from './start-error.ts'
 
 const program = new Command('winnow')
   .description(
@@ -39,7 +40,7 @@ function end(error: unknown): number {
     return error.status
   }
   const code = (error as { code?: unknown }).code
-  process.stderr.write(`winnow: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`winnow: ${endText(error)}\n`)
   if (code === 'CONFIG_INVALID') return exitCode.usage
   const isUnreachable = code === 'BUS_UNAVAILABLE' || code === 'STORE_UNAVAILABLE'
   return isUnreachable ? exitCode.unreachable : 70

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
+import { PipelineError } from '@winnow/runtime'
 import { expect, onTestFinished, test } from 'vitest'
-import { startError } from './start-error.ts'
+import { endText, startError } from './start-error.ts'
 
 const config = {
   otlpGrpc: { host: '127.0.0.1', port: 4317 },
@@ -36,4 +37,13 @@ test('a name that nobody resolves is named by its key', () => {
 test('an error of anything else stays what it is', () => {
   const error = Object.assign(new Error('disk'), { code: 'EIO', syscall: 'read' })
   expect(startError(error, config)).toBe(error)
+})
+
+test('a log that ends before what was read of it is told with its remedy', () => {
+  const ahead = new PipelineError('OFFSET_AHEAD', 'winnow.decisions.1/1 ends at 0, not 2')
+  expect(endText(ahead)).toMatch(
+    /ends at 0, not 2: the topic was deleted and made again.*start again/,
+  )
+  expect(endText(new PipelineError('CONFIG_INVALID', 'as it is'))).toBe('[CONFIG_INVALID] as it is')
+  expect(endText('text')).toBe('text')
 })

@@ -39,6 +39,16 @@ export function startError(error: unknown, config: Pick<Config, ListenKey>): unk
   return new PipelineError('CONFIG_INVALID', lines.join('\n'), { cause: error })
 }
 
+/**
+ * The line that a process ends with. A log that ends before what was read of it is another one now: the
+ * message that met it cannot know why, and whoever reads it has to.
+ */
+export function endText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if ((error as { readonly code?: unknown }).code !== 'OFFSET_AHEAD') return error.message
+  return `${error.message}: the topic was deleted and made again, or lost its end; start again to go on with what is there, and raise \`topics.generation\` by one where that ends the same way`
+}
+
 /** What is wrong with an address, by the system's code, and what to do. */
 export function listenProblem(code: string): string {
   return problems[code] ?? code

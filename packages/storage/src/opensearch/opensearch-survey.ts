@@ -44,7 +44,8 @@ export async function surveyOpenSearch(
   try {
     await connection.checkRelease()
     const survey = await look(connection, options)
-    await tryTemplates(connection, options)
+    // Beside those that are there another of the same priority would be refused.
+    if (survey.templateFormat === undefined) await tryTemplates(connection, options)
     await tryIndex(connection, options.indexPrefix)
     return survey
   } finally {
@@ -78,9 +79,14 @@ async function look(
     path: '/_cluster/health',
   })
   const askedMs = nowMs()
-  const stats = await connection.send<Stats>({ method: 'GET', path: '/_nodes/stats/fs' })
+  // A user without the right to monitor can still write.
+  const stats = await connection.send<Partial<Stats>>({
+    method: 'GET',
+    path: '/_nodes/stats/fs',
+    allowed: [403],
+  })
   const answeredMs = nowMs()
-  const nodes = Object.values(stats.body.nodes)
+  const nodes = Object.values(stats.body.nodes ?? {})
   const [fullest] = nodes.toSorted((a, b) => freeOf(a) - freeOf(b))
   return {
     version: root.body.version.number,
@@ -114,9 +120,10 @@ async function blockedIndices(connection: Connection, prefix: string): Promise<s
     method: 'GET',
     path: `/${prefix}-*/_settings/index.blocks.*`,
     querystring: { allow_no_indices: true, ignore_unavailable: true },
-    allowed: [404],
+    allowed: [403, 404],
   })
   return Object.entries(body)
+    .filter(([, index]) => typeof index === 'object')
     .filter(([, { settings }]) => Object.values(settings?.index?.blocks ?? {}).includes('true'))
     .map(([name]) => name)
     .toSorted()

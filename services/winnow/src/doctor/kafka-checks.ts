@@ -92,6 +92,7 @@ function rightFindings(survey: KafkaSurvey, config: Config): Finding[] {
   for (const topic of survey.topics)
     if (topic.kind === 'found') have.set(topic.spec.name, topic.rights)
   for (const group of survey.groups) have.set(group.groupId, group.rights)
+  if (!survey.topics.some(topic => topic.kind === 'found')) return []
   const lacking = new Map<StageName, string[]>()
   for (const { target, names, operations } of topicPlan(config).rights) {
     for (const name of names) {
@@ -106,8 +107,7 @@ function rightFindings(survey: KafkaSurvey, config: Config): Finding[] {
   const targets = [...new Set(topicPlan(config).rights.map(({ target }) => target))]
   const able = targets.filter(target => !lacking.has(target))
   const user = config.kafka.saslUsername ?? 'this user'
-  if (lacking.size === 0)
-    return have.size === 0 ? [] : [ok('kafka', `${user} may do what every target does`)]
+  if (lacking.size === 0) return [ok('kafka', `${user} may do what every target does`)]
   if (able.length > 0) return [ok('kafka', `${user} may do what ${able.join(', ')} do`)]
   return [...lacking].map(([target, names]) =>
     warning('kafka', `${user} is no ${target}: lacks ${names.join(', ')}`, readPlan),

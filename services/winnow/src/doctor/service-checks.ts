@@ -35,11 +35,16 @@ export async function lookAtOpenSearch(config: Config): Promise<Finding[]> {
         `give its disk room, or lift index.blocks.* with PUT /${index}/_settings`,
       ),
     ),
-    freeBytes / diskBytes < 1 - diskUsedMax
-      ? warning('hot', `${shown(freeBytes)} of ${shown(diskBytes)} free`, 'add disk or nodes')
-      : ok('hot', `${shown(freeBytes)} of ${shown(diskBytes)} free`),
+    ...(diskBytes > 0 ? [roomFinding(freeBytes, diskBytes)] : []),
     clockFinding('hot', { ...survey.time, stepMs: 0 }),
   ]
+}
+
+function roomFinding(freeBytes: number, diskBytes: number): Finding {
+  const found = `${shown(freeBytes)} of ${shown(diskBytes)} free on the fullest node`
+  return freeBytes / diskBytes < 1 - diskUsedMax
+    ? warning('hot', found, 'add disk or nodes')
+    : ok('hot', found)
 }
 
 function templateFinding(survey: {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemClock } from '@winnow/runtime'
+import { type Log, silentLog, systemClock } from '@winnow/runtime'
 import {
   type BlobStore,
   dateOf,
@@ -11,6 +11,7 @@ import {
 } from '@winnow/storage'
 import { openBlobStore, openHotStore } from '../open-stores.ts'
 import type { Config } from '../program-config.ts'
+import { clockFinding, type ServerTime } from './clock-check.ts'
 import { type Check, type Finding, failed, ok, warning } from './finding.ts'
 
 const dayMs = 86_400_000
@@ -67,14 +68,46 @@ async function lookAtBlobs(
     if (unwritable !== undefined) return [unwritable]
     findings.push(ok('blobs', `folder: ${folder} can be read and written`))
   }
-  const blobs = await openBlobStore(config, { mayWrite: config.blobs !== 'folder' })
+  const blobs =
+    config.blobs === 'folder'
+      ? await openBlobStore(config, { mayWrite: false })
+      : await openProbed(config, findings)
   try {
-    if (config.blobs !== 'folder') findings.push(...(await probeBlobs(config.blobs, blobs)))
     if (findings.some(({ status }) => status === 'failed')) return findings
     return [...findings, ...(await newestSegment(blobs, busLogId))]
   } finally {
     await blobs.close()
   }
+}
+
+/** A bucket, and what is to be said of it. Its lifecycle rules are left as they are. */
+async function openProbed(config: Config, findings: Finding[]): Promise<BlobStore> {
+  const warnings: Finding[] = []
+  const log: Log = {
+    ...silentLog,
+    warn: (kind, fields = {}) => {
+      const { key = 'blobs', ...rest } = fields
+      const words = Object.values(rest).filter(one => one !== undefined)
+      const found = `${kind.replace(/^blobs\./, '').replaceAll('_', ' ')}: ${words.join(', ')}`
+      warnings.push(warning(`${key}`, found, 'take the key out, or use a server that has it'))
+    },
+  }
+  const quiet = { ...config, s3: { ...config.s3, lifecycle: false } }
+  const blobs = await openBlobStore(quiet, { mayWrite: true, log })
+  findings.push(...(await probeBlobs(config.blobs, blobs)), ...warnings)
+  const time = await serverTime(config.s3.endpoint)
+  if (time !== undefined) findings.push(clockFinding('blobs', time))
+  return blobs
+}
+
+/** By the date of any answer, in whole seconds; undefined where there is none without more ado. */
+async function serverTime(endpoint: string | undefined): Promise<ServerTime | undefined> {
+  if (endpoint === undefined) return undefined
+  const askedMs = systemClock.nowMs()
+  const answer = await fetch(endpoint, { method: 'HEAD' }).catch(() => undefined)
+  const serverMs = Date.parse(answer?.headers.get('date') ?? '')
+  if (Number.isNaN(serverMs)) return undefined
+  return { serverMs, askedMs, answeredMs: systemClock.nowMs(), stepMs: 1_000 }
 }
 
 /** An object of its own is made, made again in vain, read, found in the listing, and deleted. */
