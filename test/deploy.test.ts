@@ -1,7 +1,7 @@
 // What is shipped to run Winnow says the same in all its files.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { Metrics } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -128,9 +128,16 @@ test('the sums of the sizing are right', () => {
 
 test('the operations page names no test, file or section that is not there', () => {
   const page = text('docs/operations.md')
-  const named = [...page.matchAll(/`(test\/[\w/.-]+\.test\.ts)`/g)].map(([, name = '']) => name)
-  expect(named.length).toBeGreaterThan(10)
-  for (const name of named) expect(existsSync(join(root, name)), name).toBe(true)
+  const files = ['test', 'packages', 'services'].flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }),
+  )
+  const known = new Set(files.map(file => basename(file)))
+  const named = [...page.matchAll(/`([\w/.-]+\.test\.ts)`/g)].map(([, name = '']) => name)
+  expect(named.length).toBeGreaterThan(20)
+  for (const name of named) {
+    const isThere = name.includes('/') ? existsSync(join(root, name)) : known.has(name)
+    expect(isThere, name).toBe(true)
+  }
   const anchors = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
       .toLowerCase()
@@ -140,4 +147,10 @@ test('the operations page names no test, file or section that is not there', () 
   for (const [, anchor = ''] of page.matchAll(/\]\(#([\w-]+)\)/g)) {
     expect(anchors).toContain(anchor)
   }
+})
+
+test('no section of the operations page is empty', () => {
+  const sections = text('docs/operations.md').split(/^## /m).slice(1)
+  const empty = sections.filter(section => section.split('\n').slice(1).join('').trim() === '')
+  expect(empty.map(section => section.trim())).toEqual([])
 })
