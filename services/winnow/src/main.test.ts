@@ -68,3 +68,30 @@ test('every stage is a command with examples, and refuses the file bus with the 
   expect(refused.code).toBe(2)
   expect(refused.output).toContain('run `winnow up`, or give `winnow sampler` a bus')
 })
+
+test('doctor and topics have examples, and wrong use of them is refused with the remedy', async () => {
+  const run = async (...args: string[]) => {
+    const child = spawn(process.execPath, [program, ...args])
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', chunk => {
+        output += chunk
+      })
+    }
+    const [code] = await once(child, 'close')
+    return { code, output }
+  }
+  for (const [name, example] of [
+    ['doctor', 'winnow doctor --config winnow.yaml'],
+    ['topics', 'winnow topics --plan --config winnow.yaml'],
+  ] as const) {
+    const help = await run(name, '--help')
+    expect([help.code, help.output]).toEqual([0, expect.stringContaining(example)])
+    const unknown = await run(name, '--nothing')
+    expect([unknown.code, unknown.output]).toEqual([2, expect.stringContaining('--nothing')])
+  }
+  const principal = await run('topics', '--principal', 'User:a')
+  expect([principal.code, principal.output]).toEqual([2, expect.stringContaining('add --plan')])
+  const files = await run('topics')
+  expect([files.code, files.output]).toEqual([2, expect.stringContaining('kafka://HOST:PORT')])
+})
