@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { zstdCompressSync } from 'node:zlib'
-import { type Bus, topicSpecs } from '@winnow/bus'
+import { type Bus, KafkaSource, topicSpecs } from '@winnow/bus'
 import { decodeTraces, encodeTraces, tracesToJson } from '@winnow/otlp'
 import { trafficEvents } from '@winnow/testing'
 import { CompressionTypes } from 'kafkajs'
@@ -386,3 +386,38 @@ fact(
     expect(new Set(found)).toEqual(new Set(idsOf(0, sent)))
   },
 )
+
+fact('a topic that gets more partitions while it is read: the new ones are read too', async () => {
+  const world = await World.make()
+  const source = await KafkaSource.open({
+    brokers: [broker],
+    clientId: 'grown',
+    topics: [world.topic],
+    group: 'winnow',
+    startFrom: 'earliest',
+    bytesMax: 1 << 20,
+    metadataMs: 300,
+  })
+  const read = new Set<number>()
+  const membership = source.join(async lease => {
+    while (!lease.lost.aborted) {
+      const { records } = await lease.read(1 << 20, 100)
+      const last = records.at(-1)
+      if (last === undefined) continue
+      await lease.commit({ offset: last.offset + 1, note: '' })
+      read.add(lease.partition)
+    }
+  })
+  onTestFinished(async () => {
+    await membership.close()
+    await source.close()
+  })
+  await world.send([{ value: requestProto(spanJson(1)), partition: 0 }])
+  await vi.waitFor(() => expect([...read]).toEqual([0]), waits)
+  const count = sourcePartitions + 2
+  await adminOf(broker, admin =>
+    admin.createPartitions({ topicPartitions: [{ topic: world.topic, count }] }),
+  )
+  await world.send([{ value: requestProto(spanJson(2)), partition: count - 1 }])
+  await vi.waitFor(() => expect([...read].sort()).toEqual([0, count - 1]), waits)
+})
