@@ -144,6 +144,12 @@ export class SimulatedGroups {
     const committed = slot.position
     let next = committed?.offset
     const world = this.#world
+    // A group that has never committed cannot know that there was something before.
+    const beginsLate = (to: number): void => {
+      const fields = { topic, partition, to }
+      world.said.push({ kind: 'group begins late', by: instance.id, fields })
+      world.count('group begins behind what retention passed')
+    }
     return {
       partition,
       committed,
@@ -153,12 +159,7 @@ export class SimulatedGroups {
         const batch = await readBatch(instance, topic, partition, next, waitMs, lost.signal)
         if (lost.signal.aborted) return { records: [] }
         const first = world.first(topic, partition)
-        if (next === undefined && first > 0) {
-          // A group that has never committed cannot know that there was something before.
-          const fields = { topic, partition, to: first }
-          world.said.push({ kind: 'group begins late', by: instance.id, fields })
-          world.count('group begins behind what retention passed')
-        }
+        if (next === undefined && first > 0) beginsLate(first)
         const last = batch.records.at(-1)
         next = last === undefined ? (batch.gap?.to ?? next) : last.offset + 1
         return batch
@@ -169,6 +170,10 @@ export class SimulatedGroups {
             world.count(`commit refused: ${group}`)
             world.say?.(() => `${instance.id}: commit of ${group}/${partition} refused`)
             throw new PipelineError('STALE_OWNER', 'another generation')
+          }
+          // Fenced before it has read anything, an owner commits where it would have begun.
+          if (slot.position === undefined && next === undefined && position.offset > 0) {
+            beginsLate(position.offset)
           }
           slot.position = { ...position }
           world.changes++
