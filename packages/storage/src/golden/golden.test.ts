@@ -7,6 +7,8 @@ import { afterAll, expect, test } from 'vitest'
 import { coldRows } from '../cold-rows.ts'
 import { MemoryBlobStore } from '../memory-blob-store.ts'
 import { DatabaseSync } from '../node-sqlite.ts'
+import { partOps, traceOp } from '../opensearch/documents.ts'
+import { templates } from '../opensearch/templates.ts'
 import { sampleTimeMs, sampleTrace } from '../samples.ts'
 import { segmentSpanRows } from '../segments/segment.fixture.ts'
 import {
@@ -61,6 +63,14 @@ test('rows of the hot store are packed as the first release packed them, and rea
   const packed = read('span-pack-v1.bin')
   expect(Buffer.from(SpanPack.of(rows).bytes)).toEqual(packed)
   expect(SpanPack.from(packed).rows()).toEqual(rows)
+})
+
+test('today’s writer makes the first release’s documents and templates of OpenSearch', () => {
+  const trace = sampleTrace(1)
+  const lines = [...partOps('winnow', trace), traceOp('winnow', trace)].map(op => op.lines)
+  expect(lines.join('')).toBe(read('opensearch-v1.ndjson').toString())
+  const made = templates('winnow', { shards: 1, replicas: 1 })
+  expect(made).toEqual(JSON.parse(read('opensearch-templates-v1.json').toString()))
 })
 
 test('the hot files’ schema is the first release’s, and a file made by it is read and written', async () => {

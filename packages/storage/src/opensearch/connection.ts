@@ -103,6 +103,11 @@ export class Connection {
     )
   }
 
+  /** Of an answer that was allowed and is a failure all the same. */
+  refusal(status: number, body: unknown, cause?: unknown): StatusError {
+    return new StatusError(status, answerText(`hot ${this.address}`, status, body), { cause })
+  }
+
   async close(): Promise<void> {
     await this.#client.close()
   }
@@ -111,8 +116,7 @@ export class Connection {
     const { ResponseError, OpenSearchClientError } = this.#errors
     const hot = `hot ${this.address}`
     if (error instanceof ResponseError) {
-      const status = error.statusCode ?? 0
-      return new StatusError(status, answerText(hot, status, error.body), { cause: error })
+      return this.refusal(error.statusCode ?? 0, error.body, error)
     }
     if (!(error instanceof OpenSearchClientError)) return error as Error
     // OpenSearch's client repeats OpenSSL's own line, with its source file.

@@ -7,6 +7,9 @@ import type { BulkOp } from './bulk-writer.ts'
 import { indexName } from './index-names.ts'
 import { spanDocuments } from './span-document.ts'
 
+/** The format this release writes and the newest it reads: of a part's document, of a trace's and of a span's. */
+export const documentFormat = 1
+
 /** Where a slice's bytes lie, in the index that `BodyPlaces` names. */
 export type BodyPlace = readonly [ref: string, bytes: number]
 
@@ -50,7 +53,16 @@ export function* partOps(prefix: string, trace: HotTrace): Generator<BulkOp> {
     index: textIndex,
     places: bodies.map(({ ref, bytes }) => [ref, bytes.length]),
   }
-  const origin = { tenant, traceId, logId, partition, offset, decidedAt: decidedAtMs, part }
+  const origin = {
+    v: documentFormat,
+    tenant,
+    traceId,
+    logId,
+    partition,
+    offset,
+    decidedAt: decidedAtMs,
+    part,
+  }
   const base64 = Buffer.from(spans.bytes.buffer, spans.bytes.byteOffset, spans.bytes.length)
   const text = `${JSON.stringify(origin).slice(0, -1)},"bodies":${JSON.stringify(held)},"spans":"${base64.toString('base64')}"}`
   const id = `${traceId}/${logId}/${offset}/${part}/${tenant}`
@@ -62,6 +74,7 @@ export function traceOp(prefix: string, trace: HotTrace): BulkOp {
   const { decision, json, logId, partition, offset } = trace
   const { tenant, traceId } = decision
   const fields = {
+    v: documentFormat,
     tenant,
     traceId,
     logId,

@@ -38,10 +38,11 @@ export function indicesOf(connection: Connection, prefix: string, shape: IndexSh
       status < 300 ||
       type === 'resource_already_exists_exception' ||
       type === 'cluster_block_exception'
-    if (!isThere) {
+    if (!isThere && status === 400) {
       const why = `index ${name} cannot be made (${type}: ${body.error?.reason})`
       throw new PipelineError('STORE_UNAVAILABLE', `hot ${connection.address}: ${why}`)
     }
+    if (!isThere) throw connection.refusal(status, body)
     known.add(name)
   }
   const list: Indices['list'] = async () => {

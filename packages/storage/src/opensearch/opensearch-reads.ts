@@ -6,7 +6,7 @@ import type { HotBody, HotTraceRead, TraceFilter, TracePage } from '../hot-store
 import { type HotVersion, isNewer } from '../hot-version.ts'
 import { SpanPack } from '../span-pack.ts'
 import type { Connection } from './connection.ts'
-import { type BodyPlaces, bodyId } from './documents.ts'
+import { type BodyPlaces, bodyId, documentFormat } from './documents.ts'
 import { indexPattern } from './index-names.ts'
 import {
   lastOfMax,
@@ -29,6 +29,7 @@ interface TraceSource {
 }
 
 interface PartSource {
+  readonly v: number
   readonly logId: string
   readonly offset: number
   readonly decidedAt: number
@@ -120,7 +121,8 @@ export class OpenSearchReads {
     for (;;) {
       const hits = await this.#search<PartSource>('parts', partsSearch(tenant, traceId, after))
       for (const { _source } of hits) {
-        const { logId, offset, decidedAt, spans, bodies } = _source
+        const { v, logId, offset, decidedAt, spans, bodies } = _source
+        if (v > documentFormat) throw newerFormat(traceId, v)
         const pack = SpanPack.from(bytesOf(spans))
         parts.push({ logId, offset, decidedAtMs: decidedAt, spans: pack, bodies })
       }
@@ -211,6 +213,13 @@ function bodyOf(
 
 function bytesOf(base64: string): Uint8Array {
   return new Uint8Array(Buffer.from(base64, 'base64'))
+}
+
+function newerFormat(traceId: string, found: number): PipelineError {
+  return new PipelineError(
+    'CONFIG_INVALID',
+    `what is held of ${traceId} has format ${found}, this release reads up to ${documentFormat}; run the newer release`,
+  )
 }
 
 function checked(decision: DecisionHead, traceId: string): DecisionHead {

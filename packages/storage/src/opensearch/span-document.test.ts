@@ -16,6 +16,7 @@ const text = (value: string): string => JSON.stringify({ stringValue: value })
 
 test('a span is a document in Data Prepper’s fields, with plain attributes', () => {
   expect(document({ start_time_unix_nano: 1_795_244_400_123_456_789n })).toEqual({
+    v: 1,
     tenant: 'default',
     traceId: sampleTrace(1).decision.traceId,
     spanId: '0000000000000001',

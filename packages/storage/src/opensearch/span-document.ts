@@ -35,7 +35,7 @@ export function spanDocuments(trace: HotTrace, rows: readonly SpanRow[]): string
 function sharedText({ decision, logId, partition, offset }: HotTrace, rows: readonly SpanRow[]) {
   const { tenant, traceId, primary, revision, probability, adjustedCount } = decision
   const sampling = { rule: primary, revision, probability, adjustedCount, logId, partition, offset }
-  const head = { tenant, traceId, sampling, ...traceGroup(decision, rows) }
+  const head = { v: 1, tenant, traceId, sampling, ...traceGroup(decision, rows) }
   return `${JSON.stringify(head).slice(1, -1)},`
 }
 
