@@ -135,6 +135,7 @@ test('kill -9 amid puts loses nothing that was acknowledged, and a repetition do
   } while (cursor !== undefined)
   expect(found.length).toBe(new Set(found).size)
   expect(new Set(found)).toEqual(ids)
+  await ask(node.url, 'POST', '/killed-*/_refresh')
   const { body } = await ask<{ count: number }>(node.url, 'GET', '/killed-spans-*/_count')
   expect(body.count).toBe(2 * ids.size)
   for (const n of [...acknowledged].filter(at => at % 97 === 0)) {
