@@ -21,7 +21,13 @@ const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
   .filter(line => line !== '')
 
 /** Commands that are run as a whole elsewhere: by `.ci/run`, which runs this test as well. */
-const runByCi = ['npm ci && npm test', 'npm run demo -- --exit --kafka']
+const runByCi = [
+  'npm ci && npm test',
+  'npm run demo -- --exit --kafka',
+  // test/stack/stack-command.test.ts
+  'npm run -s stack > stack.env &',
+  'set -a; . ./stack.env; set +a; npx winnow up',
+]
 
 /** Nobody runs these: there is no container engine. test/stack/compose.test.ts runs what they would start. */
 const notRun = ['docker compose up --build --wait']

@@ -1,0 +1,60 @@
+// What the README tells who has none of the four servers: `npm run stack`, then `winnow up` on them.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import process from 'node:process'
+import { parseEnv } from 'node:util'
+import { OtlpClient, trace48f, trace48fId } from '@winnow/testing'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { startWinnow, winnow } from '../support/winnow-process.ts'
+import { refuse } from './refuse.ts'
+
+const command = resolve(import.meta.dirname, 'command.ts')
+const waits = { timeout: 120_000, interval: 500 }
+
+test('the stack prints what `winnow up` needs to keep trace 48f in OpenSearch and S3, and ends on SIGTERM', {
+  timeout: 400_000,
+}, async ({ skip }) => {
+  const stack = spawn(process.execPath, [command], { stdio: ['ignore', 'pipe', 'pipe'] })
+  onTestFinished(() => {
+    stack.kill('SIGKILL')
+  })
+  const exited = once(stack, 'exit')
+  let printed = ''
+  let said = ''
+  stack.stdout.on('data', text => {
+    printed += text
+  })
+  stack.stderr.on('data', text => {
+    said += text
+  })
+  const ended = exited.then(([code]) => code as number | null)
+  const isReady = vi.waitFor(() => expect(said).toContain('ready after'), {
+    timeout: 240_000,
+    interval: 100,
+  })
+  if ((await Promise.race([isReady.then(() => 'ready'), ended])) !== 'ready') refuse(skip, said)
+  const env = parseEnv(printed) as Record<string, string>
+  expect(Object.keys(env)).toEqual(
+    expect.arrayContaining(['WINNOW_BUS', 'WINNOW_BUFFER', 'WINNOW_HOT', 'WINNOW_BLOBS']),
+  )
+  const running = await startWinnow({ env })
+  onTestFinished(async () => {
+    await running.kill9()
+    running.clean()
+  })
+  const client = new OtlpClient({ transport: 'grpc', address: running.otlpGrpc })
+  await client.sendTraces(trace48f({ startMs: Date.now() }))
+  client.close()
+  const url = ['--url', `http://${running.api}`]
+  const isKept = async (): Promise<void> => {
+    expect((await winnow(['trace', trace48fId, ...url])).stdout).toContain('refund_chat.turn')
+  }
+  await vi.waitFor(isKept, waits)
+  const found = await fetch(`${env.WINNOW_HOT}/winnow-spans-*/_count?q=traceId:${trace48fId}`)
+  expect(await found.json()).toMatchObject({ count: 8 })
+  expect(await running.stop()).toBe(0)
+  stack.kill('SIGTERM')
+  expect(await ended).toBe(0)
+})
