@@ -191,7 +191,7 @@ onRedis(
       .filter(line => line.includes('buffer.degraded'))
     expect(lines.length).toBeGreaterThan(0)
     for (const line of lines)
-      expect(line).toMatch(/"remedy":"see whether a Redis answers at the address of buffer"/)
+      expect(line).toMatch(/"remedy":"see whether a Redis answers at the address of buffer\b/)
     expect(await doctor(env)).toMatch(/✗ buffer .*redis:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/)
   },
 )
