@@ -42,7 +42,8 @@ export default defineConfig({
         test: {
           name: 'stack',
           include: ['test/stack/**/*.test.ts'],
-          fileParallelism: false,
+          // They wait for servers more than they compute; each starts its own.
+          maxWorkers: 2,
           testTimeout: 240_000,
           hookTimeout: 240_000,
         },
