@@ -21,9 +21,9 @@ import { GrpcServer } from './grpc-server.ts'
 import { httpHandler } from './http-handler.ts'
 import { HttpServer } from './http-server.ts'
 import { Intake } from './intake.ts'
-import { KafkaSource } from './kafka-source.ts'
 import type { KafkaSourceConfig } from './kafka-source-config.ts'
 import { RefusalHold } from './refusal-hold.ts'
+import { SourceIntake } from './source-intake.ts'
 
 export interface ReceiverOptions {
   readonly bus: Bus
@@ -149,12 +149,12 @@ class OtlpReceiver implements Receiver {
     this.#running = undefined
   }
 
-  #startSource(intake: Intake): KafkaSource | undefined {
+  #startSource(intake: Intake): SourceIntake | undefined {
     const { kafkaSource, config, log, metrics, health } = this.#options
     if (kafkaSource === undefined) return undefined
     const { requestBytesMax } = config
     const shared = { intake, admission: this.#admission, log, metrics, requestBytesMax }
-    const source = new KafkaSource({ ...kafkaSource, ...shared })
+    const source = new SourceIntake({ ...kafkaSource, ...shared })
     source.failed.catch(this.#failure.reject)
     health.register('source', () => source.health())
     source.start()
@@ -211,7 +211,7 @@ interface Running {
   readonly intake: Intake
   readonly grpc: GrpcServer
   readonly http: HttpServer
-  readonly source: KafkaSource | undefined
+  readonly source: SourceIntake | undefined
 }
 
 /** Nothing up to a half, then rising to `holdMaxMs` where requests begin to be refused. */

@@ -8,7 +8,7 @@ import type { KafkaSourceConfig } from './kafka-source-config.ts'
 import { SetAside, type SetAsideReason } from './set-aside.ts'
 import { isJsonMessage, tenantOf } from './source-message.ts'
 
-export interface KafkaSourceOptions {
+export interface SourceIntakeOptions {
   readonly source: Source
   readonly config: KafkaSourceConfig
   /** A larger message is set aside, as a larger request is refused. */
@@ -42,8 +42,8 @@ const roomWaitMs = 20
  * or a hand-over interrupts is read again, and its spans are duplicates to who counts them. While there
  * is no room nothing is read, so that what waits is bounded and the topic is the queue.
  */
-export class KafkaSource {
-  readonly #options: KafkaSourceOptions
+export class SourceIntake {
+  readonly #options: SourceIntakeOptions
   readonly #setAside: SetAside
   /** Partitions that cannot go on, with the reason. */
   readonly #held = new Map<string, string>()
@@ -56,7 +56,7 @@ export class KafkaSource {
   #measuring: Promise<void> = Promise.resolve()
   #unanswered: string | undefined
 
-  constructor(options: KafkaSourceOptions) {
+  constructor(options: SourceIntakeOptions) {
     this.#options = options
     this.#setAside = new SetAside(options.log, options.metrics)
     this.#failure.promise.catch(() => {})
