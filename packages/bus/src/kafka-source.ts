@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, PipelineError, systemClock } from '@winnow/runtime'
-import type { Lease, Membership } from './bus.ts'
+import type { Membership } from './bus.ts'
 import { groupIdOf } from './group-id.ts'
 import { InflateRoom } from './inflate-room.ts'
 import { type KafkaClients, kafkaClients } from './kafka-client.ts'
@@ -16,7 +16,7 @@ import {
 import { committedIn } from './kafka-positions.ts'
 import { KafkaSourceReader } from './kafka-source-reader.ts'
 import { describeTopics } from './kafka-topics.ts'
-import { joined, lagOf, type Source, type SourceLease } from './source.ts'
+import { joined, lagOf, type Source, type SourceLease, withTopic } from './source.ts'
 import type { TopicSpec } from './topics.ts'
 
 export interface KafkaSourceOptions
@@ -88,13 +88,7 @@ export class KafkaSource implements Source {
 
   /** CONFIG_INVALID names a topic that is not there; BUS_UNAVAILABLE when no broker answered for `openWaitMs`. */
   static async open(options: KafkaSourceOptions): Promise<KafkaSource> {
-    const specs = options.topics.map(name => ({
-      name,
-      partitions: 1,
-      retentionMs: 0,
-      keyed: false,
-    }))
-    const withSpecs = { ...options, specs }
+    const withSpecs = { ...options, specs: options.topics.map(specOf) }
     const limits = checkKafkaOptions(withSpecs)
     const clients = kafkaClients(withSpecs, limits)
     const deadline = AbortSignal.timeout(limits.openWaitMs)
@@ -211,18 +205,6 @@ export class KafkaSource implements Source {
     const parts = this.#parts.get(topic)
     if (parts !== undefined) return parts
     throw new PipelineError('CONFIG_INVALID', `${topic} is no topic of this source`)
-  }
-}
-
-function withTopic(lease: Lease, topic: string): SourceLease {
-  const { partition, committed, lost } = lease
-  return {
-    topic,
-    partition,
-    committed,
-    lost,
-    read: (bytesMax, waitMs) => lease.read(bytesMax, waitMs),
-    commit: position => lease.commit(position),
   }
 }
 

@@ -25,20 +25,7 @@ export function sourceOnBus(bus: Bus, topics: readonly string[], group: string):
   return {
     topics,
     join: fold =>
-      joined(
-        topics.map(topic =>
-          bus.join(topic, group, lease =>
-            fold({
-              topic,
-              partition: lease.partition,
-              committed: lease.committed,
-              lost: lease.lost,
-              read: (bytesMax, waitMs) => lease.read(bytesMax, waitMs),
-              commit: position => lease.commit(position),
-            }),
-          ),
-        ),
-      ),
+      joined(topics.map(topic => bus.join(topic, group, lease => fold(withTopic(lease, topic))))),
     lag: topic =>
       lagOf(
         bus.partitionCount(topic),
@@ -46,6 +33,18 @@ export function sourceOnBus(bus: Bus, topics: readonly string[], group: string):
         partition => bus.committed(topic, group, partition),
       ),
     close: async () => {},
+  }
+}
+
+export function withTopic(lease: Lease, topic: string): SourceLease {
+  const { partition, committed, lost } = lease
+  return {
+    topic,
+    partition,
+    committed,
+    lost,
+    read: (bytesMax, waitMs) => lease.read(bytesMax, waitMs),
+    commit: position => lease.commit(position),
   }
 }
 
