@@ -125,14 +125,20 @@ export class Connection {
       ' $1 $2',
     )
     const remedy = connectionRemedy(message)
-    return new NoAnswerError(`${hot} does not answer: ${message}; ${remedy}`, { cause: error })
+    const isUntrusted = aboutCertificate.test(message)
+    const text = `${hot} does not answer: ${message}; ${remedy}`
+    return new NoAnswerError(text, isUntrusted, { cause: error })
   }
 }
 
 /** Nobody was there; whoever is next may know nothing of what was set up. */
 export class NoAnswerError extends PipelineError {
-  constructor(message: string, options?: ErrorOptions) {
+  /** A certificate is the reason, and somebody has to set it right. */
+  readonly isUntrusted: boolean
+
+  constructor(message: string, isUntrusted: boolean, options?: ErrorOptions) {
     super('STORE_UNAVAILABLE', message, options)
+    this.isUntrusted = isUntrusted
   }
 }
 
@@ -162,11 +168,13 @@ function answerText(hot: string, status: number, body: unknown): string {
   return `${hot} answered ${status} ${type}${says}`
 }
 
+const aboutCertificate = /expired|certificate|self.signed|issuer|altname/i
+
 function connectionRemedy(message: string): string {
   if (/expired/.test(message)) {
     return 'have its certificate renewed, or that of opensearch.certFile; opensearch.caFile names who signs'
   }
-  if (/certificate|self.signed|issuer|altname/i.test(message)) {
+  if (aboutCertificate.test(message)) {
     return 'name the authority that signed its certificate with opensearch.caFile'
   }
   if (/EPROTO|wrong version number|socket hang up|ECONNRESET/i.test(message)) {

@@ -99,7 +99,7 @@ export class OpenSearchHotStore implements HotStore {
       const isWrong =
         (error instanceof StatusError && (error.status === 401 || error.status === 403)) ||
         !(error instanceof PipelineError && error.retryable) ||
-        / caFile|opensearch\.caFile/.test(error.message)
+        (error instanceof NoAnswerError && error.isUntrusted)
       if (isWrong) {
         await store.close()
         throw asConfigError(error)
