@@ -94,21 +94,26 @@ export class BusLag {
   /** `ageMs`: between the newest record and the oldest that is not committed, so that silence is no lag. */
   async #of(group: string, topic: string): Promise<Lag> {
     const count = await this.#bus.partitionCount(topic)
-    let records = 0
-    let ageMs = 0
-    for (let partition = 0; partition < count; partition++) {
-      const { first, end } = await this.#bus.bounds(topic, partition)
-      const committed = await this.#bus.committed(topic, group, partition)
-      const from = Math.max(committed?.offset ?? first, first)
-      if (end <= from) continue
-      records += end - from
-      const { records: oldest } = await this.#bus.read(topic, partition, from, 1, 0)
-      const newest = await this.#bus.fetch(topic, partition, end - 1)
-      ageMs = Math.max(
-        ageMs,
-        newest.appendedAtMs - (oldest[0]?.appendedAtMs ?? newest.appendedAtMs),
-      )
+    const lags = await Promise.all(
+      Array.from({ length: count }, (_, partition) => this.#ofPartition(group, topic, partition)),
+    )
+    return {
+      records: lags.reduce((sum, { records }) => sum + records, 0),
+      ageMs: lags.reduce((max, { ageMs }) => Math.max(max, ageMs), 0),
     }
-    return { records, ageMs }
+  }
+
+  async #ofPartition(group: string, topic: string, partition: number): Promise<Lag> {
+    // The end is asked for last: what is appended meanwhile is seen as behind, not overlooked.
+    const committed = await this.#bus.committed(topic, group, partition)
+    const { first, end } = await this.#bus.bounds(topic, partition)
+    const from = Math.max(committed?.offset ?? first, first)
+    if (end <= from) return { records: 0, ageMs: 0 }
+    const [{ records: oldest }, newest] = await Promise.all([
+      this.#bus.read(topic, partition, from, 1, 0),
+      this.#bus.fetch(topic, partition, end - 1),
+    ])
+    const oldestAtMs = oldest[0]?.appendedAtMs ?? newest.appendedAtMs
+    return { records: end - from, ageMs: Math.max(0, newest.appendedAtMs - oldestAtMs) }
   }
 }
