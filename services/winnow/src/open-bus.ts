@@ -15,7 +15,7 @@ import {
 import { type Log, systemClock } from '@winnow/runtime'
 import { makeFolder } from './make-folder.ts'
 import type { Config } from './program-config.ts'
-import { readKeyFile } from './read-key-file.ts'
+import { readTlsFiles } from './read-key-file.ts'
 
 /** The bus of the configuration. */
 export async function openBus(
@@ -112,12 +112,8 @@ function security(
   section: 'kafka' | 'kafkaSource',
   kafka: Pick<Config['kafka'], keyof Config['kafka'] & keyof Config['kafkaSource']>,
 ): Pick<KafkaBusOptions, 'tls' | 'sasl'> {
-  const { caFile, certFile, keyFile, saslMechanism, saslUsername, saslPassword } = kafka
-  const files = {
-    ...(caFile !== undefined && { ca: readKeyFile(`${section}.caFile`, caFile) }),
-    ...(certFile !== undefined && { cert: readKeyFile(`${section}.certFile`, certFile) }),
-    ...(keyFile !== undefined && { key: readKeyFile(`${section}.keyFile`, keyFile) }),
-  }
+  const { saslMechanism, saslUsername, saslPassword } = kafka
+  const files = readTlsFiles(section, kafka)
   return {
     ...(kafka.tls && { tls: Object.keys(files).length > 0 ? files : true }),
     ...(saslMechanism !== undefined && {

@@ -5,18 +5,17 @@ import {
   FileBlobStore,
   type HotStore,
   OpenSearchHotStore,
-  type RedisAccess,
   RedisTraceBuffer,
   S3BlobStore,
   SqliteHotStore,
   type TraceBuffer,
 } from '@winnow/storage'
 import { opensearchOptions } from './config/opensearch-config.ts'
+import { redisAccess } from './config/redis-config.ts'
 import { s3Options } from './config/s3-config.ts'
 import { makeFolder } from './make-folder.ts'
 import { hotProbe } from './probe.ts'
 import type { Config } from './program-config.ts'
-import { readKeyFile } from './read-key-file.ts'
 import type { StageContext, StageName } from './stages/stage.ts'
 
 // The one place that knows which adapter a store's key names; each is loaded only where it is named.
@@ -87,24 +86,4 @@ export async function openTraceBuffer(
   })
   health.register('buffer', () => opened.health())
   return opened
-}
-
-/** Who this program is to the Redis that `buffer` names. */
-export function redisAccess({ redis }: Pick<Config, 'redis'>): RedisAccess {
-  const { username, password, sentinelUsername, sentinelPassword } = redis
-  return {
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    ...(sentinelUsername !== undefined && { sentinelUsername }),
-    ...(sentinelPassword !== undefined && { sentinelPassword }),
-    ...(redis.tls && { tls: redisTls(redis) }),
-  }
-}
-
-function redisTls({ caFile, certFile, keyFile }: Config['redis']) {
-  return {
-    ...(caFile !== undefined && { ca: readKeyFile('redis.caFile', caFile) }),
-    ...(certFile !== undefined && { cert: readKeyFile('redis.certFile', certFile) }),
-    ...(keyFile !== undefined && { key: readKeyFile('redis.keyFile', keyFile) }),
-  }
 }

@@ -1,7 +1,7 @@
 import { bytesKey, durationKey } from '@winnow/runtime'
 import type { OpenSearchHotStoreOptions } from '@winnow/storage'
 import { z } from 'zod'
-import { readKeyFile } from '../read-key-file.ts'
+import { readTlsFiles } from '../read-key-file.ts'
 
 /** What `hot` may be. Credentials are keys of their own: an address is shown in errors and logs. */
 export const hotKey = z
@@ -49,18 +49,12 @@ export function opensearchOptions(config: {
   readonly hot: string
   readonly opensearch: z.infer<typeof opensearchConfigSchema>
 }): Omit<OpenSearchHotStoreOptions, 'mayWrite'> {
-  const { caFile, certFile, keyFile, ...keys } = config.opensearch
-  const file = (key: string, path: string | undefined): string | undefined =>
-    path === undefined ? undefined : readKeyFile(`opensearch.${key}`, path)
+  const keys = config.opensearch
   return {
     nodes: config.hot.split(','),
     username: keys.username,
     password: keys.password,
-    tls: {
-      ca: file('caFile', caFile),
-      cert: file('certFile', certFile),
-      key: file('keyFile', keyFile),
-    },
+    tls: readTlsFiles('opensearch', keys),
     requestTimeoutMs: keys.requestTimeout,
     indexPrefix: keys.indexPrefix,
     shards: keys.shards,

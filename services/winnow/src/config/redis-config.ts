@@ -1,6 +1,7 @@
 import { bytesKey, durationKey } from '@winnow/runtime'
-import { isRedisAddress, redisAddressForms } from '@winnow/storage'
+import { isRedisAddress, type RedisAccess, redisAddressForms } from '@winnow/storage'
 import { z } from 'zod'
+import { readTlsFiles } from '../read-key-file.ts'
 
 /** `buffer`: what keeps the bytes of open traces near. */
 export const bufferKey = z
@@ -35,3 +36,19 @@ export const redisConfigSchema = z
     }),
   })
   .prefault({})
+
+/** Who this program is to the Redis that `buffer` names; reads the files that the keys name. */
+export function redisAccess({
+  redis,
+}: {
+  readonly redis: z.infer<typeof redisConfigSchema>
+}): RedisAccess {
+  const { username, password, sentinelUsername, sentinelPassword } = redis
+  return {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(redis.tls && { tls: readTlsFiles('redis', redis) }),
+  }
+}

@@ -2,7 +2,7 @@ import { durationKey } from '@winnow/runtime'
 import { type S3Options, s3Classes, s3PrefixBytesMax } from '@winnow/storage'
 import { z } from 'zod'
 import type { Config } from '../program-config.ts'
-import { readKeyFile } from '../read-key-file.ts'
+import { readTlsFiles } from '../read-key-file.ts'
 
 const bucket = '[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]'
 /** Folders without a suffix such as .parquet would be, as all of ours are. */
@@ -88,7 +88,7 @@ export function s3Options({
     ...(region !== undefined && { region }),
     ...(forcePathStyle !== undefined && { forcePathStyle }),
     ...(credentials !== undefined && { credentials }),
-    ...(caFile !== undefined && { ca: readKeyFile('s3.caFile', caFile) }),
+    ...readTlsFiles('s3', { caFile }),
     requestTimeoutMs: s3.requestTimeout,
     attempts: s3.attempts,
     connections: s3.connections,

@@ -1,7 +1,7 @@
 import { systemClock } from '@winnow/runtime'
 import { surveyOpenSearch, surveyRedis } from '@winnow/storage'
 import { opensearchOptions } from '../config/opensearch-config.ts'
-import { redisAccess } from '../open-stores.ts'
+import { redisAccess } from '../config/redis-config.ts'
 import type { Config } from '../program-config.ts'
 import { clockFinding } from './clock-check.ts'
 import { type Finding, failed, ok, warning } from './finding.ts'
