@@ -127,9 +127,9 @@ fact('a producer keyed by trace id places a trace where we do, and is read like 
   expect(Object.fromEntries(found)).toEqual(Object.fromEntries(ours))
 })
 
-fact('the hash is that of Kafka’s own class, run from its jars', ({ skip }) => {
+fact('the hash is that of Kafka’s own class, run from its jars', async ({ skip }) => {
   const keys = Array.from({ length: 300 }, (_, at) => traceId(at).subarray(0, 1 + (at % 16)))
-  const java = javaMurmur2(keys)
+  const java = await javaMurmur2(keys)
   if (java === undefined) return refuse(skip, 'no `javac` and jars to ask')
   for (const [at, key] of keys.entries()) {
     const hash = java[at] as number

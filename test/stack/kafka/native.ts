@@ -1,18 +1,10 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import process from 'node:process'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
+import { cache, cachedFolder, maven } from '../cached-folder.ts'
 import type { TestKafka } from '../kafka.ts'
 import { NativeServer } from '../native-server.ts'
 import { freePort } from '../ports.ts'
@@ -26,7 +18,7 @@ export interface NativeKafkaOptions {
 }
 
 const here = import.meta.dirname
-const jars = join(here, '..', '.cache', 'kafka-jars')
+const jars = join(cache, 'kafka-jars')
 const log4j = `-Dlog4j2.configurationFile=${join(here, 'log4j2.properties')}`
 const jvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true', log4j]
 const attemptsMax = 3
@@ -35,7 +27,7 @@ const attemptsMax = 3
 export function missingForNativeKafka(): string | undefined {
   const java = spawnSync('java', ['-version'])
   if (java.status !== 0) return 'no `java` (17 or newer), no container engine, TEST_KAFKA not set'
-  if (hasJars()) return undefined
+  if (existsSync(jars)) return undefined
   return spawnSync('mvn', ['-v']).status === 0
     ? undefined
     : 'no `mvn` to fetch its jars with, no container engine, TEST_KAFKA not set'
@@ -46,7 +38,7 @@ export function missingForNativeKafka(): string | undefined {
  * folder of its own until `stop`; it is killed when this process ends without one.
  */
 export async function startNativeKafka(options: NativeKafkaOptions = {}): Promise<TestKafka> {
-  fetchJars()
+  await fetchJars()
   const folder = mkdtempSync(join(tmpdir(), 'winnow-kafka-'))
   for (let attempt = 1; ; attempt++) {
     const ports = { plain: await freePort(), sasl: await freePort(), tls: await freePort() }
@@ -190,22 +182,14 @@ function format(properties: string): void {
   if (done.status !== 0) throw new Error(`formatting failed:\n${done.stdout}${done.stderr}`)
 }
 
-function hasJars(): boolean {
-  return existsSync(jars) && readdirSync(jars).some(file => file.startsWith('kafka_2.13-'))
+function fetchJars(folder = jars, pom = 'pom.xml'): Promise<string> {
+  return cachedFolder(basename(folder), async target => {
+    const where = [`-DoutputDirectory=${target}`, '-DincludeScope=runtime']
+    await maven('-f', join(here, pom), 'dependency:copy-dependencies', ...where)
+  })
 }
 
-/** Fetched beside and renamed, so that an interrupted fetch is not taken for a whole one. */
-function fetchJars(folder = jars, pom = 'pom.xml'): void {
-  if (existsSync(folder)) return
-  const target = `${folder}.${process.pid}`
-  mkdirSync(target, { recursive: true })
-  const goal = ['-q', '-B', '-f', join(here, pom), 'dependency:copy-dependencies']
-  const where = [`-DoutputDirectory=${target}`, '-DincludeScope=runtime']
-  execFileSync('mvn', [...goal, ...where], { stdio: ['ignore', 'inherit', 'inherit'] })
-  renameSync(target, folder)
-}
-
-const toolJars = join(here, '..', '.cache', 'kafka-tools')
+const toolJars = join(cache, 'kafka-tools')
 const tools: Readonly<Record<string, string>> = {
   'kafka-topics.sh': 'org.apache.kafka.tools.TopicCommand',
   'kafka-acls.sh': 'org.apache.kafka.tools.AclCommand',
@@ -213,8 +197,8 @@ const tools: Readonly<Record<string, string>> = {
 
 /** Runs a line for a shell that begins with one of Kafka's own tools, as its script would. */
 export async function runKafkaTool(line: string): Promise<void> {
-  fetchJars()
-  fetchJars(toolJars, 'tools-pom.xml')
+  await fetchJars()
+  await fetchJars(toolJars, 'tools-pom.xml')
   const [script = '', ...args] = line.split(' ')
   const main = tools[script]
   if (main === undefined) throw new Error(`${script} is none of Kafka's tools`)
@@ -223,10 +207,10 @@ export async function runKafkaTool(line: string): Promise<void> {
 }
 
 /** Kafka's own hash of keys, by a JVM on its jars; undefined where there are no jars or no compiler. */
-export function javaMurmur2(keys: readonly Uint8Array[]): number[] | undefined {
+export async function javaMurmur2(keys: readonly Uint8Array[]): Promise<number[] | undefined> {
   if (missingForNativeKafka() !== undefined) return undefined
   if (spawnSync('javac', ['-version']).status !== 0) return undefined
-  fetchJars()
+  await fetchJars()
   const folder = mkdtempSync(join(tmpdir(), 'winnow-murmur2-'))
   try {
     const source = join(folder, 'Murmur2.java')

@@ -1,10 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import process from 'node:process'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { cache, cachedFolder, maven, run } from '../cached-folder.ts'
 
 const here = import.meta.dirname
-const cache = join(here, '..', '.cache')
 const jvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true']
 
 /** The newest release whose security plug-in and modules are all published. */
@@ -38,23 +37,25 @@ export function nodeCommand(
 }
 
 /** The folder of a release's jars, with the node's class beside them. */
-export function fetchJars(version: string, jdk: string): string {
-  return made(jarsOf(version), target => fetchInto(target, version, jdk))
+export function fetchJars(version: string, jdk: string): Promise<string> {
+  return cachedFolder(basename(jarsOf(version)), target => fetchInto(target, version, jdk))
 }
 
 /**
  * Jars for a node that has the security plug-in, and the plug-in's folder. It brings its own of what
  * is taken out, and the server refuses a class that comes twice.
  */
-export function fetchSecureJars(jdk: string): { readonly jars: string; readonly plugin: string } {
-  const jars = made(join(cache, `opensearch-${secureVersion}-secure`), target => {
-    fetchInto(target, secureVersion, jdk, '-Dclassloader.version=2.19.6')
+export async function fetchSecureJars(
+  jdk: string,
+): Promise<{ readonly jars: string; readonly plugin: string }> {
+  const jars = await cachedFolder(`opensearch-${secureVersion}-secure`, async target => {
+    await fetchInto(target, secureVersion, jdk, '-Dclassloader.version=2.19.6')
     for (const name of readdirSync(target)) if (ofPlugin.test(name)) rmSync(join(target, name))
     const plugin = join(target, 'plugin')
     const artifact = `org.opensearch.plugin:opensearch-security:${secureVersion}.0:zip`
-    maven('dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${plugin}`)
+    await maven('dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${plugin}`)
     const zip = join(plugin, `opensearch-security-${secureVersion}.0.zip`)
-    execFileSync(join(jdk, 'bin/jar'), ['xf', zip], { cwd: plugin })
+    await run(join(jdk, 'bin/jar'), ['xf', zip], { cwd: plugin })
     rmSync(zip)
   })
   return { jars, plugin: join(jars, 'plugin') }
@@ -67,31 +68,16 @@ function jarsOf(version: string): string {
   return join(cache, `opensearch-${version}`)
 }
 
-/** Made beside and renamed, so that what was interrupted is not taken for a whole one. */
-function made(folder: string, make: (target: string) => void): string {
-  if (existsSync(folder)) return folder
-  const target = `${folder}.${process.pid}`
-  mkdirSync(target, { recursive: true })
-  make(target)
-  try {
-    renameSync(target, folder)
-  } catch (error) {
-    // Another test was quicker.
-    if (!existsSync(folder)) throw error
-    rmSync(target, { recursive: true, force: true })
-  }
-  return folder
-}
-
-function fetchInto(target: string, version: string, jdk: string, ...more: string[]): void {
+async function fetchInto(
+  target: string,
+  version: string,
+  jdk: string,
+  ...more: string[]
+): Promise<void> {
   const pom = ['-f', join(here, 'pom.xml'), `-Dopensearch.version=${version}`]
-  maven('dependency:copy-dependencies', ...pom, `-DoutputDirectory=${target}`, ...more)
+  await maven('dependency:copy-dependencies', ...pom, `-DoutputDirectory=${target}`, ...more)
   // For the oldest Java that the release runs on: another JDK may meet these classes.
   const release = ['-nowarn', '--release', `${javaMin(version)}`]
   const paths = ['-cp', join(target, '*'), '-d', join(target, 'classes')]
-  execFileSync(join(jdk, 'bin/javac'), [...release, ...paths, join(here, 'OsNode.java')])
-}
-
-function maven(...args: string[]): void {
-  execFileSync('mvn', ['-q', '-B', ...args], { stdio: ['ignore', 'inherit', 'inherit'] })
+  await run(join(jdk, 'bin/javac'), [...release, ...paths, join(here, 'OsNode.java')])
 }

@@ -42,7 +42,7 @@ export async function startNativeOpenSearch(
   { version, jdk }: { readonly version: string; readonly jdk: string },
   options: NativeOpenSearchOptions = {},
 ): Promise<TestOpenSearch> {
-  const jars = fetchJars(version, jdk)
+  const jars = await fetchJars(version, jdk)
   const folder = mkdtempSync(join(tmpdir(), 'winnow-opensearch-'))
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()

@@ -26,7 +26,7 @@ export async function secureOpenSearchForTest(
 ): Promise<SecureOpenSearch> {
   const jdk = findJdk(11)
   if (jdk === undefined || !hasMaven()) return refuse(skip, 'needs a JDK 11 or newer, and mvn')
-  const { jars, plugin } = fetchSecureJars(jdk)
+  const { jars, plugin } = await fetchSecureJars(jdk)
   const folder = mkdtempSync(join(tmpdir(), 'winnow-opensearch-secure-'))
   const config = join(folder, 'config')
   mkdirSync(join(folder, 'plugins'), { recursive: true })

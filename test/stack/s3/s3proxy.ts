@@ -1,13 +1,13 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import process from 'node:process'
+import { cache, cachedFolder, maven } from '../cached-folder.ts'
 import type { TestS3 } from '../s3.ts'
 import { startNativeS3 } from './native.ts'
 
 const version = '4.1.0'
-const folder = join(import.meta.dirname, '..', '.cache', `s3proxy-${version}`)
-const jar = join(folder, `s3proxy-${version}-jar-with-dependencies.jar`)
+const name = `s3proxy-${version}`
+const jar = join(cache, name, `${name}-jar-with-dependencies.jar`)
 const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 /** What this machine lacks for an S3Proxy; undefined when it lacks nothing. */
@@ -20,8 +20,11 @@ export function missingForS3Proxy(): string | undefined {
 }
 
 /** S3Proxy from Maven's jar, on files: it checks signatures and keeps storage classes; no lifecycle rules. */
-export function startS3Proxy(): Promise<TestS3> {
-  fetchJar()
+export async function startS3Proxy(): Promise<TestS3> {
+  const artifact = `org.gaul:s3proxy:${version}:jar:jar-with-dependencies`
+  await cachedFolder(name, target =>
+    maven('dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${target}`),
+  )
   return startNativeS3('S3Proxy', ({ data, port, accessKeyId, secretAccessKey }) => {
     const properties = join(data, '..', 's3proxy.properties')
     const all = {
@@ -36,17 +39,4 @@ export function startS3Proxy(): Promise<TestS3> {
     writeFileSync(properties, lines.join(''))
     return ['java', ...jvm, '-jar', jar, '--properties', properties]
   })
-}
-
-/** Fetched beside and renamed, so that an interrupted fetch is not taken for a whole one. */
-function fetchJar(): void {
-  if (existsSync(jar)) return
-  const target = `${folder}.${process.pid}`
-  mkdirSync(target, { recursive: true })
-  const artifact = `org.gaul:s3proxy:${version}:jar:jar-with-dependencies`
-  const goal = ['-q', '-B', 'dependency:copy', `-Dartifact=${artifact}`]
-  execFileSync('mvn', [...goal, `-DoutputDirectory=${target}`], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
-  renameSync(target, folder)
 }
