@@ -43,7 +43,7 @@ async function startBroker(): Promise<{ readonly url: string; stop(): Promise<un
   const { startKafka } = await import('./stack/kafka.ts')
   process.stderr.write('Starting a Kafka broker …\n')
   const started = await startKafka()
-  if (started.kafka !== undefined) return started.kafka
+  if (started.server !== undefined) return started.server
   console.error(`no Kafka broker to be had here: ${started.why}`)
   process.exit(2)
 }

@@ -47,8 +47,8 @@ async function crash({ kills, isKafka, isTerm, seed }: CrashOptions): Promise<re
 
 async function onKafka(): Promise<System> {
   const started = await startKafka({ fresh: true })
-  if (started.kafka === undefined) throw new Error(`no Kafka broker to be had: ${started.why}`)
-  const { kafka } = started
+  if (started.server === undefined) throw new Error(`no Kafka broker to be had: ${started.why}`)
+  const kafka = started.server
   stopBroker = () => kafka.stop()
   return targetsSystem(kafka.url, `crash-${randomUUID().slice(0, 8)}`)
 }

@@ -6,20 +6,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OtlpClient, trace48f } from '@winnow/testing'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { startWinnow, winnow } from '../support/winnow-process.ts'
+import { freePorts, startWinnow, winnow } from '../support/winnow-process.ts'
 import { adminOf } from './kafka/clients.ts'
 import { startKafka, type TestKafka } from './kafka.ts'
 import { refuse } from './refuse.ts'
 
 const started = await startKafka({ fresh: true })
-const fact = test.runIf(started.kafka !== undefined)
+const fact = test.runIf(started.server !== undefined)
 
 let kafka: TestKafka
 let data: string
 
 beforeAll(() => {
-  if (started.kafka === undefined) return
-  kafka = started.kafka
+  if (started.server === undefined) return
+  kafka = started.server
   data = mkdtempSync(join(tmpdir(), 'winnow-doctor-'))
 })
 
@@ -29,19 +29,12 @@ afterAll(async () => {
 })
 
 test('a broker is to be had', ({ skip }) => {
-  if (started.kafka === undefined) refuse(skip, started.why)
+  if (started.server === undefined) refuse(skip, started.why)
 })
-
-const freePorts = {
-  WINNOW_API: '127.0.0.1:0',
-  WINNOW_METRICS: '127.0.0.1:0',
-  WINNOW_OTLP_GRPC: '127.0.0.1:0',
-  WINNOW_OTLP_HTTP: '127.0.0.1:0',
-  WINNOW_TOPICS_PARTITIONS: '2',
-}
 
 const env = (): Record<string, string> => ({
   ...freePorts,
+  WINNOW_TOPICS_PARTITIONS: '2',
   WINNOW_BUS: kafka.url,
   WINNOW_DATA: data,
 })

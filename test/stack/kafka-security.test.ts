@@ -23,8 +23,8 @@ beforeAll(async () => {
   const password = 'changeit'
   ca = certificate(keystore, password)
   const started = await startKafka({ fresh: true, sasl: user, tls: { keystore, password } })
-  if (started.kafka === undefined) why = started.why
-  else kafka = started.kafka
+  if (started.server === undefined) why = started.why
+  else kafka = started.server
 })
 
 afterAll(async () => {

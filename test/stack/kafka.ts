@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { startContainerKafka } from './kafka/container.ts'
 import { missingForNativeKafka, type NativeKafkaOptions, startNativeKafka } from './kafka/native.ts'
+import type { Started } from './shared-server.ts'
 
 /** A running broker. Whoever started it ends it; a broker named by `TEST_KAFKA` is left running. */
 export interface TestKafka {
@@ -28,18 +29,16 @@ export interface StartKafkaOptions extends NativeKafkaOptions {
  * A real broker, for tests and for whoever else wants one: the one that `TEST_KAFKA` names, else a container where an engine answers, else a
  * process from Maven's jars. Undefined: none can be had here, and `why` says what is missing.
  */
-export async function startKafka(
-  options: StartKafkaOptions = {},
-): Promise<{ readonly kafka: TestKafka } | { readonly kafka?: undefined; readonly why: string }> {
+export async function startKafka(options: StartKafkaOptions = {}): Promise<Started<TestKafka>> {
   const named = process.env.TEST_KAFKA
   const plain = options.sasl === undefined && options.tls === undefined
-  if (named !== undefined && !options.fresh && plain) return { kafka: namedKafka(named) }
+  if (named !== undefined && !options.fresh && plain) return { server: namedKafka(named) }
   if (plain && hasContainerEngine()) {
-    const kafka = await startContainerKafka()
-    if (kafka !== undefined) return { kafka }
+    const server = await startContainerKafka()
+    if (server !== undefined) return { server }
   }
   const why = missingForNativeKafka()
-  return why === undefined ? { kafka: await startNativeKafka(options) } : { why }
+  return why === undefined ? { server: await startNativeKafka(options) } : { why }
 }
 
 function namedKafka(named: string): TestKafka {

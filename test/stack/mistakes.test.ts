@@ -8,6 +8,7 @@ import { hashOfKey } from '@winnow/runtime'
 import { OtlpClient, TestAuthority, trace48f, trace48fId } from '@winnow/testing'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import {
+  freePorts,
   type RunningWinnow,
   type RunResult,
   startWinnow,
@@ -37,7 +38,7 @@ const [kafka, redis, opensearch, s3] = await Promise.all([
   startOpenSearch({ fresh: true }),
   startS3({ fresh: true }),
 ])
-const started = [kafka.kafka, redis.redis, opensearch.opensearch, s3.s3]
+const started = [kafka.server, redis.server, opensearch.server, s3.server]
 
 beforeAll(() => writeFileSync(ca, authority.ca))
 afterAll(async () => {
@@ -45,25 +46,17 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const onKafka = test.runIf(kafka.kafka !== undefined)
-const onRedis = test.runIf(redis.redis !== undefined)
-const onOpenSearch = test.runIf(opensearch.opensearch !== undefined)
-const onS3 = test.runIf(s3.s3 !== undefined)
+const onKafka = test.runIf(kafka.server !== undefined)
+const onRedis = test.runIf(redis.server !== undefined)
+const onOpenSearch = test.runIf(opensearch.server !== undefined)
+const onS3 = test.runIf(s3.server !== undefined)
 
 test('all four servers are to be had', ({ skip }) => {
-  for (const one of [kafka, redis, opensearch, s3]) if ('why' in one) refuse(skip, one.why)
+  for (const one of [kafka, redis, opensearch, s3]) if (one.why !== undefined) refuse(skip, one.why)
 })
 
 const hostOf = (url: string): string => url.replace(/^\w+:\/\//, '')
 const nobody = '127.0.0.1:1'
-
-const freePorts = {
-  WINNOW_API: '127.0.0.1:0',
-  WINNOW_METRICS: '127.0.0.1:0',
-  WINNOW_OTLP_GRPC: '127.0.0.1:0',
-  WINNOW_OTLP_HTTP: '127.0.0.1:0',
-  WINNOW_TOPICS_PARTITIONS: '2',
-}
 
 let folders = 0
 const newFolder = (): string => join(folder, `${folders++}`)
@@ -72,7 +65,12 @@ const newFolder = (): string => join(folder, `${folders++}`)
 async function refused(
   env: Record<string, string>,
 ): Promise<Pick<RunResult, 'code'> & { line: string }> {
-  const { code, stderr } = await winnow(['up'], { ...freePorts, WINNOW_DATA: newFolder(), ...env })
+  const { code, stderr } = await winnow(['up'], {
+    ...freePorts,
+    WINNOW_TOPICS_PARTITIONS: '2',
+    WINNOW_DATA: newFolder(),
+    ...env,
+  })
   expect(stderr).not.toContain(secret)
   const lines = stderr.split('\n').filter(line => line.startsWith('winnow: '))
   expect(lines, stderr).toHaveLength(1)
@@ -104,6 +102,7 @@ async function readiness(up: RunningWinnow) {
 async function doctor(env: Record<string, string>): Promise<string> {
   const { code, stdout } = await winnow(['doctor'], {
     ...freePorts,
+    WINNOW_TOPICS_PARTITIONS: '2',
     WINNOW_DATA: newFolder(),
     ...env,
   })
@@ -120,7 +119,7 @@ async function behind(front: Promise<Front>): Promise<string> {
   return address
 }
 
-const { broker, saslBroker } = kafka.kafka ?? ({} as Partial<TestKafka>)
+const { broker, saslBroker } = kafka.server ?? ({} as Partial<TestKafka>)
 
 onKafka('no broker at the address: bus, the address and what to do, exit 3', async () => {
   const env = { WINNOW_BUS: `kafka://${nobody}` }
@@ -198,7 +197,7 @@ onRedis(
 
 onRedis('a wrong password and an expired certificate of Redis name their keys', async () => {
   const password = {
-    WINNOW_BUFFER: redis.redis?.url ?? '',
+    WINNOW_BUFFER: redis.server?.url ?? '',
     WINNOW_REDIS_PASSWORD: secret,
   }
   const up = await running(password)
@@ -207,7 +206,7 @@ onRedis('a wrong password and an expired certificate of Redis name their keys', 
   )
   expect(up.stderr()).not.toContain(secret)
   expect(await doctor(password)).toMatch(/✗ buffer .*redis\.username and redis\.password/)
-  const address = await behind(tlsFront(expired, hostOf(redis.redis?.url ?? '')))
+  const address = await behind(tlsFront(expired, hostOf(redis.server?.url ?? '')))
   const certificate = {
     WINNOW_BUFFER: `redis://${address}`,
     WINNOW_REDIS_PASSWORD: 'right',
@@ -236,7 +235,7 @@ onOpenSearch('no OpenSearch at the address: not ready, with the key and the addr
 onOpenSearch(
   'a wrong password and an expired certificate of OpenSearch name their keys, exit 2',
   async () => {
-    const server = hostOf(opensearch.opensearch?.url ?? '')
+    const server = hostOf(opensearch.server?.url ?? '')
     const guarded = await behind(loginFront({ username: 'winnow', password: 'right' }, server))
     const login = {
       WINNOW_HOT: `http://${guarded}`,
@@ -258,7 +257,10 @@ onOpenSearch(
 )
 
 onS3('no S3 at the address: s3.endpoint, its value and what to do, exit 3', async () => {
-  const { code, line } = await refused({ ...s3.s3?.env, WINNOW_S3_ENDPOINT: `http://${nobody}` })
+  const { code, line } = await refused({
+    ...s3.server?.env,
+    WINNOW_S3_ENDPOINT: `http://${nobody}`,
+  })
   expect(line).toMatch(
     /s3\.endpoint http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED: see that the server runs and that s3\.endpoint is its address/,
   )
@@ -268,7 +270,7 @@ onS3('no S3 at the address: s3.endpoint, its value and what to do, exit 3', asyn
 onS3(
   'a wrong secret, a missing bucket and an expired certificate of S3 name their keys, exit 2',
   async () => {
-    const env = { ...s3.s3?.env }
+    const env = { ...s3.server?.env }
     const login = await refused({ ...env, WINNOW_S3_SECRET_ACCESS_KEY: secret })
     expect(login.line).toMatch(/correct s3\.accessKeyId and s3\.secretAccessKey/)
     const missing = { ...env, WINNOW_BLOBS: 's3://nobody-made-this' }
@@ -277,7 +279,7 @@ onS3(
       /s3:\/\/nobody-made-this .*make the bucket, or name another one in blobs/,
     )
     expect(await doctor(missing)).toMatch(/✗ blobs .*make the bucket/)
-    const address = await behind(tlsFront(expired, hostOf(s3.s3?.endpoint ?? '')))
+    const address = await behind(tlsFront(expired, hostOf(s3.server?.endpoint ?? '')))
     const old = await refused({
       ...env,
       WINNOW_S3_ENDPOINT: `https://${address}`,
@@ -328,7 +330,7 @@ onKafka(
 onOpenSearch(
   'an index that turns read-only: not ready, with the index and how to lift it',
   async () => {
-    const { url = '' } = opensearch.opensearch ?? {}
+    const { url = '' } = opensearch.server ?? {}
     const up = await running({ WINNOW_HOT: url, WINNOW_OPENSEARCH_REPLICAS: '0' })
     await sendTrace(up.otlpGrpc)
     const indices = async () => (await fetch(`${url}/_cat/indices/winnow-*?h=index`)).text()

@@ -4,6 +4,7 @@ import {
   nativeOpenSearch,
   startNativeOpenSearch,
 } from './opensearch/native.ts'
+import type { Started } from './shared-server.ts'
 
 /** A running node. Whoever started it ends it; one named by `TEST_OPENSEARCH` is left running. */
 export interface TestOpenSearch {
@@ -28,16 +29,13 @@ export interface StartOpenSearchOptions extends NativeOpenSearchOptions {
  */
 export async function startOpenSearch(
   options: StartOpenSearchOptions = {},
-): Promise<
-  | { readonly opensearch: TestOpenSearch }
-  | { readonly opensearch?: undefined; readonly why: string }
-> {
+): Promise<Started<TestOpenSearch>> {
   const named = process.env.TEST_OPENSEARCH
   if (named !== undefined && !options.fresh && options.settings === undefined) {
-    return { opensearch: namedOpenSearch(named) }
+    return { server: namedOpenSearch(named) }
   }
   const found = nativeOpenSearch()
-  return 'why' in found ? found : { opensearch: await startNativeOpenSearch(found, options) }
+  return 'why' in found ? found : { server: await startNativeOpenSearch(found, options) }
 }
 
 function namedOpenSearch(url: string): TestOpenSearch {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { NativeServer } from './native-server.ts'
 import { freePort } from './ports.ts'
+import type { Started } from './shared-server.ts'
 
 /** A running Redis. Whoever started it ends it; one that `TEST_REDIS` names is left running. */
 export interface TestRedis {
@@ -45,16 +46,14 @@ export interface StartRedisOptions {
  * A real Redis: the one that `TEST_REDIS` names, else a process of Debian's redis-server. Undefined: there
  * is none here, and `why` says what is missing.
  */
-export async function startRedis(
-  options: StartRedisOptions = {},
-): Promise<{ readonly redis: TestRedis } | { readonly redis?: undefined; readonly why: string }> {
+export async function startRedis(options: StartRedisOptions = {}): Promise<Started<TestRedis>> {
   const { fresh, ...own } = options
   const named = process.env.TEST_REDIS
   if (named !== undefined && !fresh && Object.keys(own).length === 0) {
-    return { redis: namedRedis(named) }
+    return { server: namedRedis(named) }
   }
   const why = missingForRedis()
-  return why === undefined ? { redis: await startNativeRedis(options) } : { why }
+  return why === undefined ? { server: await startNativeRedis(options) } : { why }
 }
 
 /** What this machine lacks for a Redis of its own; undefined when it lacks nothing. */

@@ -3,6 +3,7 @@ import { placeOf } from './s3/place.ts'
 import { missingForS3Mock, startS3Mock } from './s3/s3mock.ts'
 import { missingForS3Proxy, startS3Proxy } from './s3/s3proxy.ts'
 import { missingForVersitygw, startVersitygw } from './s3/versitygw.ts'
+import type { Started } from './shared-server.ts'
 
 /** A running S3 server with a bucket. Whoever started it ends it; one named by `TEST_S3` is left running. */
 export interface TestS3 {
@@ -49,14 +50,12 @@ const servers = {
 export async function startS3({
   fresh = false,
   server,
-}: StartS3Options = {}): Promise<
-  { readonly s3: TestS3 } | { readonly s3?: undefined; readonly why: string }
-> {
+}: StartS3Options = {}): Promise<Started<TestS3>> {
   const named = process.env.TEST_S3
-  if (named !== undefined && !fresh && server === undefined) return { s3: namedS3(named) }
+  if (named !== undefined && !fresh && server === undefined) return { server: namedS3(named) }
   const { missing, start } = servers[server ?? 's3proxy']
   const why = missing()
-  return why === undefined ? { s3: await start() } : { why }
+  return why === undefined ? { server: await start() } : { why }
 }
 
 function namedS3(named: string): TestS3 {

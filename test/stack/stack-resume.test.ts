@@ -63,7 +63,7 @@ test.for([
     expect(used > 0).toBe(!isFlushed)
     const metrics = Object.values(targets).map(target => target.metrics)
     await settled(metrics, waitMs)
-    expect(await verified(query.api ?? '')).toMatchObject({
+    expect(await verified(query.api ?? '', driven.spans)).toMatchObject({
       balanced: true,
       received: driven.spans,
       missing: 0,
@@ -100,11 +100,12 @@ async function flush({ redis }: TestStack): Promise<void> {
   client.disconnect()
 }
 
-async function verified(api: string): Promise<unknown> {
-  for (;;) {
-    const report = await answer(api, 'verify?full=true')
-    if ('balanced' in report) return report
-    await sleep(300)
+/** Once all is received and decided; what is not by then will not be. */
+async function verified(api: string, spans: number): Promise<unknown> {
+  for (const untilMs = Date.now() + waitMs; ; await sleep(300)) {
+    const report: Partial<Record<string, unknown>> = await answer(api, 'verify?full=true')
+    const isWhole = report.received === spans && report.pending === 0 && report.balanced === true
+    if (isWhole || Date.now() > untilMs) return report
   }
 }
 

@@ -28,10 +28,10 @@ export async function startStack(
     startS3(options),
   ])
   const ofOpenSearch = await startOpenSearch(options)
-  const { kafka } = ofKafka
-  const { redis } = ofRedis
-  const { s3 } = ofS3
-  const { opensearch } = ofOpenSearch
+  const kafka = ofKafka.server
+  const redis = ofRedis.server
+  const s3 = ofS3.server
+  const opensearch = ofOpenSearch.server
   const stop = async (): Promise<void> => {
     for (const server of [s3, opensearch, redis, kafka]) await server?.stop()
   }

@@ -12,15 +12,15 @@ import { startKafka, type TestKafka } from './kafka.ts'
 
 const names = ['query', 'writer', 'sampler', 'assembler', 'receiver'] as const
 const started = await startKafka({ fresh: true })
-const fact = test.runIf(started.kafka !== undefined)
+const fact = test.runIf(started.server !== undefined)
 
 let kafka: TestKafka
 let data: string
 let targets: Record<TargetName, RunningTarget>
 
 beforeAll(async () => {
-  if (started.kafka === undefined) return
-  kafka = started.kafka
+  if (started.server === undefined) return
+  kafka = started.server
   data = mkdtempSync(join(tmpdir(), 'winnow-targets-'))
   const running: Partial<Record<TargetName, RunningTarget>> = {}
   for (const name of names) running[name] = await startTarget(name, { data, env: env() })
@@ -38,7 +38,7 @@ function env(): Record<string, string> {
 }
 
 test('a broker is to be had', async ({ skip }) => {
-  if (started.kafka === undefined) await kafkaForTest(skip)
+  if (started.server === undefined) await kafkaForTest(skip)
 })
 
 fact('five processes keep trace 48f, drop its twin, and say why', async () => {

@@ -31,14 +31,14 @@ const started = await startKafka({
     'super.users': 'User:ANONYMOUS',
   },
 })
-const fact = test.runIf(started.kafka !== undefined)
+const fact = test.runIf(started.server !== undefined)
 
 let kafka: TestKafka
 let data: string
 
 beforeAll(() => {
-  if (started.kafka === undefined) return
-  kafka = started.kafka
+  if (started.server === undefined) return
+  kafka = started.server
   data = mkdtempSync(join(tmpdir(), 'winnow-plan-'))
 })
 
@@ -58,7 +58,7 @@ const as = (user: string): Record<string, string> => ({
 })
 
 test('a broker is to be had', ({ skip }) => {
-  if (started.kafka === undefined) refuse(skip, started.why)
+  if (started.server === undefined) refuse(skip, started.why)
 })
 
 fact('without a right the topics are told to be out of sight, with the remedy', async () => {

@@ -21,6 +21,14 @@ export const shortWaits: Readonly<Record<string, string>> = {
   WINNOW_WRITER_SEGMENT_AGE: '1s',
 }
 
+/** Of a machine on which others listen too. */
+export const freePorts: Readonly<Record<string, string>> = {
+  WINNOW_API: '127.0.0.1:0',
+  WINNOW_METRICS: '127.0.0.1:0',
+  WINNOW_OTLP_GRPC: '127.0.0.1:0',
+  WINNOW_OTLP_HTTP: '127.0.0.1:0',
+}
+
 export interface RunResult {
   readonly code: number | null
   readonly stdout: string

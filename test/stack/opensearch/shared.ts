@@ -1,21 +1,9 @@
-import { afterAll, onTestFinished, test } from 'vitest'
 import { type StartOpenSearchOptions, startOpenSearch, type TestOpenSearch } from '../opensearch.ts'
-import { refuse } from '../refuse.ts'
+import { forTest, shared } from '../shared-server.ts'
 
-/**
- * One node for the tests of a file, ended after them. Undefined where none can be had: the file then
- * has one test, skipped with the reason, or failed under `TEST_NO_SKIP=1`.
- */
+/** One node for the tests of a file, as `shared` has it. */
 export async function sharedOpenSearch(): Promise<TestOpenSearch | undefined> {
-  const started = await startOpenSearch()
-  if (started.opensearch !== undefined) {
-    const { opensearch } = started
-    afterAll(() => opensearch.stop())
-    return opensearch
-  }
-  const { why } = started
-  test(`needs OpenSearch: ${why}`, ({ skip }) => refuse(skip, why))
-  return undefined
+  return shared('OpenSearch', await startOpenSearch())
 }
 
 /** A node for one test that cannot do without, ended with it. */
@@ -23,9 +11,5 @@ export async function openSearchForTest(
   skip: (note: string) => unknown,
   options: StartOpenSearchOptions = {},
 ): Promise<TestOpenSearch> {
-  const started = await startOpenSearch(options)
-  if (started.opensearch === undefined) return refuse(skip, started.why)
-  const { opensearch } = started
-  onTestFinished(() => opensearch.stop())
-  return opensearch
+  return forTest(skip, await startOpenSearch(options))
 }

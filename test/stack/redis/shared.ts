@@ -1,17 +1,13 @@
-import { onTestFinished } from 'vitest'
 import { missingForRedis, type StartRedisOptions, startRedis, type TestRedis } from '../redis.ts'
 import { refuse } from '../refuse.ts'
+import { forTest } from '../shared-server.ts'
 
 /** A Redis for one test, ended with it; skips the test where none can be had. */
 export async function redisForTest(
   skip: (note: string) => unknown,
   options: StartRedisOptions = { fresh: true },
 ): Promise<TestRedis> {
-  const started = await startRedis(options)
-  if (started.redis === undefined) return refuse(skip, started.why)
-  const { redis } = started
-  onTestFinished(() => redis.stop())
-  return redis
+  return forTest(skip, await startRedis(options))
 }
 
 /** For tests that start several servers themselves. */

@@ -14,8 +14,8 @@ export async function groundOf(
 async function onKafka(): Promise<{ ground: Ground; stop: () => Promise<void> }> {
   const { startKafka } = await import('../../stack/kafka.ts')
   const started = await startKafka()
-  if (started.kafka === undefined) throw new Error(`no Kafka: ${started.why}`)
-  const { url, stop } = started.kafka
+  if (started.server === undefined) throw new Error(`no Kafka: ${started.why}`)
+  const { url, stop } = started.server
   const serverPids = pidsOf({ Kafka: url })
   return { ground: { env: { WINNOW_BUS: url }, isFleet: false, serverPids }, stop }
 }
