@@ -142,14 +142,15 @@ export class SimulatedGroups {
     const { slot, instance, lost } = holding
     const { topic, partition, group } = slot
     const committed = slot.position
-    let next = committed?.offset
     const world = this.#world
+    let next = committed?.offset ?? world.first(topic, partition)
     // A group that has never committed cannot know that there was something before.
     const beginsLate = (to: number): void => {
       const fields = { topic, partition, to }
       world.said.push({ kind: 'group begins late', by: instance.id, fields })
       world.count('group begins behind what retention passed')
     }
+    if (committed === undefined && next > 0) beginsLate(next)
     return {
       partition,
       committed,
@@ -158,8 +159,6 @@ export class SimulatedGroups {
         if (lost.signal.aborted) return { records: [] }
         const batch = await readBatch(instance, topic, partition, next, waitMs, lost.signal)
         if (lost.signal.aborted) return { records: [] }
-        const first = world.first(topic, partition)
-        if (next === undefined && first > 0) beginsLate(first)
         const last = batch.records.at(-1)
         next = last === undefined ? (batch.gap?.to ?? next) : last.offset + 1
         return batch
@@ -172,7 +171,7 @@ export class SimulatedGroups {
             throw new PipelineError('STALE_OWNER', 'another generation')
           }
           // Fenced before it has read anything, an owner commits where it would have begun.
-          if (slot.position === undefined && next === undefined && position.offset > 0) {
+          if (slot.position === undefined && position.offset > next) {
             beginsLate(position.offset)
           }
           slot.position = { ...position }

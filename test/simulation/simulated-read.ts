@@ -9,23 +9,20 @@ export async function readBatch(
   instance: Instance,
   topic: string,
   partition: number,
-  from: number | undefined,
+  from: number,
   waitMs: number,
   lost?: AbortSignal,
 ): Promise<Batch> {
   const { world } = instance
   const untilMs = world.nowMs + waitMs
   const isReady = (): boolean =>
-    lost?.aborted === true ||
-    world.log(topic, partition).length > (from ?? world.first(topic, partition)) ||
-    world.nowMs >= untilMs
+    lost?.aborted === true || world.log(topic, partition).length > from || world.nowMs >= untilMs
   return instance.hold(
     // A lease's read asks again by itself while the bus is away; `Bus.read` says so.
     lost === undefined ? 'ask' : 'sure',
     lost === undefined ? 'read' : 'lease read',
     async () => {
-      const at = from ?? world.first(topic, partition)
-      const batch = await world.bus.read(topic, partition, at, 1 << 24, 0)
+      const batch = await world.bus.read(topic, partition, from, 1 << 24, 0)
       const all = batch.records.length
       const taken = world.random.chance(0.3) ? all : world.random.int(Math.min(1, all), all)
       const records = batch.records.slice(0, taken)

@@ -74,6 +74,18 @@ export function retentionTests({ fact, open, harness }: Suite): void {
         })
       },
     )
+
+    fact('a lease without a position is told of what goes before its first read', async () => {
+      const { bus, topic } = await open()
+      await bus.append(topic, 0, records('a', 'b'))
+      await withLease(bus, topic, 'g', async lease => {
+        // Long enough for an adapter that has to ask where the log begins.
+        await bus.bounds(topic, 0)
+        await expire(bus, topic, 0)
+        const batch = await lease.read(1 << 20, 5000)
+        expect(batch).toEqual({ records: [], gap: { from: 0, to: 2 } })
+      })
+    })
   }
 
   fact('a keyed topic keeps the last record of every key readable', async () => {

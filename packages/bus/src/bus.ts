@@ -84,8 +84,9 @@ export interface Lease {
   readonly lost: AbortSignal
   /**
    * The next records in order, at least one where there is one, else none after `waitMs` or once the
-   * lease is lost. Starts at `committed`, else at the first retained offset. The values of a batch
-   * have at most `bytesMax` in all, unless the first alone has more.
+   * lease is lost. Starts at `committed`, else where the log began when the lease was given: what
+   * retention takes after that is a gap. The values of a batch have at most `bytesMax` in all, unless
+   * the first alone has more.
    */
   read(bytesMax: number, waitMs: number): Promise<Batch>
   /**

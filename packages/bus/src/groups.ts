@@ -121,15 +121,14 @@ export class Groups {
     const source = this.#source
     const { topic, name } = group
     const committed = source.position(topic, name, partition)
-    let next = committed?.offset
+    // Once and for all: what retention takes from now on, though nothing was read yet, is a gap.
+    let next = committed?.offset ?? source.firstOf(topic, partition)
     return {
       partition,
       committed,
       lost,
       read: async (bytesMax, waitMs) => {
         if (lost.aborted) return { records: [] }
-        // Once and for all: what retention takes behind it, though nothing was read yet, is a gap.
-        next ??= source.firstOf(topic, partition)
         const batch = await reader(next, bytesMax, waitMs, lost)
         if (lost.aborted) return { records: [] }
         const last = batch.records.at(-1)

@@ -242,6 +242,11 @@ export class RemoteBus implements Bus {
     const memory = reusedMemory()
     // Where the tail is shared the position is kept here, else by the lease over there.
     let next = committed?.offset
+    // Asked now: what retention takes from now on is a gap. A refusal is asked again by the first read.
+    const began =
+      isShared && next === undefined
+        ? this.bounds(topic, partition).catch(() => undefined)
+        : undefined
     return {
       partition,
       committed,
@@ -250,7 +255,7 @@ export class RemoteBus implements Bus {
         if (lost.aborted) return { records: [] }
         let batch: Batch
         if (isShared) {
-          next ??= (await this.bounds(topic, partition)).first
+          next ??= ((await began) ?? (await this.bounds(topic, partition))).first
           batch = await this.#read(topic, partition, next, bytesMax, waitMs, memory, lost)
         } else {
           const sent = await this.#call({ kind: 'leaseRead', lease, bytesMax, waitMs })
