@@ -129,7 +129,7 @@ export type DecisionHead = Omit<Decision, 'slices'>
 export type DecisionRecord = Claim | Decision
 
 /** A decision record is at most this, by construction. */
-export const decisionBytesMax = 544 * 1024
+export const decisionBytesMax = 640 * 1024
 
 /**
  * Most slices one record carries, and their bytes as JSON; over either a record chains to `prev`.
@@ -139,10 +139,11 @@ export const refsMax = 256
 export const slicesBytesMax = 128 * 1024
 
 /**
- * Most bytes of one slice as JSON: 2,000 spans of 36 bytes, which is where a receiver splits, and four
- * full lists of facts whose every byte has to be escaped; all of it in base64, which is a third more.
+ * Most bytes of one slice as JSON: 2,000 spans of 36 bytes, which is where a receiver splits, four full
+ * lists of facts whose every byte has to be escaped, and rows with the names of their columns; all of it
+ * in base64, which is a third more.
  */
-export const sliceBytesMax = 212 * 1024
+export const sliceBytesMax = 240 * 1024
 
 /**
  * Most slices of one series, over all records of its chain, and their bytes as JSON: some 500,000

@@ -24,7 +24,17 @@ export interface SliceFacts {
   /** `ot` members of the first trace state that has them (conventions c.11): lower-case hex. */
   readonly rv?: string
   readonly th?: string
-  /** A list above was cut at {@link factListMax}. */
+  /**
+   * What rules ask of single spans beyond the facts above, see columns.ts: the names of the columns, in
+   * the order of a row's cells. Absent where no rule asks. A slice read before a rule asked has none, so
+   * that nobody takes a column that was not recorded for one that was empty.
+   */
+  readonly columns?: readonly string[]
+  /** Distinct rows of the spans, cells at the end that are null left out. At most `rowsMax`. */
+  readonly rows?: readonly SpanRow[]
+  /** Of spans in `roots` the id, and which row is theirs. */
+  readonly rootRows?: readonly (readonly [spanId: string, row: number])[]
+  /** A list above was cut at {@link factListMax}, or the rows at `rowsMax` or `rowsBytesMax`. */
   readonly truncated?: true
   /** Values of attributes that were no number where one was wanted, ignored. */
   readonly ignored?: number
@@ -60,6 +70,16 @@ export interface SpanOutcome {
   readonly supported?: number
   readonly unsupported?: number
 }
+
+/** One cell a column. null: the span does not have it. */
+export type SpanRow = readonly SpanCell[]
+
+/**
+ * A value as rules compare it. `{}`: it is there and no rule may see it: a text longer than
+ * {@link factTextBytesMax}, which is content, an array, or bytes.
+ */
+export type SpanCell = string | number | boolean | null | HiddenCell
+export type HiddenCell = Readonly<Record<string, never>>
 
 /** Above this a list of a slice is cut and `truncated` set, so that a record stays bounded. */
 export const factListMax = 32

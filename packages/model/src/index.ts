@@ -1,5 +1,13 @@
 export { assertNever } from './assert-never.ts'
 export {
+  columnBytesMax,
+  columnMistake,
+  columnsMax,
+  ownColumn,
+  rowsBytesMax,
+  rowsMax,
+} from './columns.ts'
+export {
   type CountedRecord,
   type CountingState,
   countingStart,
@@ -62,9 +70,12 @@ export {
   type ErrorFact,
   factListMax,
   factTextBytesMax,
+  type HiddenCell,
   type RootFact,
   type SliceFacts,
+  type SpanCell,
   type SpanOutcome,
+  type SpanRow,
 } from './facts.ts'
 export {
   acceptsVersion,

@@ -1,6 +1,7 @@
 // Hot: one object a slice of every summary and decision, for readers that keep them.
 import type { Slice } from './evidence.ts'
 import { parseFactLists, type SliceLists } from './fact-lists.ts'
+import { areRows } from './fact-rows.ts'
 import { type FactTextSource, factToken } from './fact-tokens.ts'
 import type { RootFact, SliceFacts, SpanOutcome } from './facts.ts'
 import { idText, nanosText } from './number-text.ts'
@@ -69,6 +70,12 @@ export class PackedSlice implements Slice {
   get facts(): SliceFacts {
     const { startNs, endNs } = this
     return { startNs, endNs, spans: this.#blocks().toString('base64'), ...this.lists }
+  }
+
+  /** Latest end, Unix milliseconds: good for comparing alone. */
+  get endMs(): number {
+    const high = timeWordAt(this.#bytes, this.#spansFrom, timeWord.endHigh)
+    return (high * 2 ** 32 + timeWordAt(this.#bytes, this.#spansFrom, timeWord.endLow)) / 1e6
   }
 
   get startNs(): string {
@@ -233,6 +240,7 @@ type Loose<T> = { readonly [K in keyof T]?: unknown }
 
 function areLists(lists: Loose<SliceLists>): lists is SliceLists {
   const { roots, errors, outcomes, services, experiment, variant, rv, th, ignored } = lists
+  const { columns, rows, rootRows } = lists
   return (
     isTextOrNone(experiment) &&
     isTextOrNone(variant) &&
@@ -242,7 +250,9 @@ function areLists(lists: Loose<SliceLists>): lists is SliceLists {
     isListOrNone(services, isTextOrNone) &&
     isListOrNone(roots, isRoot) &&
     isListOrNone(errors, isObject) &&
-    isListOrNone(outcomes, isOutcome)
+    isListOrNone(outcomes, isOutcome) &&
+    isListOrNone(columns, isText) &&
+    areRows(rows, rootRows)
   )
 }
 

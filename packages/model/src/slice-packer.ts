@@ -113,7 +113,7 @@ export class SlicePacker {
  * spans, or a number that is no count.
  */
 export function packSlice({ ref, appendedAtMs, facts }: Slice): PackedSlice {
-  const { startNs, endNs, spans, services, experiment, variant, ...own } = facts
+  const { startNs, endNs, spans, services, experiment, variant, columns, ...own } = facts
   const blocks = Buffer.from(spans, 'base64')
   const numbers = [...Object.values(ref), appendedAtMs] as number[]
   const isCounted = numbers.every(number => Number.isSafeInteger(number) && number >= 0)
@@ -124,7 +124,7 @@ export function packSlice({ ref, appendedAtMs, facts }: Slice): PackedSlice {
   times.writeBigUInt64BE(BigInt(startNs), 0)
   times.writeBigUInt64BE(BigInt(endNs), 8)
   const { partition, offset, start, length, spanCount } = ref as SpanRef
-  const shared = Buffer.from(membersOf({ services, experiment, variant }))
+  const shared = Buffer.from(membersOf({ services, experiment, variant, columns }))
   packer.begin(partition, offset, start, length, spanCount, appendedAtMs, shared)
   packer.add(times, 0, times.length)
   const view = new DataView(blocks.buffer, blocks.byteOffset, blocks.length)

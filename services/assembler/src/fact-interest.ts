@@ -1,4 +1,11 @@
-import { type AttributeLevel, compileInterest, genAiNames } from '@winnow/otlp'
+import { columnMistake, columnsMax } from '@winnow/model'
+import {
+  type AttributeLevel,
+  attributeLevel,
+  compileInterest,
+  genAiNames,
+  type Interest,
+} from '@winnow/otlp'
 
 /** What an attribute means to the facts. */
 export const factRole = {
@@ -30,8 +37,9 @@ export const evaluationEvent = 'gen_ai.evaluation.result'
 interface FactKey {
   readonly key: string
   readonly at: readonly AttributeLevel[]
-  readonly role: (typeof factRole)[keyof typeof factRole]
-  /** Among the names of one role on one span the smallest that holds a usable value counts. */
+  /** A {@link factRole}; 0: none. */
+  readonly role: number
+  /** See {@link FactInterest}. */
   readonly rank: number
 }
 
@@ -67,12 +75,74 @@ const factKeys: readonly FactKey[] = [
   ...named(['gen_ai.evaluation.score.label'], event, factRole.evaluationLabel),
 ]
 
-/** The attributes that facts are made of: all that the assembler's scan pulls out. */
-export const assemblerInterest = compileInterest(factKeys, true)
+/** What a scan pulls out of every span, and what each hit means. */
+export interface FactInterest {
+  readonly interest: Interest
+  /** By {@link hitKind}: a role, 0 where the hit is a column's alone. */
+  readonly roles: Uint8Array
+  /** By key: among the names of one role on one span the smallest that holds a usable value counts. */
+  readonly ranks: Uint8Array
+  /** By {@link hitKind}: the column whose cell the value is, -1: none. */
+  readonly columnOf: Int8Array
+  /** See the model's columns. Empty where no rule asks for any. */
+  readonly columns: readonly string[]
+}
 
-/** By index in {@link assemblerInterest}. */
-export const roleOfKey = Uint8Array.from(factKeys, ({ role }) => role)
-export const rankOfKey = Uint8Array.from(factKeys, ({ rank }) => rank)
+/** A key means something else on a resource than on a span. */
+export const hitKind = (key: number, level: number): number => key * levels + level
+const levels = 4
+
+/**
+ * The attributes that facts are made of, and those that rules name (`columns`), in one list.
+ * RangeError for more than `columnsMax` or for one that cannot be: policies are checked where they come in.
+ */
+export function factInterest(columns: readonly string[] = []): FactInterest {
+  const distinct = [...new Set(columns)]
+  if (distinct.length > columnsMax) throw new RangeError(`more than ${columnsMax} columns`)
+  for (const column of distinct) {
+    const mistake = columnMistake(column)
+    if (mistake !== undefined) throw new RangeError(`column ${JSON.stringify(column)} ${mistake}`)
+  }
+  const keys: readonly FactKey[] = [
+    ...factKeys,
+    ...distinct.filter(isUnlisted).map(key => ({ key, at: [], role: 0, rank: 0 })),
+  ]
+  const wanted = keys.map(({ key, at }) => {
+    const isColumn = distinct.includes(key)
+    return { key, at: isColumn ? [...new Set([...at, ...columnLevels])] : at }
+  })
+  const roles = new Uint8Array(keys.length * levels)
+  const columnOf = new Int8Array(keys.length * levels).fill(-1)
+  keys.forEach(({ key, at, role }, index) => {
+    for (const level of at) roles[hitKind(index, attributeLevel[level])] = role
+    if (!distinct.includes(key)) return
+    for (const level of columnLevels) {
+      const kind = hitKind(index, attributeLevel[level])
+      columnOf[kind] = distinct.indexOf(key)
+      // It is found by its own name before the prefix is looked at, and means what the prefix says too.
+      if (role === 0) roles[kind] = roleOfPrefix(key, level)
+    }
+  })
+  const ranks = Uint8Array.from(keys, ({ rank }) => rank)
+  return { interest: compileInterest(wanted, true), roles, ranks, columnOf, columns: distinct }
+}
+
+const columnLevels = ['resource', 'span'] as const
+
+/** A column that is a field of the span is no attribute. */
+function isUnlisted(column: string): boolean {
+  return !column.startsWith(':') && !factKeys.some(({ key }) => key === column)
+}
+
+function roleOfPrefix(column: string, level: AttributeLevel): number {
+  const prefix = factKeys.find(
+    ({ key, at }) => key.endsWith('*') && at.includes(level) && column.startsWith(key.slice(0, -1)),
+  )
+  return prefix?.role ?? 0
+}
+
+/** Where no rule asks for a column. */
+export const plainInterest = factInterest()
 
 function named(
   keys: readonly string[],

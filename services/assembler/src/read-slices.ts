@@ -1,8 +1,8 @@
 // Hot: every record of `spans` is read here.
 import { decodeTenantRuns, idText, type TenantRun } from '@winnow/model'
-import { SpanTable, scanTraces, spanProblem } from '@winnow/otlp'
+import { type Interest, SpanTable, scanTraces, spanProblem } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
-import { assemblerInterest } from './fact-interest.ts'
+import { type FactInterest, plainInterest } from './fact-interest.ts'
 import type { ReadSlice } from './partition-fold.ts'
 import { SliceFactsExtractor } from './slice-facts.ts'
 
@@ -22,9 +22,10 @@ export type SliceReader = (
  * spans of one trace that follow one another are one slice, and its bytes are those of their
  * ResourceSpans. A record is scanned whole before its first slice is given, so that a bad one gives
  * none: DATA_CORRUPT where no receiver of ours composed it, PAYLOAD_INVALID where it is not OTLP.
+ * `wanted` is asked before every record, for rules change while a process runs.
  */
-export function sliceReader(): SliceReader {
-  const slices = new RecordSlices()
+export function sliceReader(wanted: () => FactInterest = () => plainInterest): SliceReader {
+  const slices = new RecordSlices(wanted)
   return (value, header) => slices.begin(value, header)
 }
 
@@ -43,7 +44,9 @@ class RecordSlices implements RecordSlice, IterableIterator<RecordSlice> {
   hasEntry = false
   facts: Uint8Array = new Uint8Array()
   readonly #table = new SpanTable()
-  readonly #extractor = new SliceFactsExtractor()
+  readonly #wanted: () => FactInterest
+  #interest = plainInterest
+  #extractor = new SliceFactsExtractor()
   readonly #ends: number[] = []
   readonly #given = { done: false, value: this as RecordSlice } as const
   #runs: readonly TenantRun[] = []
@@ -51,10 +54,19 @@ class RecordSlices implements RecordSlice, IterableIterator<RecordSlice> {
   /** The first row that was not given yet. */
   #row = 0
 
+  constructor(wanted: () => FactInterest) {
+    this.#wanted = wanted
+  }
+
   begin(value: Uint8Array, header: Uint8Array | undefined): this {
     this.#runs = []
+    const wanted = this.#wanted()
+    if (wanted !== this.#interest) {
+      this.#interest = wanted
+      this.#extractor = new SliceFactsExtractor(wanted)
+    }
     const runs = runsOf(value, header)
-    scanRuns(this.#table, value, runs, this.#ends)
+    scanRuns(this.#table, value, runs, this.#ends, wanted.interest)
     this.#runs = runs
     this.#run = 0
     this.#row = 0
@@ -119,11 +131,12 @@ function scanRuns(
   value: Uint8Array,
   runs: readonly TenantRun[],
   ends: number[],
+  interest: Interest,
 ): void {
   table.clear()
   ends.length = 0
   for (const { start, length } of runs) {
-    scanTraces(value, start, start + length, table, assemblerInterest)
+    scanTraces(value, start, start + length, table, interest)
     ends.push(table.length)
   }
   if (table.problems > 0) {

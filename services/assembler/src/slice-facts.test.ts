@@ -22,7 +22,7 @@ import {
 } from '@winnow/otlp'
 import { agentTraffic, trace48f } from '@winnow/testing'
 import { describe, expect, test } from 'vitest'
-import { assemblerInterest } from './fact-interest.ts'
+import { plainInterest } from './fact-interest.ts'
 import { summarised } from './packed-slice.fixture.ts'
 import { SliceFactsExtractor } from './slice-facts.ts'
 
@@ -91,7 +91,7 @@ describe('facts are a function of the slice alone', () => {
     const texts = slices.map(slice => packedOf(slice).text)
     const value = Buffer.concat(slices.map(slice => encodeTraces(slice)))
     const table = new SpanTable()
-    scanTraces(value, 0, value.length, table, assemblerInterest)
+    scanTraces(value, 0, value.length, table, plainInterest.interest)
     const order = slices.map((_, at) => at).reverse()
     const starts = slices.map(({ resourceSpans }) => countSpans(resourceSpans))
     const from = (at: number) => starts.slice(0, at).reduce((sum, count) => sum + count, 0)
@@ -423,7 +423,7 @@ const spanId = '0102030405060708'
 function packedOf(data: TracesData): PackedSlice {
   const bytes = encodeTraces(data)
   const table = new SpanTable()
-  const rows = scanTraces(bytes, 0, bytes.length, table, assemblerInterest)
+  const rows = scanTraces(bytes, 0, bytes.length, table, plainInterest.interest)
   return sliceOf(new SliceFactsExtractor(), table, 0, rows)
 }
 

@@ -8,14 +8,15 @@ import {
   packedHeadBytesMax,
   spanIdToken,
 } from '@winnow/model'
-import { type SpanTable, valueType } from '@winnow/otlp'
-import { factRole, rankOfKey, roleOfKey } from './fact-interest.ts'
+import { attributeLevel, type SpanTable, valueType } from '@winnow/otlp'
+import { type FactInterest, factRole, hitKind, plainInterest } from './fact-interest.ts'
 import { FactList } from './fact-list.ts'
 import { costOfDetails, countOf, numberOf } from './fact-numbers.ts'
 import { knownTexts } from './known-texts.ts'
 import { OutcomeFacts } from './outcome-facts.ts'
 import { FactsPacker } from './packed-facts.ts'
 import { samplingStateOf } from './sampling-state.ts'
+import { durationMs, SpanRows } from './span-rows.ts'
 import { sharedTexts } from './text-table.ts'
 import { VariantFacts } from './variant-facts.ts'
 
@@ -51,6 +52,9 @@ export class SliceFactsExtractor {
   readonly #packer = new FactsPacker()
   readonly #outcomes = new OutcomeFacts()
   readonly #variants = new VariantFacts()
+  readonly #wanted: FactInterest
+  /** Undefined where no rule asks for a column. */
+  readonly #rows: SpanRows | undefined
   /** The shared texts of the slices before, and that of this one. */
   readonly #recent: SharedText[] = []
   #nextRecent = 0
@@ -67,8 +71,13 @@ export class SliceFactsExtractor {
   #firstHi = 0
   #firstLo = 0
 
+  constructor(wanted: FactInterest = plainInterest) {
+    this.#wanted = wanted
+    if (wanted.columns.length > 0) this.#rows = new SpanRows(wanted)
+  }
+
   /**
-   * The facts of the rows [from, to) of a table that was scanned with `assemblerInterest`: at least one,
+   * The facts of the rows [from, to) of a table that was scanned with this interest: at least one,
    * of one trace. A view: valid until the next slice.
    */
   pack(table: SpanTable, from: number, to: number): Uint8Array {
@@ -104,6 +113,7 @@ export class SliceFactsExtractor {
     this.#services.clear()
     this.#roots.clear()
     this.#errors.clear()
+    this.#rows?.clear()
     this.#ignored = 0
     this.#rv = ''
     this.#th = ''
@@ -134,7 +144,9 @@ export class SliceFactsExtractor {
     for (let at = first; at <= last; at++) {
       let service = unknownService
       for (let hit = resources.hitFirst[at] as number; hit >= 0; hit = hits.next[hit] as number) {
-        const role = roleOfKey[hits.key[hit] as number] as number
+        const kind = hitKind(hits.key[hit] as number, attributeLevel.resource)
+        const role = this.#wanted.roles[kind] as number
+        if (role === 0) continue
         if (role !== factRole.service) this.#variants.take(source, hits, hit, role)
         else if (hits.type[hit] === valueType.string) {
           service = knownTexts.jsonName(source, hits.start[hit] as number, hits.end[hit] as number)
@@ -159,9 +171,9 @@ export class SliceFactsExtractor {
       (isEntry ? blockFlag.entry : 0)
     this.#readHits(table, source, row, from, flags)
     if (isError) this.#addError(table, source, row, from)
-    if (isRoot || (isEntry && !hasParent(table, row, from, to))) {
-      this.#addRoot(table, source, row, from, isRoot, isError)
-    }
+    const mayBeRoot = isRoot || (isEntry && !hasParent(table, row, from, to))
+    if (mayBeRoot) this.#addRoot(table, source, row, from, isRoot, isError)
+    this.#rows?.addSpan(table, source, row, mayBeRoot ? spanIdOf(table, row, from) : '')
     if (table.stateEnd[row] !== table.stateStart[row] && this.#rv === '' && this.#th === '') {
       const state = samplingStateOf(
         source,
@@ -176,6 +188,7 @@ export class SliceFactsExtractor {
   /** Packs the span: its tokens and cost; all else goes to where it belongs. */
   #readHits(table: SpanTable, source: Buffer, row: number, from: number, flags: number): void {
     const { hits } = table
+    const { roles, ranks } = this.#wanted
     let input = 0
     let output = 0
     let cost = 0
@@ -186,8 +199,9 @@ export class SliceFactsExtractor {
     const hitTo = table.hitTo[row] as number
     for (let hit = table.hitFrom[row] as number; hit < hitTo; hit++) {
       const key = hits.key[hit] as number
-      const role = roleOfKey[key] as number
-      const rank = rankOfKey[key] as number
+      const role = roles[hitKind(key, hits.level[hit] as number)] as number
+      const rank = ranks[key] as number
+      if (role === 0) continue
       if (role === factRole.inputTokens) {
         const value = this.#number(countOf(source, hits, hit))
         if (rank < inputRank && value >= 0) {
@@ -304,6 +318,7 @@ export class SliceFactsExtractor {
     let text = this.#services.count > 0 ? `${factToken.services}${this.#services.joined()}]` : ''
     if (experiment !== '') text += factToken.experiment + experiment
     if (variant !== '') text += factToken.variant + variant
+    if (this.#rows !== undefined) text += this.#rows.columnsText
     this.#shared = { service, experiment, variant, text, number: sharedTexts.numberOf(text) }
     if (service === '') return
     recent[this.#nextRecent] = this.#shared
@@ -317,13 +332,15 @@ export class SliceFactsExtractor {
     if (this.#roots.count > 0) text += `${factToken.roots}${this.#roots.joined()}]`
     if (this.#errors.count > 0) text += `${factToken.errors}${this.#errors.joined()}]`
     if (outcomes.list.count > 0) text += `${factToken.outcomes}${outcomes.list.joined()}]`
+    if (this.#rows !== undefined) text += this.#rows.text
     if (this.#rv !== '') text += `,"rv":"${this.#rv}"`
     if (this.#th !== '') text += `,"th":"${this.#th}"`
     const isTruncated =
       this.#services.isTruncated ||
       this.#roots.isTruncated ||
       this.#errors.isTruncated ||
-      outcomes.list.isTruncated
+      outcomes.list.isTruncated ||
+      this.#rows?.isTruncated === true
     if (isTruncated) text += ',"truncated":true'
     const ignored = this.#ignored + outcomes.ignored
     return ignored > 0 ? `${text},"ignored":${ignored}` : text
@@ -346,12 +363,6 @@ function hasParent(table: SpanTable, row: number, from: number, to: number): boo
     if (table.span1[at] === parent1 && table.span0[at] === parent0) return true
   }
   return false
-}
-
-function durationMs(table: SpanTable, row: number): number {
-  const hi = (table.endHi[row] as number) - (table.startHi[row] as number)
-  const ns = hi * 2 ** 32 + (table.endLo[row] as number) - (table.startLo[row] as number)
-  return ns > 0 ? ns / 1e6 : 0
 }
 
 function spanIdOf(table: SpanTable, row: number, from: number): string {

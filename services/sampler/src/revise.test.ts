@@ -1,10 +1,13 @@
 import {
+  columnBytesMax,
+  columnsMax,
   type Decision,
   decisionBytesMax,
   type Evidence,
   factListMax,
   type PackedSlice,
   refsMax,
+  rowsBytesMax,
   sliceBytesMax,
   slicesBytesMax,
 } from '@winnow/model'
@@ -151,6 +154,9 @@ test('the largest decision there can be fits its record', () => {
       services: list(wide(64)),
       experiment: wide(64),
       variant: wide(64),
+      columns: Array.from({ length: columnsMax }, () => '"'.repeat(columnBytesMax)),
+      rows: [['x'.repeat(rowsBytesMax - 6)]],
+      rootRows: Array.from({ length: factListMax }, () => [spanId, 0] as const),
       rv: '0'.repeat(14),
       th: '0'.repeat(14),
       truncated: true,
