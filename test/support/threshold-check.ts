@@ -126,7 +126,9 @@ function windowsOf(judged: readonly Judged[]): Map<string, number[]> {
 function judgedOf(key: TraceKey, why: Why): Judged | undefined {
   const { service, operation, variant, durationMs, closedAt } = why
   const slow = why.rules.find(rule => rule.name === 'slow')
-  const { key: baseline, count } = slow?.detail ?? {}
+  const { key: baseline, count, apart, raised } = slow?.detail ?? {}
+  // What an incident does to a bar is no p99 of all that was seen, and says so.
+  if (apart !== undefined || raised === true) return
   if (service === null || operation === null || durationMs === null || closedAt === null) return
   if (typeof baseline !== 'string' || typeof count !== 'number') return
   const threshold = typeof slow?.threshold === 'number' ? slow.threshold : undefined

@@ -3,6 +3,7 @@ import { acceptsVersion, writtenVersion } from '@winnow/model'
 import type { BaselineEntry, Baselines } from './baselines.ts'
 import { DDSketch } from './ddsketch.ts'
 import { checkFormat } from './format.ts'
+import type { Quantity } from './slow-rule.ts'
 
 /** A partition's sketches as one record of the compacted `baselines` topic, under the partition's key. */
 interface BaselinesRecord {
@@ -14,6 +15,8 @@ interface BaselinesRecord {
     readonly service: string
     readonly operation: string
     readonly variant?: string
+    /** Absent: durations in milliseconds. Costs in thousandths of a dollar. */
+    readonly quantity?: Quantity
     /** `[pane number, first bucket, counts…]`, a run of n empty buckets as -n */
     readonly panes: readonly (readonly number[])[]
   }[]
@@ -55,29 +58,46 @@ export async function writeBaselines(
 /** How long a read may take before what was found so far has to do. */
 const readWaitMs = 2_000
 
-/** Takes over what the partition's former owner wrote last. */
-export async function loadBaselines(
+/**
+ * What a partition's owner wrote last, and the next offset after it. A partition of the topic has one key
+ * alone, so its last record is all there is to know; only where that cannot be read are those before it.
+ */
+export async function lastBaselines(
   bus: Bus,
   topic: string,
   partition: number,
-  baselines: Baselines,
-): Promise<void> {
-  let found: readonly BaselineEntry[] | undefined
+): Promise<{ readonly entries: readonly BaselineEntry[] | undefined; readonly next: number }> {
   const { first, end } = await bus.bounds(topic, partition)
-  for (let next = first; next < end; ) {
-    const { records, gap } = await bus.read(
-      topic,
-      partition,
-      next,
-      2 * baselinesBytesMax,
-      readWaitMs,
-    )
-    for (const { value } of records) found = decodeBaselines(value) ?? found
-    const last = records.at(-1)
-    if (last === undefined && gap === undefined) break
-    next = last === undefined ? (gap?.to ?? end) : last.offset + 1
+  if (first >= end) return { entries: undefined, next: end }
+  const last = await readBaselines(bus, topic, partition, end - 1, readWaitMs)
+  if (last.entries !== undefined || first === end - 1) return last
+  return readBaselines(bus, topic, partition, first, readWaitMs)
+}
+
+/** The last record at or after `from`, and the next offset to read. */
+export async function readBaselines(
+  bus: Bus,
+  topic: string,
+  partition: number,
+  from: number,
+  waitMs: number,
+): Promise<{ readonly entries: readonly BaselineEntry[] | undefined; readonly next: number }> {
+  let entries: readonly BaselineEntry[] | undefined
+  let next = from
+  for (;;) {
+    const read = await bus.read(topic, partition, next, 2 * baselinesBytesMax, waitMs)
+    for (const { value } of read.records.toReversed()) {
+      const found = decodeBaselines(value)
+      if (found === undefined) continue
+      entries = found
+      break
+    }
+    const last = read.records.at(-1)
+    if (last === undefined) return { entries, next: Math.max(next, read.gap?.to ?? 0) }
+    next = last.offset + 1
+    const { end } = await bus.bounds(topic, partition)
+    if (next >= end) return { entries, next }
   }
-  if (found !== undefined) baselines.load(partition, found)
 }
 
 /**

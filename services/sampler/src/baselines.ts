@@ -1,10 +1,25 @@
-import { DDSketch, upperBoundMs } from './ddsketch.ts'
-import type { SlowBar } from './rules.ts'
+import { DDSketch } from './ddsketch.ts'
+import {
+  type Bar,
+  bucketInForce,
+  isRaised,
+  newBar,
+  refreshBar,
+  spendBudget,
+  thresholdOfBucket,
+} from './slow-bar.ts'
+import type { Quantity, SlowBar } from './slow-rule.ts'
 
 /** Panes of a window. The oldest leaves as a whole, so a bar looks back five to six sixths of it. */
 const panesMax = 6
-/** A bar is taken anew after this share of new durations: its rank is off by less than 0.2 %. */
-const refreshShare = 512
+
+/** A sketch tells 0.001 and more apart: so a millionth of a dollar is the least cost. */
+const scaleOf: Readonly<Record<Quantity, number>> = {
+  duration: 1,
+  tokens: 1,
+  cost: 1_000,
+  spans: 1,
+}
 
 export interface BaselineKey {
   readonly tenant: string
@@ -12,6 +27,8 @@ export interface BaselineKey {
   readonly operation: string
   /** Absent: every variant, and traces without one. */
   readonly variant?: string
+  /** Absent: the duration. */
+  readonly quantity?: Quantity
 }
 
 /** One partition's share of a key: its panes by number (`floor(log time / pane length)`). */
@@ -19,27 +36,38 @@ export interface BaselineEntry extends BaselineKey {
   readonly panes: readonly (readonly [pane: number, sketch: DDSketch])[]
 }
 
+type Panes = Map<number, DDSketch>
+
 interface Entry {
   readonly key: BaselineKey
-  /** All partitions' live panes. */
-  readonly total: DDSketch
-  readonly parts: Map<number, Map<number, DDSketch>>
-  bar:
-    | { readonly quantile: number; readonly atCount: number; readonly thresholdMs: number }
-    | undefined
+  /** Of all partitions. */
+  readonly panes: Panes
+  readonly parts: Map<number, Panes>
+  readonly bars: Bar[]
+  count: number
+  /** It has had enough values, and has not lost half of them since. */
+  isWarm: boolean
+}
+
+interface Levels {
+  readonly all: Map<string, Entry>
+  readonly variant: Map<string, Entry>
 }
 
 /**
- * How long root spans have taken, by (tenant, service, operation) and by variant within it, over all
- * partitions that this process owns. Each partition's share is kept apart, because the partition takes
- * it along to its next owner. Approximate by nature: a crash loses what was not yet written.
+ * How long root spans have taken and what else is asked of them, by (tenant, service, operation) and by
+ * variant within it, over all partitions of the fleet: those held here as they grow, the others as their
+ * owners wrote them last. Each partition's share is kept apart, so that it is replaced as a whole and
+ * counted once, whoever holds it. Approximate by nature: a crash loses what was not yet written.
  */
 export class Baselines {
   readonly #paneMs: number
   readonly #countMin: number
   readonly #keysMax: number
-  /** `all` has the keys without variant, `variant` the others; each at most `keysMax`. */
-  readonly #levels = { all: new Map<string, Entry>(), variant: new Map<string, Entry>() }
+  /** By quantity: `all` has the keys without variant, `variant` the others; each at most `keysMax`. */
+  readonly #levels = new Map<Quantity, Levels>()
+  /** Partitions whose share grows here and nowhere else. */
+  readonly #held = new Set<number>()
   /** Partitions whose share has grown since it was last asked for. */
   readonly #grown = new Set<number>()
   #newestPane = 0
@@ -54,28 +82,44 @@ export class Baselines {
     this.#keysMax = options.keysMax
   }
 
-  /** The bar of the finest key that has enough durations. */
+  /** The bar of the finest key that has enough values. */
   bar(key: BaselineKey, quantile: number): SlowBar {
-    const fine = this.#find(key)
-    const entry =
-      fine !== undefined && fine.total.count >= this.#countMin ? fine : this.#coarse(key)
-    const { service, operation } = key
+    const entry = this.#warmest(key)
+    const { service, operation, quantity = 'duration' } = key
     if (entry === undefined) return { count: 0, key: `${service} ${operation}` }
-    const count = entry.total.count
+    const { count } = entry
     const name = [service, operation, entry.key.variant].filter(Boolean).join(' ')
-    if (count < this.#countMin) return { count, key: name }
-    return { thresholdMs: barOf(entry, quantile), count, key: name }
+    if (!this.#isWarm(entry)) return { count, key: name }
+    const bar = barOf(entry, quantile)
+    refreshBar(bar, entry.panes, count, this.#countMin)
+    const bucket = bucketInForce(bar)
+    const threshold = bucket === undefined ? Number.POSITIVE_INFINITY : thresholdOfBucket(bucket)
+    return {
+      threshold: threshold / scaleOf[quantity],
+      count: count - bar.apart,
+      key: name,
+      ...(bar.apart > 0 && { apart: bar.apart }),
+      ...(isRaised(bar) && { raised: true }),
+    }
   }
 
-  /** Adds a duration to its key and to the coarser one. What lies before the window is left out. */
-  add(partition: number, key: BaselineKey, durationMs: number, atMs: number): void {
+  /**
+   * Adds a value to its key and to the coarser one, and to what it was compared with that it was. What
+   * lies before the window is left out.
+   */
+  add(partition: number, key: BaselineKey, value: number, atMs: number): void {
     const pane = Math.floor(atMs / this.#paneMs)
     this.#advance(pane)
     if (pane <= this.#newestPane - panesMax) return
     this.#grown.add(partition)
+    const scaled = value * scaleOf[key.quantity ?? 'duration']
+    const compared = this.#warmest(key)
+    if (compared?.isWarm === true) {
+      for (let i = 0; i < compared.bars.length; i++) spendBudget(compared.bars[i] as Bar, scaled)
+    }
     const { variant, ...all } = key
-    this.#addTo(this.#make(all), partition, pane, durationMs)
-    if (variant !== undefined) this.#addTo(this.#make(key), partition, pane, durationMs)
+    this.#addTo(this.#make(all), partition, pane, scaled)
+    if (variant !== undefined) this.#addTo(this.#make(key), partition, pane, scaled)
   }
 
   /** Whether the partition's share has grown since the last call. */
@@ -83,7 +127,7 @@ export class Baselines {
     return this.#grown.delete(partition)
   }
 
-  /** A partition's share, for `baselines`; keys with the most durations first. */
+  /** A partition's share, for `baselines`; keys with the most values first. */
   share(partition: number): BaselineEntry[] {
     const shares: { readonly count: number; readonly entry: BaselineEntry }[] = []
     for (const { key, parts } of this.#entries()) {
@@ -94,38 +138,57 @@ export class Baselines {
     return shares.sort((a, b) => b.count - a.count).map(({ entry }) => entry)
   }
 
-  /** Takes over what a former owner of the partition wrote. What is known of the partition is replaced. */
-  load(partition: number, entries: readonly BaselineEntry[]): void {
-    this.forget(partition)
-    for (const { panes, ...key } of entries) {
-      for (const [pane] of panes) this.#advance(pane)
-      const entry = this.#make(key)
-      if (entry === undefined) continue
-      for (const [pane, sketch] of panes) {
-        if (pane <= this.#newestPane - panesMax) continue
-        partOf(entry, partition).set(pane, sketch)
-        entry.total.merge(sketch)
-      }
-      entry.bar = undefined
-    }
+  /** From now on the share grows here: what others write of the partition is not taken any more. */
+  hold(partition: number, entries: readonly BaselineEntry[] | undefined): void {
+    this.#held.add(partition)
+    this.#grown.delete(partition)
+    if (entries !== undefined) this.#replace(partition, entries)
   }
 
-  forget(partition: number): void {
+  isHeld(partition: number): boolean {
+    return this.#held.has(partition)
+  }
+
+  /** The partition is another's: its share stays as it is known here until the other has written it. */
+  release(partition: number): void {
+    this.#held.delete(partition)
+    this.#grown.delete(partition)
+  }
+
+  /** What another process wrote of a partition replaces all that is known of it, unless it is held here. */
+  follow(partition: number, entries: readonly BaselineEntry[]): void {
+    if (!this.#held.has(partition)) this.#replace(partition, entries)
+  }
+
+  #replace(partition: number, entries: readonly BaselineEntry[]): void {
     for (const entry of this.#entries()) {
-      for (const sketch of entry.parts.get(partition)?.values() ?? []) entry.total.merge(sketch, -1)
+      const part = entry.parts.get(partition)
+      if (part === undefined) continue
+      for (const [pane, sketch] of part) take(entry, pane, sketch)
       entry.parts.delete(partition)
-      entry.bar = undefined
+      stale(entry)
+    }
+    for (const { panes } of entries) for (const [pane] of panes) this.#advance(pane)
+    for (const { panes, ...key } of entries) {
+      const entry = this.#make(key)
+      if (entry === undefined) continue
+      const part = partOf(entry, partition)
+      for (const [pane, sketch] of panes) {
+        if (pane <= this.#newestPane - panesMax) continue
+        part.set(pane, sketch)
+        paneOf(entry.panes, pane).merge(sketch)
+        entry.count += sketch.count
+      }
+      stale(entry)
     }
     this.#dropEmpty()
   }
 
-  #addTo(entry: Entry | undefined, partition: number, pane: number, durationMs: number): void {
+  #addTo(entry: Entry | undefined, partition: number, pane: number, value: number): void {
     if (entry === undefined) return
-    const part = partOf(entry, partition)
-    const sketch = part.get(pane) ?? new DDSketch()
-    part.set(pane, sketch)
-    sketch.add(durationMs)
-    entry.total.add(durationMs)
+    paneOf(partOf(entry, partition), pane).add(value)
+    paneOf(entry.panes, pane).add(value)
+    entry.count++
   }
 
   #advance(pane: number): void {
@@ -133,25 +196,41 @@ export class Baselines {
     this.#newestPane = pane
     for (const entry of this.#entries()) {
       for (const part of entry.parts.values()) {
-        for (const [index, sketch] of part) {
-          if (index > pane - panesMax) continue
-          entry.total.merge(sketch, -1)
-          part.delete(index)
-        }
+        for (const index of part.keys()) if (index <= pane - panesMax) part.delete(index)
       }
-      entry.bar = undefined
+      for (const [index, sketch] of entry.panes) {
+        if (index > pane - panesMax) continue
+        entry.count -= sketch.count
+        entry.panes.delete(index)
+      }
+      stale(entry)
     }
     this.#dropEmpty()
   }
 
   #dropEmpty(): void {
-    for (const level of Object.values(this.#levels)) {
-      for (const [id, entry] of level) if (entry.total.count === 0) level.delete(id)
+    for (const levels of this.#levels.values()) {
+      for (const level of [levels.all, levels.variant]) {
+        for (const [id, entry] of level) if (entry.count === 0) level.delete(id)
+      }
     }
   }
 
-  #coarse({ tenant, service, operation }: BaselineKey): Entry | undefined {
-    return this.#find({ tenant, service, operation })
+  /**
+   * The finest key with enough values, else the coarser one. A key that was warm stays so until half of
+   * what makes it warm is gone: at the limit a trace would be compared now with the one, now with the other.
+   */
+  #warmest(key: BaselineKey): Entry | undefined {
+    const entry = this.#find(key)
+    if (key.variant === undefined || (entry !== undefined && this.#isWarm(entry))) return entry
+    const { variant, ...all } = key
+    return this.#find(all)
+  }
+
+  #isWarm(entry: Entry): boolean {
+    const { count } = entry
+    entry.isWarm = count >= this.#countMin || (entry.isWarm && 2 * count >= this.#countMin)
+    return entry.isWarm
   }
 
   #find(key: BaselineKey): Entry | undefined {
@@ -163,36 +242,65 @@ export class Baselines {
     const id = idOf(key)
     const known = level.get(id)
     if (known !== undefined || level.size >= this.#keysMax) return known
-    const entry: Entry = { key, total: new DDSketch(), parts: new Map(), bar: undefined }
+    const entry = { key, panes: new Map(), parts: new Map(), bars: [], count: 0, isWarm: false }
     level.set(id, entry)
     return entry
   }
 
-  #levelOf(key: BaselineKey): Map<string, Entry> {
-    return this.#levels[key.variant === undefined ? 'all' : 'variant']
+  #levelOf({ variant, quantity = 'duration' }: BaselineKey): Map<string, Entry> {
+    let levels = this.#levels.get(quantity)
+    if (levels === undefined) {
+      levels = { all: new Map(), variant: new Map() }
+      this.#levels.set(quantity, levels)
+    }
+    return levels[variant === undefined ? 'all' : 'variant']
   }
 
   *#entries(): Generator<Entry> {
-    yield* this.#levels.all.values()
-    yield* this.#levels.variant.values()
+    for (const { all, variant } of this.#levels.values()) {
+      yield* all.values()
+      yield* variant.values()
+    }
   }
 }
 
-function barOf(entry: Entry, quantile: number): number {
-  const { bar, total } = entry
-  const isFresh =
-    bar?.quantile === quantile && (total.count - bar.atCount) * refreshShare <= bar.atCount
-  if (bar !== undefined && isFresh) return bar.thresholdMs
-  const bucket = total.quantileBucket(quantile)
-  const thresholdMs = bucket === undefined ? Number.POSITIVE_INFINITY : upperBoundMs(bucket)
-  entry.bar = { quantile, atCount: total.count, thresholdMs }
-  return thresholdMs
+function barOf({ bars }: Entry, quantile: number): Bar {
+  const known = bars.find(one => one.quantile === quantile)
+  if (known !== undefined) return known
+  // As many as there are rules; those of a policy that is gone are not asked any more.
+  if (bars.length >= barsMax) bars.shift()
+  const bar = newBar(quantile)
+  bars.push(bar)
+  return bar
 }
 
-function partOf(entry: Entry, partition: number): Map<number, DDSketch> {
+const barsMax = 8
+
+/** What the bars were taken from has changed by more than new values. */
+function stale({ bars }: Entry): void {
+  for (const bar of bars) bar.atCount = 0
+}
+
+function take(entry: Entry, pane: number, sketch: DDSketch): void {
+  const all = entry.panes.get(pane)
+  if (all === undefined) return
+  all.merge(sketch, -1)
+  entry.count -= sketch.count
+  if (all.count === 0) entry.panes.delete(pane)
+}
+
+function partOf(entry: Entry, partition: number): Panes {
   const part = entry.parts.get(partition) ?? new Map<number, DDSketch>()
   entry.parts.set(partition, part)
   return part
+}
+
+function paneOf(panes: Panes, pane: number): DDSketch {
+  const known = panes.get(pane)
+  if (known !== undefined) return known
+  const sketch = new DDSketch()
+  panes.set(pane, sketch)
+  return sketch
 }
 
 /** NUL cannot be typed into a name by accident, and a key that is shared only blurs a bar. */

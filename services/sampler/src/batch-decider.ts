@@ -1,5 +1,6 @@
 import type { BusRecord } from '@winnow/bus'
 import type { Decision } from '@winnow/model'
+import type { BaselineKey } from './baselines.ts'
 import { type Outcome, outcomeOf } from './decision-metrics.ts'
 import { decisionBytes } from './decision-record.ts'
 import { type ParsedEvidence, parseEvidence } from './evidence-record.ts'
@@ -13,6 +14,7 @@ import { type Revision, revise } from './revise.ts'
 import type { CompiledPolicy } from './rules.ts'
 import type { Series, SliceList } from './series.ts'
 import type { Shared } from './shared.ts'
+import { type Quantity, quantityOf } from './slow-rule.ts'
 
 /** Traces whose last decisions are fetched at once. */
 const chunkMax = 64
@@ -110,10 +112,13 @@ export class BatchDecider {
       spansRetentionMs: this.#shared.config.spansRetention,
       isLaterSeries: entry !== undefined,
       wasKept: series === undefined && !isOutlived && entry?.verdict === 'keep',
-      slowBar: (tenant, facts, quantile) =>
+      slowBar: (tenant, facts, quantile, quantity) =>
         facts.root === null
           ? { count: 0, key: '' }
-          : this.#shared.baselines.bar(baselineKey(tenant, facts.root, facts.variant), quantile),
+          : this.#shared.baselines.bar(
+              baselineKey(tenant, facts.root, facts.variant, quantity),
+              quantile,
+            ),
       variantUsed: (experiment, variant) => this.#variantUsed(experiment, variant, group.nowMs),
     })
     if (revision === undefined) return undefined
@@ -191,8 +196,14 @@ export class BatchDecider {
     }
     const { root, variant } = facts
     if (root === null || (last !== undefined && last.rootSpanId !== null)) return
-    const key = baselineKey(decision.tenant, root, variant)
-    this.#shared.baselines.add(this.#partition, key, root.durationMs, decision.decidedAtMs)
+    const { baselines } = this.#shared
+    const { tenant, decidedAtMs } = decision
+    const key = baselineKey(tenant, root, variant, 'duration')
+    baselines.add(this.#partition, key, root.durationMs, decidedAtMs)
+    for (const quantity of this.#policy.quantities) {
+      const of = baselineKey(tenant, root, variant, quantity)
+      baselines.add(this.#partition, of, quantityOf(facts, quantity), decidedAtMs)
+    }
   }
 
   #variantUsed(experiment: string, variant: string, nowMs: number): number {
@@ -206,8 +217,15 @@ function baselineKey(
   tenant: string,
   { service, name }: { readonly service: string; readonly name: string },
   variant: string | null,
-) {
-  return { tenant, service, operation: name, ...(variant !== null && { variant }) }
+  quantity: Quantity,
+): BaselineKey {
+  return {
+    tenant,
+    service,
+    operation: name,
+    ...(variant !== null && { variant }),
+    ...(quantity !== 'duration' && { quantity }),
+  }
 }
 
 /** The one summary there is says exactly what the last decision knows: no need to read that. */

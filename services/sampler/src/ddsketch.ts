@@ -6,7 +6,7 @@ const valueMinMs = 0.001
 /** A hundred days: what is longer shares the highest bucket. */
 const valueMaxMs = 8.64e9
 const bucketMin = bucketOf(valueMinMs)
-const bucketMax = bucketOf(valueMaxMs)
+export const bucketMax = bucketOf(valueMaxMs)
 /** Buckets made beyond what a new value needs, so that growing is rare. */
 const slack = 16
 
@@ -52,6 +52,20 @@ export class DDSketch {
         (this.#counts[i + shift] as number) + sign * (other.#counts[i] as number)
     }
     this.count += sign * other.count
+  }
+
+  /** Values in higher buckets than this one. */
+  countAbove(bucket: number): number {
+    let above = 0
+    const from = Math.max(0, bucket + 1 - this.#low)
+    for (let i = from; i < this.#counts.length; i++) above += this.#counts[i] as number
+    return above
+  }
+
+  /** Empty again, with the memory that it has. */
+  clear(): void {
+    this.count = 0
+    this.#counts.fill(0)
   }
 
   /** The bucket of the value with rank ceil(quantile * count). Undefined when empty. */

@@ -49,7 +49,7 @@ test('a decision is written as its golden file has it, and read from it', () => 
     spansRetentionMs: 86_400_000,
     isLaterSeries: false,
     wasKept: false,
-    slowBar: () => ({ thresholdMs: 2_000.5, count: 700, key: 'refund-bot refund_chat.turn B' }),
+    slowBar: () => ({ threshold: 2_000.5, count: 700, key: 'refund-bot refund_chat.turn B' }),
     variantUsed: () => 0,
   })
   if (revision === undefined) throw new Error('nothing decided')

@@ -1,6 +1,6 @@
 import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
 import { isRetryable, PipelineError } from '@winnow/runtime'
-import { loadBaselines, writeBaselines } from './baselines-record.ts'
+import { lastBaselines, writeBaselines } from './baselines-record.ts'
 import { BatchDecider, type Group, type Pending } from './batch-decider.ts'
 import { ChainCache, readChain } from './chain-cache.ts'
 import { encodeClaim } from './decision-record.ts'
@@ -73,7 +73,7 @@ export class PartitionLoop {
       if (this.#state.nextOffset > 0) this.#shared.kept.keep(this.#partition, this.#state)
       this.#shared.statuses.delete(this.#partition)
       this.#shared.positions.delete(this.#partition)
-      this.#shared.baselines.forget(this.#partition)
+      this.#shared.baselines.release(this.#partition)
     }
   }
 
@@ -104,7 +104,10 @@ export class PartitionLoop {
     // A claim that retention passed before it was read stands nowhere any more: no reader could tell what counts.
     if (this.#state.head.counting.claim !== claim) return false
     const { baselines, topics } = this.#shared
-    await this.#ask(() => loadBaselines(this.#bus, topics.baselines, this.#partition, baselines))
+    const { entries } = await this.#ask(() =>
+      lastBaselines(this.#bus, topics.baselines, this.#partition),
+    )
+    baselines.hold(this.#partition, entries)
     this.#shared.spends.add(this.#state.spend).add(this.#inFlight.spend)
     this.#logTimeMs = this.#state.decidedAtMs
     this.#is('running')
@@ -317,6 +320,7 @@ export class PartitionLoop {
   async #writeBaselines(): Promise<void> {
     const { topics, baselines, log, clock } = this.#shared
     this.#baselinesAtMs = clock.nowMs()
+    this.#shared.background(this.#shared.follower.follow())
     try {
       await writeBaselines(this.#bus, topics.baselines, this.#partition, baselines)
     } catch (error) {

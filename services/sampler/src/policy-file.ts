@@ -57,6 +57,8 @@ const ruleSchema = z.discriminatedUnion(
       kind: z.literal('slow'),
       ...common,
       quantile: z.number().min(0.5).max(0.9999).default(0.99),
+      /** What of the trace is compared: its root's duration where absent. */
+      quantity: z.enum(['duration', 'tokens', 'cost', 'spans']).optional(),
     }),
     z.strictObject({
       kind: z.literal('active-variant'),

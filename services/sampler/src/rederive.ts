@@ -5,6 +5,7 @@ import { foldTrace, type TraceFacts } from './fold.ts'
 import type { RuleSpec } from './policy-file.ts'
 import { factFields, withRequests } from './revise.ts'
 import type { CompiledPolicy, Rule, RuleEnvironment } from './rules.ts'
+import { quantityOf } from './slow-rule.ts'
 import { type EarlierVerdict, judge, randomnessText } from './verdict.ts'
 
 export interface Rederived {
@@ -87,9 +88,11 @@ function answerAgain(
     randomness,
     earlier: () => undefined,
     slowBar: () => ({
-      ...(typeof threshold === 'number' && { thresholdMs: threshold }),
+      ...(typeof threshold === 'number' && { threshold }),
       count: Number(detail?.count ?? 0),
       key: String(detail?.key ?? ''),
+      ...(typeof detail?.apart === 'number' && { apart: detail.apart }),
+      ...(detail?.raised === true && { raised: true }),
     }),
     variantUsed: () => Number(detail?.used ?? 0),
   }
@@ -103,11 +106,17 @@ function isHandedDown(
   decision: Decision,
   facts: TraceFacts,
 ): boolean {
-  if (!matched || decision.revision === 1) return false
+  if (decision.revision === 1) return false
   if (spec.kind === 'slow') {
     const isAbove = typeof threshold === 'number' && Number(value) > threshold
-    return isAbove && spanId !== facts.root?.spanId
+    if (spanId !== facts.root?.spanId) return matched && isAbove
+    // Sums grow with fragments, and the root was judged before it had them.
+    const { quantity = 'duration' } = spec
+    return (
+      quantity !== 'duration' && Number(value) < quantityOf(facts, quantity) && matched === isAbove
+    )
   }
+  if (!matched) return false
   if (spec.kind !== 'active-variant') return false
   const { atMs, until, used, cap } = detail ?? {}
   const isEarlier = Number(atMs) <= decision.decidedAtMs && Number(atMs) < Date.parse(String(until))

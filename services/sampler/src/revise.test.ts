@@ -186,7 +186,7 @@ test('the largest decision there can be fits its record', () => {
     const revision = revise(undefined, inputs, {
       ...context,
       policy: many,
-      slowBar: () => ({ thresholdMs: number, count: 1e9, key: wide(64 * 3) }),
+      slowBar: () => ({ threshold: number, count: 1e9, key: wide(64 * 3) }),
     })
     expect(revision?.decision.evaluations).toHaveLength(evaluations.length)
     expect(revision?.decision.slices).toHaveLength(own.length)

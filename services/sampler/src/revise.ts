@@ -10,8 +10,9 @@ import {
 import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import { type Input, type Merged, merge } from './merge.ts'
-import type { CompiledPolicy, SlowBar } from './rules.ts'
+import type { CompiledPolicy } from './rules.ts'
 import type { Placed, Series } from './series.ts'
+import type { Quantity, SlowBar } from './slow-rule.ts'
 import { type EarlierVerdict, type Judged, judge, randomnessText } from './verdict.ts'
 
 /** What a revision needs beside the trace's own evidence. */
@@ -27,7 +28,7 @@ export interface RevisionContext {
   readonly isLaterSeries: boolean
   /** It was a keep, in its life still, and `decisions` no longer has it: the keep is all that is known. */
   readonly wasKept: boolean
-  slowBar(tenant: string, facts: TraceFacts, quantile: number): SlowBar
+  slowBar(tenant: string, facts: TraceFacts, quantile: number, quantity: Quantity): SlowBar
   variantUsed(experiment: string, variant: string): number
 }
 
@@ -192,7 +193,7 @@ function answersOf(
     nowMs: context.nowMs,
     randomness,
     earlier: name => earlier?.find(answer => answer.name === name),
-    slowBar: (of, quantile) => context.slowBar(tenant, of, quantile),
+    slowBar: (of, quantile, quantity) => context.slowBar(tenant, of, quantile, quantity),
     variantUsed: context.variantUsed,
   })
   return withRequests(answers, requests)

@@ -196,7 +196,7 @@ test('errors match whether fatal or recovered, and both are told', () => {
 
 test('slow matches above its bar and not at it, never without a root', () => {
   const rule = compileRule({ kind: 'slow', probability: 1, quantile: 0.99 })
-  const bar = environment({ slowBar: () => ({ thresholdMs: 100, count: 700, key: 's o' }) })
+  const bar = environment({ slowBar: () => ({ threshold: 100, count: 700, key: 's o' }) })
   const of = (ms: number) => rule(foldTrace([slice(1, [{ id: 1 }], root(ms))]), bar)
   expect(of(100)).toMatchObject({
     matched: false,
@@ -215,8 +215,8 @@ test('slow matches above its bar and not at it, never without a root', () => {
 test('what was judged slow stays so, and the same root is not judged again', () => {
   const rule = compileRule({ kind: 'slow', probability: 1, quantile: 0.99 })
   const facts = (ms: number) => foldTrace([slice(1, [{ id: 1 }], root(ms))])
-  const barAt = (thresholdMs: number) => ({
-    slowBar: () => ({ thresholdMs, count: 700, key: 's o' }),
+  const barAt = (threshold: number) => ({
+    slowBar: () => ({ threshold, count: 700, key: 's o' }),
   })
   const fast = rule(facts(90), environment(barAt(100)))
   const again = environment({ ...barAt(50), earlier: () => fast })
@@ -224,6 +224,33 @@ test('what was judged slow stays so, and the same root is not judged again', () 
   expect(rule(facts(91), again), 'another root').toMatchObject({ matched: true, threshold: 50 })
   const slow = rule(facts(200), environment(barAt(100)))
   expect(rule(facts(10), environment({ ...barAt(900), earlier: () => slow }))).toEqual(slow)
+})
+
+test('slow compares another quantity where the rule names one, once a root', () => {
+  const asked: string[] = []
+  const bar = (threshold: number) =>
+    environment({
+      slowBar: (_facts, _quantile, quantity) => {
+        asked.push(quantity)
+        return { threshold, count: 700, key: 's o' }
+      },
+    })
+  const spans = [{ id: 1, inputTokens: 300, outputTokens: 200, costUsd: 0.02 }]
+  const facts = foldTrace([slice(1, spans, root(9))])
+  const values = { tokens: 500, cost: 0.02, spans: 1, duration: 9 } as const
+  for (const quantity of ['tokens', 'cost', 'spans', 'duration'] as const) {
+    const rule = compileRule({ kind: 'slow', probability: 1, quantile: 0.99, quantity })
+    expect(rule(facts, bar(values[quantity]))).toMatchObject({ matched: false })
+    const above = rule(facts, bar(values[quantity] / 2))
+    expect(above).toMatchObject({ matched: true, value: values[quantity] })
+    if (quantity !== 'duration') expect(above.detail).toMatchObject({ quantity })
+  }
+  expect([...new Set(asked)]).toEqual(['tokens', 'cost', 'spans', 'duration'])
+  const rule = compileRule({ kind: 'slow', probability: 1, quantile: 0.99, quantity: 'tokens' })
+  const first = rule(facts, bar(600))
+  const more = foldTrace([slice(1, spans, root(9)), slice(2, [{ id: 2, inputTokens: 900 }])])
+  const again = rule(more, { ...bar(600), earlier: () => first })
+  expect(again, 'judged with what its root came with').toEqual(first)
 })
 
 test('a variant is active before its end and under its cap', () => {

@@ -3,15 +3,7 @@ import { assertNever, factTextBytesMax, type RuleAnswer, thresholdOf } from '@wi
 import type { Outcome, TraceFacts } from './fold.ts'
 import { type Policy, type RuleSpec, ruleName, type VariantSpec } from './policy-file.ts'
 import { repeated } from './repeated-answers.ts'
-
-/** Where a trace's duration stands against the past of its kind, when it was judged. */
-export interface SlowBar {
-  /** Upper bound of the quantile's bucket; absent while too few durations are known. */
-  readonly thresholdMs?: number
-  /** Durations the bar was taken from, and whose: `<service> <operation>[ <variant>]`. */
-  readonly count: number
-  readonly key: string
-}
+import { type Quantity, quantitiesOf, type SlowBar, slow } from './slow-rule.ts'
 
 /** All that a rule may look at beside the facts. Everything of it that matters is in its answer. */
 export interface RuleEnvironment {
@@ -21,7 +13,7 @@ export interface RuleEnvironment {
   readonly randomness: string
   /** What a rule of this name answered in the revision before. */
   earlier(name: string): RuleAnswer | undefined
-  slowBar(facts: TraceFacts, quantile: number): SlowBar
+  slowBar(facts: TraceFacts, quantile: number, quantity: Quantity): SlowBar
   /** Traces kept for a variant in the UTC day of `nowMs` so far. */
   variantUsed(experiment: string, variant: string): number
 }
@@ -33,6 +25,8 @@ export interface CompiledPolicy {
   readonly policy: Policy
   readonly names: readonly string[]
   readonly rules: readonly Rule[]
+  /** What `slow` rules compare beside durations: baselines of nothing else are kept. */
+  readonly quantities: readonly Quantity[]
   /**
    * Every rule's answer in policy order; every rule is always asked. A rule that throws matches with
    * probability 1, says `threw`, and is handed to `onThrow`: a bug must not drop what it cannot judge.
@@ -52,6 +46,7 @@ export function compilePolicy(
     policy,
     names,
     rules,
+    quantities: quantitiesOf(policy),
     answer: (facts, environment) => {
       const answers = new Array<RuleAnswer>(rules.length)
       for (let i = 0; i < rules.length; i++) {
@@ -89,7 +84,7 @@ export function compileRule(spec: RuleSpec): Rule {
       return facts => outcomeFailed(none, passed, facts)
     }
     case 'slow':
-      return (facts, environment) => slow(none, spec.quantile, facts, environment)
+      return slow(none, spec.quantile, spec.quantity ?? 'duration')
     case 'active-variant':
       return activeVariant(none, spec.variants)
     case 'ordinary': {
@@ -280,36 +275,6 @@ function outcomeFailed(none: RuleAnswer, passed: RuleAnswer, facts: TraceFacts):
     value: false,
     ...spanOf(shown),
     detail: { outcome: shown.name, failed },
-  }
-}
-
-/**
- * A trace is judged once: later revisions repeat the answer, because the past they would be compared
- * with has moved on, and because a match must never turn off. Only a new root is judged anew.
- */
-function slow(
-  none: RuleAnswer,
-  quantile: number,
-  facts: TraceFacts,
-  environment: RuleEnvironment,
-): RuleAnswer {
-  const { name, probability } = none
-  const earlier = environment.earlier(name)
-  if (earlier?.matched === true) return { ...earlier, probability }
-  const { root } = facts
-  if (root === null) return none
-  if (earlier?.spanId === root.spanId && earlier.value === root.durationMs) {
-    return { ...earlier, probability }
-  }
-  const { thresholdMs, count, key } = environment.slowBar(facts, quantile)
-  return {
-    name,
-    matched: thresholdMs !== undefined && root.durationMs > thresholdMs,
-    probability,
-    value: root.durationMs,
-    ...(thresholdMs !== undefined && { threshold: thresholdMs }),
-    spanId: root.spanId,
-    detail: { key, count },
   }
 }
 

@@ -13,6 +13,7 @@ import type { BlobStore } from '@winnow/storage'
 import { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
 import { DecisionMetrics } from './decision-metrics.ts'
+import { BaselinesFollower } from './follow-baselines.ts'
 import { KeptStates } from './kept-states.ts'
 import { PartitionLoop } from './partition-loop.ts'
 import type { Policy } from './policy-file.ts'
@@ -126,6 +127,11 @@ class PipelineSampler implements Sampler {
     const { bus, topics, config, clock, log, metrics, blobs } = this.#options
     const by = this.#options.by ?? `sampler-${randomUUID()}`
     const id = Buffer.from(by)
+    const baselines = new Baselines({
+      windowMs: config.slowWindow,
+      countMin: config.slowCountMin,
+      keysMax: config.slowKeysMax,
+    })
     const sampler = this
     return {
       bus,
@@ -136,11 +142,8 @@ class PipelineSampler implements Sampler {
       metrics,
       by,
       figures: new DecisionMetrics(metrics, clock),
-      baselines: new Baselines({
-        windowMs: config.slowWindow,
-        countMin: config.slowCountMin,
-        keysMax: config.slowKeysMax,
-      }),
+      baselines,
+      follower: new BaselinesFollower({ bus, topic: topics.baselines, baselines, log }),
       get policy() {
         return sampler.#policy
       },

@@ -3,6 +3,7 @@ import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
 import type { DecisionMetrics } from './decision-metrics.ts'
+import type { BaselinesFollower } from './follow-baselines.ts'
 import type { KeptStates } from './kept-states.ts'
 import type { CompiledPolicy } from './rules.ts'
 import type { StateSnapshots } from './state-snapshots.ts'
@@ -29,6 +30,8 @@ export interface Shared {
   readonly metrics: Metrics
   readonly figures: DecisionMetrics
   readonly baselines: Baselines
+  /** Brings what other processes know into `baselines`. */
+  readonly follower: BaselinesFollower
   /** Replaced whole by a reload; a batch uses the one it began with. */
   readonly policy: CompiledPolicy
   /** Names this process in its claims. */

@@ -39,6 +39,10 @@ test('slow names the p99 it was compared with, or that there is none yet', () =>
     '2608.123 ms, the p99 of bot turn is 900 ms over 600 traces',
   )
   expect(ruleText(answer('slow', { value: 5, detail }))).toContain('no p99 yet')
+  const cost = { ...detail, quantity: 'cost' }
+  expect(ruleText(answer('slow', { value: 0.0213, threshold: 0.02, detail: cost }))).toBe(
+    '$0.0213, the p99 of bot turn is $0.02 over 600 traces',
+  )
 })
 
 test('a rule of one’s own says what it compared', () => {

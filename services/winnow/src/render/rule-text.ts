@@ -51,10 +51,20 @@ export function rounded(value: number): number {
 
 function slowText({ value, threshold, detail = {} }: RuleAnswer): string {
   if (value === undefined) return 'it has no root to measure'
-  const took = `${rounded(Number(value))} ms`
-  return threshold === undefined
-    ? `${took}; no p99 yet, ${detail.count} traces of ${detail.key} so far`
-    : `${took}, the p99 of ${detail.key} is ${rounded(Number(threshold))} ms over ${detail.count} traces`
+  const took = quantityText(value, detail.quantity)
+  if (threshold === undefined) {
+    return `${took}; no p99 yet, ${detail.count} traces of ${detail.key} so far`
+  }
+  const bar = `the p99 of ${detail.key} is ${quantityText(threshold, detail.quantity)} over ${detail.count} traces`
+  return detail.raised === true
+    ? `${took}, ${bar}, raised while too many lie above`
+    : `${took}, ${bar}`
+}
+
+/** A figure of `slow` with its unit. `quantity`: as the rule's answer has it, absent for durations. */
+export function quantityText(value: unknown, quantity: unknown): string {
+  if (quantity === 'cost') return `$${Number(Number(value).toPrecision(4))}`
+  return `${rounded(Number(value))} ${quantity ?? 'ms'}`
 }
 
 function variantText({ value, detail = {} }: RuleAnswer): string {

@@ -1,6 +1,6 @@
 import type { RuleAnswer } from '@winnow/model'
 import type { Why } from '@winnow/query'
-import { asked, percent, rounded, ruleText } from './rule-text.ts'
+import { asked, percent, quantityText, rounded, ruleText } from './rule-text.ts'
 
 /** `why` as sentences. Pure; `color` wraps marks in ANSI colours. */
 export function whyText(why: Why, color: boolean): string {
@@ -77,7 +77,7 @@ function reason(rule: RuleAnswer): string {
     case 'outcome-failed':
       return `${detail.outcome ?? 'an outcome'} is false${span}`
     case 'slow':
-      return `it took ${rounded(Number(rule.value))} ms, above the p99 of ${rounded(Number(rule.threshold))} ms${span}`
+      return `it took ${quantityText(rule.value, detail.quantity)}, above the p99 of ${quantityText(rule.threshold, detail.quantity)}${span}`
     case 'active-variant':
       return `variant ${rule.value} is under investigation`
     case 'ordinary':
