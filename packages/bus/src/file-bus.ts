@@ -169,6 +169,8 @@ export class FileBus implements SharingBus {
     return this.#groups.join(topic, group, fold)
   }
 
+  readonly placesRecords = true
+
   /** Compaction makes holes, which an index of the tail does not know: keyed topics are asked for. */
   get tails(): readonly SharedTail[] {
     const logs = Array.from(this.#logs.values()).filter(log => !log.spec.keyed)

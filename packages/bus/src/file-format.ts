@@ -42,7 +42,10 @@ export function strideOf(frameBytes: number): number {
   return Math.ceil(frameBytes / 8) * 8
 }
 
-/** Writes one frame and returns where the next one goes. */
+/**
+ * Writes one frame and returns where the next one goes. Without a seed it has no checksum: of bytes that
+ * do not leave the process.
+ */
 export function writeFrame(
   target: Buffer,
   at: number,
@@ -51,7 +54,7 @@ export function writeFrame(
   offset: number,
   appendedAtMs: number,
   isFirstOfCommit: boolean,
-  seed: number,
+  seed: number | undefined,
 ): number {
   const { key, header, value } = record
   const keyBytes = key?.length ?? 0
@@ -73,7 +76,8 @@ export function writeFrame(
   cursor += keyBytes
   if (header !== undefined) target.set(header, cursor)
   target.set(value, cursor + headerBytes)
-  target.writeUInt32LE(crc32(target.subarray(at + 8, end), seed), at + 4)
+  const checksum = seed === undefined ? 0 : crc32(target.subarray(at + 8, end), seed)
+  target.writeUInt32LE(checksum, at + 4)
   const next = at + strideOf(end - at)
   target.fill(0, end, next)
   return next

@@ -97,7 +97,7 @@ export class FileLog {
 
   get tail(): SharedTail {
     const { name: topic, partitions } = this.#state.spec
-    return { topic, partitions, ...this.#ring.shared, index: this.#tail.memory }
+    return { topic, partitions, isLog: true, ...this.#ring.shared, index: this.#tail.memory }
   }
 
   append(partition: number, records: readonly NewRecord[]): Promise<number> {

@@ -3,7 +3,6 @@ import { type Clock, PipelineError, systemClock } from '@winnow/runtime'
 import { checkAppend, checkPartition } from './append-check.ts'
 import type {
   Batch,
-  Bus,
   BusRecord,
   Lease,
   Membership,
@@ -27,7 +26,10 @@ import {
 import { committedIn } from './kafka-positions.ts'
 import { KafkaProducer } from './kafka-producer.ts'
 import { KafkaReader } from './kafka-reader.ts'
+import { KafkaTail } from './kafka-tail.ts'
 import { type KnownTopic, openTopics } from './kafka-topics.ts'
+import type { SharingBus } from './shared-bus.ts'
+import type { SharedTail } from './tail-index.ts'
 import { checkRanges, fetchRangesOneByOne } from './value-ranges.ts'
 
 /** What one topic needs once it is used. Made at first use: a target uses two or three of them. */
@@ -42,13 +44,14 @@ interface TopicParts {
  * with acks from every replica in sync; reads pull; a consumer group assigns partitions and keeps
  * positions, and nothing else. At least once: an append whose answer was lost lands twice.
  */
-export class KafkaBus implements Bus {
+export class KafkaBus implements SharingBus {
   readonly #clients: KafkaClients
   readonly #limits: KafkaLimits
   readonly #clock: Clock
   readonly #instanceId: string
   readonly #onEvent: (event: KafkaBusEvent) => void
   readonly #topics: ReadonlyMap<string, KnownTopic>
+  readonly #tails = new Map<string, KafkaTail>()
   readonly #parts = new Map<string, TopicParts>()
   readonly #memberships = new Set<KafkaMembership>()
   #closed = false
@@ -65,6 +68,10 @@ export class KafkaBus implements Bus {
     this.#instanceId = options.instanceId ?? randomUUID()
     this.#onEvent = options.onEvent ?? (() => {})
     this.#topics = topics
+    for (const [topic, bytes] of Object.entries(options.tails ?? {})) {
+      const { spec } = this.#known(topic)
+      if (!spec.keyed) this.#tails.set(topic, new KafkaTail(topic, spec.partitions, bytes))
+    }
   }
 
   /**
@@ -175,6 +182,12 @@ export class KafkaBus implements Bus {
     }
   }
 
+  get tails(): readonly SharedTail[] {
+    return Array.from(this.#tails.values(), tail => tail.shared)
+  }
+
+  readonly placesRecords = false
+
   async close(): Promise<void> {
     this.#closed = true
     const parts = [...this.#parts.values()]
@@ -198,7 +211,8 @@ export class KafkaBus implements Bus {
     if (this.#closed) throw new PipelineError('BUS_UNAVAILABLE', `${topic}: the bus is closed`)
     const known = this.#parts.get(topic)
     if (known !== undefined) return known
-    const reader = new KafkaReader(this.#clients, topic, this.#limits, this.#clock)
+    const tail = this.#tails.get(topic)
+    const reader = new KafkaReader(this.#clients, topic, this.#limits, this.#clock, tail)
     const sends = reader.sends.bind(reader)
     const producer = new KafkaProducer(this.#clients, topic, this.#limits, this.#clock, sends)
     const send = producer.send.bind(producer)

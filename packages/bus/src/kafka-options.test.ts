@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkKafkaOptions, type KafkaBusOptions } from './kafka-options.ts'
+import { checkKafkaOptions, type KafkaBusOptions, tailBytesMin } from './kafka-options.ts'
 
 const spec = { name: 't', partitions: 1, retentionMs: 1, keyed: false }
 const good: KafkaBusOptions = {
@@ -47,4 +47,11 @@ test('a heartbeat of a third of the session is allowed, a millisecond more is no
 
 test('no broker at all is a mistake', () => {
   expect(() => checkKafkaOptions({ ...good, brokers: [] })).toThrow(/`bus` names no broker/)
+})
+
+test('the smallest tail is allowed; a block less, or half a block more, is not', () => {
+  const tails = (bytes: number) => () => checkKafkaOptions({ ...good, tails: { t: bytes } })
+  expect(tails(tailBytesMin)).not.toThrow()
+  expect(tails(tailBytesMin - 512)).toThrow(/`tails`: 16776704 bytes of t/)
+  expect(tails(tailBytesMin + 256)).toThrow(/`tails`/)
 })

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { type Clock, PipelineError } from '@winnow/runtime'
+import { blockBytes } from './file-format.ts'
 import type { TopicSpec } from './topics.ts'
 
 export interface KafkaSasl {
@@ -105,6 +106,11 @@ export interface KafkaBusOptions {
   readonly instanceId?: string
   /** Copies of every partition of a topic that is made here. Absent: three, or one a broker if fewer. */
   readonly replication?: number
+  /**
+   * Bytes of memory by topic, over all its partitions, in which other threads of this process find what a
+   * reader here has met last. Not of keyed topics: compaction makes holes.
+   */
+  readonly tails?: Readonly<Record<string, number>>
   /** False: a topic that is missing is CONFIG_INVALID, for who only looks. */
   readonly mayCreate?: boolean
   readonly tls?: boolean | ConnectionOptions
@@ -113,6 +119,9 @@ export interface KafkaBusOptions {
   readonly limits?: Partial<KafkaLimits>
   readonly onEvent?: (event: KafkaBusEvent) => void
 }
+
+/** A batch of the largest records has room. */
+export const tailBytesMin = 16 * 1024 * 1024
 
 const brokerShape = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512']
@@ -138,6 +147,12 @@ export function checkKafkaOptions(options: KafkaBusOptions): KafkaLimits {
   const replication = options.replication ?? 1
   if (!Number.isInteger(replication) || replication < 1) {
     wrong.push(`\`topics.replication\`: ${replication} is not a whole number from 1 on`)
+  }
+  for (const [topic, bytes] of Object.entries(options.tails ?? {})) {
+    if (Number.isInteger(bytes) && bytes >= tailBytesMin && bytes % blockBytes === 0) continue
+    wrong.push(
+      `\`tails\`: ${bytes} bytes of ${topic}; use ${tailBytesMin} or more, in steps of ${blockBytes}`,
+    )
   }
   if (limits.heartbeatMs * 3 > limits.sessionMs) {
     wrong.push(`\`heartbeatMs\` ${limits.heartbeatMs} is over a third of \`sessionMs\``)

@@ -9,6 +9,7 @@ import { KafkaPoller, offsetOutOfRange } from './kafka-poller.ts'
 import { RecentBatches, type WrittenBatch } from './kafka-recent.ts'
 import { type StoredBatch, splitBatches } from './kafka-records.ts'
 import { fetchRequest } from './kafka-requests.ts'
+import type { KafkaTail } from './kafka-tail.ts'
 
 /** A batch, and the offset that the next one starts at: not always one after its last record. */
 export interface ReadBatch extends Batch {
@@ -36,12 +37,20 @@ export class KafkaReader {
   readonly #poller: KafkaPoller
   readonly #cache: BatchCache
   readonly #recent: RecentBatches
+  readonly #tail: KafkaTail | undefined
   readonly #rests = new Map<number, Rest>()
   /** The fetch under way in a partition: the next one may find its batch in the cache. */
   readonly #fetching = new Map<number, Promise<unknown>>()
 
-  constructor(clients: KafkaClients, topic: string, limits: KafkaLimits, clock: Clock) {
+  constructor(
+    clients: KafkaClients,
+    topic: string,
+    limits: KafkaLimits,
+    clock: Clock,
+    tail?: KafkaTail,
+  ) {
     this.#topic = topic
+    this.#tail = tail
     this.#limits = limits
     this.#link = new KafkaLink(clients, topic)
     this.#poller = new KafkaPoller(clients, topic, limits, clock)
@@ -209,7 +218,9 @@ export class KafkaReader {
       }
       next = Math.max(next, last + 1)
       if (batch === undefined) return { records, next }
-      decoded = (await this.#recent.decode(partition, batch)).records
+      const whole = await this.#recent.decode(partition, batch)
+      this.#tail?.add(partition, whole)
+      decoded = whole.records
       last = batch.last
       stored = others
     }

@@ -76,7 +76,7 @@ export class RemoteBus implements Bus {
   }
 
   async fetch(topic: string, partition: number, offset: number): Promise<BusRecord> {
-    const near = await this.#tailOf(topic, partition)?.fetch(partition, offset)
+    const near = await this.#logOf(topic, partition)?.fetch(partition, offset)
     if (near !== undefined) return near
     const sent = await this.#call({ kind: 'fetch', topic, partition, offset })
     return receiveBatch(sent as SentBatch).records[0] as BusRecord
@@ -112,7 +112,7 @@ export class RemoteBus implements Bus {
   }
 
   async bounds(topic: string, partition: number): Promise<{ first: number; end: number }> {
-    const near = this.#tailOf(topic, partition)?.bounds(partition)
+    const near = this.#logOf(topic, partition)?.bounds(partition)
     if (near !== undefined) return near
     const far = await this.#call({ kind: 'bounds', topic, partition })
     return far as { first: number; end: number }
@@ -161,6 +161,12 @@ export class RemoteBus implements Bus {
     return tail?.has(partition) === true ? tail : undefined
   }
 
+  /** A tail that may be believed about what is not in it, too. */
+  #logOf(topic: string, partition: number): RemoteTail | undefined {
+    const tail = this.#tailOf(topic, partition)
+    return tail?.isLog === true ? tail : undefined
+  }
+
   async #read(
     topic: string,
     partition: number,
@@ -170,7 +176,7 @@ export class RemoteBus implements Bus {
     take: ReadMemory,
     lost?: AbortSignal,
   ): Promise<Batch> {
-    const tail = this.#tailOf(topic, partition)
+    const tail = this.#logOf(topic, partition)
     const near = await tail?.read(partition, from, bytesMax, waitMs, take, lost)
     if (near !== undefined && !this.#isClosed) return near
     const call = { kind: 'read', topic, partition, from, bytesMax } as const
@@ -238,7 +244,7 @@ export class RemoteBus implements Bus {
     { lease, partition, committed }: Reply & { kind: 'lease' },
     lost: AbortSignal,
   ): Lease {
-    const isShared = this.#tails.has(topic)
+    const isShared = this.#tails.get(topic)?.isLog === true
     const memory = reusedMemory()
     // Where the tail is shared the position is kept here, else by the lease over there.
     let next = committed?.offset

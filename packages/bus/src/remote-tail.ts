@@ -8,6 +8,8 @@ import { TailWaiters } from './tail-waiters.ts'
  * thread has to be asked: what is wanted lies in files, or nowhere.
  */
 export class RemoteTail {
+  /** See SharedTail. */
+  readonly isLog: boolean
   readonly #reader: TailReader
   readonly #waiters: TailWaiters
   readonly #partitions: number
@@ -15,6 +17,7 @@ export class RemoteTail {
   #turn: Promise<void> | undefined
 
   constructor(tail: SharedTail) {
+    this.isLog = tail.isLog
     this.#reader = new TailReader(tail)
     this.#waiters = new TailWaiters(this.#reader)
     this.#partitions = tail.partitions

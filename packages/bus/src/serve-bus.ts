@@ -144,7 +144,8 @@ class BusServer {
   }
 
   #batch(batch: Batch): { result: SentBatch; transfer: ArrayBuffer[] } {
-    const result = isSharing(this.#bus) ? placeBatch(batch) : packBatch(batch)
+    const isPlaced = isSharing(this.#bus) && this.#bus.placesRecords
+    const result = isPlaced ? placeBatch(batch) : packBatch(batch)
     return { result, transfer: transferOf(result) }
   }
 

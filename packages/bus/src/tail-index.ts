@@ -4,6 +4,11 @@
 export interface SharedTail {
   readonly topic: string
   readonly partitions: number
+  /**
+   * It is the log's own: where it begins and ends is where the log does, and who waits for more may wait
+   * here. False: of a log that lies elsewhere some records that were met, to be looked up.
+   */
+  readonly isLog: boolean
   /** The ring's, see Ring: frames of file-format.ts lie in `size` bytes after `base`. */
   readonly memory: SharedArrayBuffer
   readonly base: number

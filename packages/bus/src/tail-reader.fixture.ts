@@ -11,7 +11,7 @@ const index = new TailIndex(ends, ends)
 const stop = new Int32Array(new SharedArrayBuffer(4))
 
 parentPort?.postMessage({
-  tail: { topic: 't', partitions: 1, ...ring.shared, index: index.memory },
+  tail: { topic: 't', partitions: 1, isLog: true, ...ring.shared, index: index.memory },
   stop,
 })
 

@@ -13,7 +13,13 @@ function tailOf(ringBytes: number) {
   const ring = new Ring(Buffer.from(new SharedArrayBuffer(ringBytes)), 0, ringBytes)
   const ends = new Float64Array(2)
   const index = new TailIndex(ends, ends)
-  const reader = new TailReader({ topic: 't', partitions: 2, ...ring.shared, index: index.memory })
+  const reader = new TailReader({
+    topic: 't',
+    partitions: 2,
+    isLog: true,
+    ...ring.shared,
+    index: index.memory,
+  })
   const append = (partition: number, value: Buffer): void => {
     const offset = ends[partition] as number
     const bytes = frameStrideOf({ value })

@@ -17,11 +17,12 @@ import { makeFolder } from './make-folder.ts'
 import type { Config } from './program-config.ts'
 import { readTlsFiles } from './read-key-file.ts'
 
-/** The bus of the configuration. */
+/** The bus of the configuration. `hasThreads`: other threads of the process read from it, too. */
 export async function openBus(
   config: Config,
   specs: Readonly<Record<'spans', TopicSpec>> & Readonly<Record<string, TopicSpec>>,
   log: Log,
+  hasThreads = false,
 ): Promise<Bus> {
   if (config.bus === 'file') {
     makeFolder(config.data)
@@ -34,7 +35,10 @@ export async function openBus(
       onEvent: logging(log),
     })
   }
-  return KafkaBus.open(kafkaOptions(config, Object.values(specs), log))
+  const options = kafkaOptions(config, Object.values(specs), log)
+  const { ring } = config.kafka
+  const isTold = hasThreads && ring > 0
+  return KafkaBus.open({ ...options, ...(isTold && { tails: { [specs.spans.name]: ring } }) })
 }
 
 /**

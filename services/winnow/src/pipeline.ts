@@ -78,7 +78,7 @@ export class Pipeline implements Component {
     const entrance = openEntrance(config, { clock: systemClock, log: this.#log, metrics })
     this.#entrance = entrance
     const specs = topicSpecs({ ...config.topics, retentionMs: config.retention })
-    const bus = await openBus(config, specs, this.#log)
+    const bus = await openBus(config, specs, this.#log, this.#names.length > 1)
     this.#bus = bus
     const topics = namesOf(specs)
     const lag = new BusLag(bus, topics, metrics, this.#names, config.retention)

@@ -15,6 +15,7 @@ import {
 import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
+import { kafkaRingKey } from './config/kafka-config.ts'
 import { hotKey, opensearchConfigSchema } from './config/opensearch-config.ts'
 import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
 import { blobsKey, s3ConfigSchema } from './config/s3-config.ts'
@@ -68,6 +69,7 @@ const keysOfAll = z.strictObject({
       saslMechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
       saslUsername: z.string().optional(),
       saslPassword: z.string().optional(),
+      ring: kafkaRingKey,
     })
     .prefault({}),
   opensearch: opensearchConfigSchema,
