@@ -86,9 +86,9 @@ function checkUnion(
   }
   const forgotten = isFirst ? [] : [...before.slices.keys()].filter(ref => !one.slices.has(ref))
   if (forgotten.length > 0) world.violate('5', `${nameOf(one)} forgets slices ${forgotten}`)
-  for (const key of ['evaluations', 'requests'] as const) {
-    const ids = new Set(one.decision[key].map(({ id }) => id))
-    const gone = before.decision[key].filter(({ id }) => !ids.has(id))
+  for (const key of ['evaluations', 'requests', 'retractions'] as const) {
+    const ids = new Set((one.decision[key] ?? []).map(({ id }) => id))
+    const gone = (before.decision[key] ?? []).filter(({ id }) => !ids.has(id))
     if (gone.length > 0) world.violate('5', `${nameOf(one)} forgets ${key}`)
   }
 }

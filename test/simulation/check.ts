@@ -113,7 +113,7 @@ function lostBySaying(world: World): Set<string> {
   return lost
 }
 
-/** [6] Every evaluation and request was applied to its trace, once, whatever else became of it. */
+/** [6] Every evaluation, retraction and request was applied to its trace, once, whatever else became of it. */
 function checkEvidence(
   world: World,
   byTrace: ReadonlyMap<string, readonly Counted[]>,
@@ -126,7 +126,7 @@ function checkEvidence(
       const { kind, tenant, traceId, id } = record
       const revisions = byTrace.get(traceKeyOf(tenant, traceId)) ?? []
       const knows = ({ decision }: Counted): boolean =>
-        decision[kind === 'request' ? 'requests' : 'evaluations'].some(known => known.id === id)
+        (decision[listOf[kind]] ?? []).some(known => known.id === id)
       const isApplied = world.isLong ? revisions.some(knows) : revisions.slice(-1).some(knows)
       if (!isApplied && !lost.has(id)) {
         world.violate('6', `${kind} ${id} of ${tenant}/${shortId(traceId)} is in no last decision`)
@@ -134,6 +134,12 @@ function checkEvidence(
     }
   }
 }
+
+const listOf = {
+  evaluation: 'evaluations',
+  retraction: 'retractions',
+  request: 'requests',
+} as const
 
 const hotLifeMs = 7 * 86_400_000
 

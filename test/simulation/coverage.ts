@@ -9,6 +9,7 @@ export const expectedEvents: readonly string[] = [
   'giant trace by bytes',
   'giant trace by slices',
   'evaluation sent again',
+  'evaluation taken back',
   'evaluation without a trace',
   'rescue request',
   'span in two slices',
@@ -80,7 +81,9 @@ export const expectedEvents: readonly string[] = [
   'verified in the midst',
   'said: writer.day_indexed',
   // Decisions.
-  ...['completed', 'fragment', 'evaluation', 'request'].map(cause => `decided: ${cause}`),
+  ...['completed', 'fragment', 'evaluation', 'retraction', 'request'].map(
+    cause => `decided: ${cause}`,
+  ),
   ...['root', 'rootless', 'long', 'spans', 'refs'].map(reason => `closed: ${reason}`),
   'decision without slices',
   'evaluation met its trace',

@@ -36,6 +36,7 @@ function tell(record: Told): string {
     case 'summary':
       return `summary ${trace} ${record.reason} {${refs}}`
     case 'evaluation':
+    case 'retraction':
     case 'request':
       return `${kind} ${trace} ${record.id?.split('.').at(-1)}`
     case 'decision': {

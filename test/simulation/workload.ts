@@ -1,5 +1,10 @@
 import { partitionOfHex } from '@winnow/bus'
-import { type EvaluationRecord, encodeTenantRuns, type RescueRequest } from '@winnow/model'
+import {
+  type EvaluationRecord,
+  encodeTenantRuns,
+  type RescueRequest,
+  type RetractionRecord,
+} from '@winnow/model'
 import { emptySpan, encodeTraces, type KeyValue, type Span, type TracesData } from '@winnow/otlp'
 import type { Random } from '@winnow/testing'
 
@@ -24,7 +29,7 @@ export interface SpansEvent {
 export interface EvidenceEvent {
   readonly kind: 'evidence'
   readonly atMs: number
-  readonly record: EvaluationRecord | RescueRequest
+  readonly record: EvaluationRecord | RetractionRecord | RescueRequest
 }
 
 export type ClientEvent = SpansEvent | EvidenceEvent
@@ -169,6 +174,16 @@ class Plan {
     const id = `${traceId}.e${n}`
     const record = { v: 1, kind: 'evaluation', tenant, traceId, id, name, ...verdict } as const
     this.#evidence(record, [0, 0, 100, 400, 900, 6000])
+    if (isBad && name === 'judge') this.#retraction(tenant, traceId, id)
+  }
+
+  /** Some time around the evaluation; half of them before it. Draws nothing, so that a seed's run stays what it was. */
+  #retraction(tenant: string, traceId: string, id: string): void {
+    const sentAtMs = this.events.at(-1)?.atMs ?? this.#startMs
+    const atMs = Math.max(this.#startMs, sentAtMs + ((sentAtMs % 7) - 3) * 1000)
+    const record = { v: 1, kind: 'retraction', tenant, traceId, id } as const
+    this.events.push({ kind: 'evidence', atMs, record })
+    this.#count('evaluation taken back')
   }
 
   #request(tenant: string, traceId: string): void {

@@ -4,7 +4,7 @@ import type { PackedSlice } from './packed-slice.ts'
 export type Verdict = 'keep' | 'drop'
 
 /** What made a sampler decide: the first kind of evidence in the record that brought something new. */
-export type Cause = 'completed' | 'fragment' | 'evaluation' | 'request'
+export type Cause = 'completed' | 'fragment' | 'evaluation' | 'retraction' | 'request'
 
 /** One rule's answer, always recorded, matched or not. */
 export interface RuleAnswer {
@@ -33,6 +33,14 @@ export interface DecidedEvaluation extends Evaluation {
 export interface DecidedRequest {
   readonly id: string
   readonly reason: string
+}
+
+/** That an evaluation was taken back, as the decision remembers it. */
+export interface DecidedRetraction {
+  /** That of the evaluation, which may not have come. */
+  readonly id: string
+  readonly source?: string
+  readonly atMs?: number
 }
 
 /** From its offset on it is the current claim of the partition; the next sequence number is 1. */
@@ -107,6 +115,8 @@ export interface Decision {
   readonly writePrev?: true
   readonly evaluations: readonly DecidedEvaluation[]
   readonly requests: readonly DecidedRequest[]
+  /** Absent where there are none. */
+  readonly retractions?: readonly DecidedRetraction[]
   /** A keep whose slices had all left the bus by log time: nothing to write, in no kept ratio. */
   readonly gone?: true
   /** The rules alone would drop it now: verdict, primary rule and weight are the earlier revision's. */
@@ -129,7 +139,7 @@ export type DecisionHead = Omit<Decision, 'slices'>
 export type DecisionRecord = Claim | Decision
 
 /** A decision record is at most this, by construction. */
-export const decisionBytesMax = 640 * 1024
+export const decisionBytesMax = 656 * 1024
 
 /**
  * Most slices one record carries, and their bytes as JSON; over either a record chains to `prev`.

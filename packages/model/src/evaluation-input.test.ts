@@ -10,19 +10,19 @@ import {
   evaluationsAccepted,
   evaluationsFrom,
 } from './evaluation-input.ts'
-import type { EvaluationRecord } from './evidence.ts'
+import { type EvaluationRecord, evaluationBytesMax } from './evidence.ts'
 import { factTextBytesMax } from './facts.ts'
 
 const traceId = '48f0a1b2c3d4e5f60718293a4b5c6d7e'
 
 function taken(input: unknown, limits = evaluationLimits): readonly EvaluationRecord[] {
-  const read = evaluationsFrom('acme', input, limits)
+  const read = evaluationsFrom('acme', input, { limits })
   if (read.kind === 'mistakes') throw new Error(JSON.stringify(read.mistakes))
-  return read.records
+  return read.records as readonly EvaluationRecord[]
 }
 
 function mistakesOf(input: unknown, limits = evaluationLimits): readonly EvaluationMistake[] {
-  const read = evaluationsFrom('acme', input, limits)
+  const read = evaluationsFrom('acme', input, { limits })
   return read.kind === 'mistakes' ? read.mistakes : []
 }
 
@@ -175,4 +175,64 @@ test('a value nested deeper than a stack is high is refused by what it is', () =
       ['name', '{…}'],
     ]),
   )
+})
+
+test('an evaluation is taken back by its id, as it was sent or as it was answered', () => {
+  const expected = [
+    { v: 1, kind: 'retraction', tenant: 'acme', traceId, id: `${traceId}.survey-7` },
+  ]
+  expect(taken({ id: 'survey-7', traceId, retracted: true })).toEqual(expected)
+  const whole = `${traceId.toUpperCase()}.survey-7`
+  expect(taken({ id: whole, traceId, retracted: true })).toEqual(expected)
+  expect(taken({ id: whole, traceId, name: 'csat', score: 2 })[0]?.id).toBe(`${traceId}.survey-7`)
+  const at = '2026-05-22T10:15:00Z'
+  expect(taken({ id: 'a', traceId, retracted: true, source: 'me', at })).toMatchObject([
+    { source: 'me', atMs: Date.parse(at) },
+  ])
+})
+
+test('one without an id is taken back by saying the same again; a retraction of nothing says what to send', () => {
+  const said = { traceId, name: 'judge', label: 'fail' }
+  const [first] = taken(said)
+  expect(taken({ ...said, retracted: true })).toMatchObject([{ kind: 'retraction', id: first?.id }])
+  expect(mistakesOf({ traceId, retracted: true })).toMatchObject([
+    { field: 'name', remedy: expect.stringContaining('give the id of the evaluation') },
+    { code: 'OUTCOME_MISSING' },
+  ])
+  expect(mistakesOf({ id: 'a', retracted: true })).toMatchObject([{ code: 'TRACE_ID_MISSING' }])
+})
+
+test('an arm of an experiment is an outcome of its own, with both its names', () => {
+  const arm = { traceId, name: 'ab', experiment: 'exp', variant: 'B' }
+  expect(taken(arm)).toMatchObject([{ experiment: 'exp', variant: 'B' }])
+  expect(mistakesOf({ traceId, name: 'ab', variant: 'B' })).toMatchObject([{ field: 'experiment' }])
+  expect(mistakesOf({ traceId, name: 'ab', experiment: 'e' })).toMatchObject([{ field: 'variant' }])
+})
+
+test('who sends is the source of what names none', () => {
+  const read = (input: object) =>
+    evaluationsFrom('acme', { traceId, name: 'csat', score: 2, ...input }, { source: 'key:survey' })
+  expect(read({})).toMatchObject({ records: [{ source: 'key:survey' }] })
+  expect(read({ source: 'me' })).toMatchObject({ records: [{ source: 'me' }] })
+})
+
+test('what a decision carries of an outcome is bounded: at the limit it is taken, one byte past it not', () => {
+  const wide = (chars: number) => '\u0001'.repeat(chars)
+  const id = `${traceId}.i`
+  const kept = { name: wide(evaluationNameBytesMax), score: 1, id, source: '' }
+  const left = evaluationBytesMax - JSON.stringify(kept).length
+  const of = (bytes: number) => ({
+    ...kept,
+    traceId,
+    source: wide(20) + 's'.repeat(bytes - 20 * 6),
+  })
+  expect(mistakesOf(of(left))).toEqual([])
+  expect(mistakesOf(of(left + 1))).toMatchObject([
+    { remedy: expect.stringContaining('evaluationBytesMax') },
+  ])
+  const back = { traceId, id: 'i'.repeat(evaluationIdCharsMax), retracted: true }
+  expect(mistakesOf({ ...back, source: wide(40) })).toEqual([])
+  expect(mistakesOf({ ...back, source: wide(100) })).toMatchObject([
+    { remedy: expect.stringContaining('retractionBytesMax') },
+  ])
 })

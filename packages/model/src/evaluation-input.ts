@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto'
-import type { EvaluationRecord } from './evidence.ts'
+import {
+  type EvaluationRecord,
+  evaluationBytesMax,
+  type RetractionRecord,
+  retractionBytesMax,
+} from './evidence.ts'
 import { factTextBytesMax } from './facts.ts'
 import { writtenVersion } from './formats.ts'
+import { mapped, noOutcomeMap, type OutcomeMap } from './outcome-map.ts'
 import { parseTraceId, type TraceId } from './trace-id.ts'
 
 /** What is wrong with one field of one evaluation, as an API answers it: `{error: {…}}`. */
@@ -41,33 +47,46 @@ export const evaluationIdCharsMax = 128
 /** So many mistakes are named; a hostile body gets no longer answer. */
 export const evaluationMistakesMax = 20
 
+/** What a client says of an outcome: that there is one, or that one is taken back. */
+export type OutcomeRecord = EvaluationRecord | RetractionRecord
+
 export type EvaluationInput =
-  | { readonly kind: 'evaluations'; readonly records: readonly EvaluationRecord[] }
+  | { readonly kind: 'evaluations'; readonly records: readonly OutcomeRecord[] }
   /** At least one mistake. Nothing of the request is taken. */
   | { readonly kind: 'mistakes'; readonly mistakes: readonly EvaluationMistake[] }
 
+/** What is known of whoever sends, beside what he says. */
+export interface Speaker {
+  readonly limits?: EvaluationLimits
+  /** Of an evaluation that names no source: `key:NAME`. */
+  readonly source?: string | undefined
+  readonly outcomes?: OutcomeMap
+}
+
 /**
- * Reads the body of `POST /api/v1/evaluations`: one object or an array of
- * `{id?, traceId, spanId?, name, score?, label?, passed?, source?, at?, comment?}`. Null is absent,
- * `score` may be a numeric string, `at` is RFC 3339. Anything wrong refuses the whole request and
- * names every mistake, because a misspelt field is an outcome that no rule would ever see.
+ * Reads the body of `POST /api/v1/evaluations`: one object or an array of `{id?, traceId, spanId?, name,
+ * score?, label?, passed?, experiment?, variant?, source?, at?, comment?, retracted?}`. Null is absent,
+ * `score` may be a numeric string, `at` is RFC 3339. With `retracted: true` it takes back the evaluation of
+ * this `id`, or the one that says the same. Anything wrong refuses the whole request and names every
+ * mistake, because a misspelt field is an outcome that no rule would ever see.
  */
 export function evaluationsFrom(
   tenant: string,
   input: unknown,
-  limits: EvaluationLimits = evaluationLimits,
+  speaker: Speaker = {},
 ): EvaluationInput {
+  const { limits = evaluationLimits } = speaker
   const items: readonly unknown[] = Array.isArray(input) ? input : [input]
   if (items.length > limits.evaluationsMax) {
     const remedy = `send at most ${limits.evaluationsMax} evaluations in one request (evaluationsMax)`
     const mistake = { code: 'EVALUATIONS_TOO_MANY', value: String(items.length), remedy } as const
     return { kind: 'mistakes', mistakes: [mistake] }
   }
-  const records: EvaluationRecord[] = []
+  const records: OutcomeRecord[] = []
   const mistakes: EvaluationMistake[] = []
   for (const [index, item] of items.entries()) {
     const fields = new Fields(item, Array.isArray(input) ? `[${index}].` : '', mistakes)
-    const record = readEvaluation(tenant, fields, limits)
+    const record = readOutcome(tenant, fields, speaker)
     if (record !== undefined) records.push(record)
     if (mistakes.length >= evaluationMistakesMax) break
   }
@@ -87,7 +106,7 @@ export function evaluationError(mistakes: readonly EvaluationMistake[]): object 
 }
 
 /** The body of a 202. */
-export function evaluationsAccepted(records: readonly EvaluationRecord[]): object {
+export function evaluationsAccepted(records: readonly OutcomeRecord[]): object {
   return { evaluations: records.map(({ id }) => ({ id, state: 'accepted' })) }
 }
 
@@ -99,56 +118,77 @@ const known = [
   'score',
   'label',
   'passed',
+  'experiment',
+  'variant',
   'source',
   'at',
   'comment',
+  'retracted',
 ]
 
-function readEvaluation(
+function readOutcome(
   tenant: string,
   fields: Fields,
-  limits: EvaluationLimits,
-): EvaluationRecord | undefined {
+  { limits = evaluationLimits, source: speaks, outcomes = noOutcomeMap }: Speaker,
+): OutcomeRecord | undefined {
   const before = fields.mistakes.length
   fields.refuseUnknown(known)
   const traceId = fields.traceId()
-  const clientId = fields.matching(
-    'id',
-    clientIdText,
-    `1 to ${evaluationIdCharsMax} ${idCharacters}`,
-  )
+  const clientId = fields.clientId(traceId)
   const spanId = fields.matching('spanId', spanIdText, '16 hex digits, not all zero')?.toLowerCase()
   const name = fields.text('name', evaluationNameBytesMax)
   const score = fields.score()
   const label = fields.text('label', factTextBytesMax, 'put longer text into comment')
   const passed = fields.boolean('passed')
+  const experiment = fields.text('experiment', factTextBytesMax)
+  const variant = fields.text('variant', factTextBytesMax)
   const source = fields.text('source', evaluationNameBytesMax)
   const atMs = fields.moment('at')
   const comment = fields.text('comment', limits.commentBytesMax)
-  if (!fields.has('name'))
-    fields.note('FIELD_INVALID', 'name', 'say what was judged: judge, csat …')
-  if (!fields.has('score') && !fields.has('label') && !fields.has('passed')) {
-    fields.note(
-      'OUTCOME_MISSING',
-      undefined,
-      'give score, label or passed: a comment is no outcome',
-    )
-  }
-  if (fields.mistakes.length > before || traceId === undefined || name === undefined) {
-    return undefined
-  }
+  const isRetracted = fields.boolean('retracted') === true
+  // A retraction by its id need not say again what is taken back.
+  if (!isRetracted || clientId === undefined) checkOutcome(fields, isRetracted)
+  if (fields.mistakes.length > before || traceId === undefined) return undefined
   const content = {
-    name,
+    name: name ?? '',
     ...(spanId !== undefined && { spanId }),
     ...(score !== undefined && { score }),
     ...(label !== undefined && { label }),
     ...(passed !== undefined && { passed }),
+    ...(experiment !== undefined && { experiment, variant }),
     ...(source !== undefined && { source }),
     ...(atMs !== undefined && { atMs }),
     ...(comment !== undefined && { comment }),
-  }
+  } as Pick<EvaluationRecord, 'name'>
+  const v = writtenVersion('evidence')
   const id = `${traceId}.${clientId ?? contentHash(content)}`
-  return { v: writtenVersion('evidence'), kind: 'evaluation', tenant, traceId, id, ...content }
+  const by = source ?? speaks
+  const who = by === undefined ? {} : { source: by }
+  if (isRetracted) {
+    const at = atMs === undefined ? {} : { atMs }
+    const back = { v, kind: 'retraction', tenant, traceId, id, ...who, ...at } as const
+    return fields.fits({ id, ...who, ...at }, retractionBytesMax) ? back : undefined
+  }
+  const said = mapped(outcomes, content)
+  const record = { v, kind: 'evaluation', tenant, traceId, id, ...said, ...who } as const
+  const { comment: _, ...kept } = { ...said, id, ...who } as Partial<EvaluationRecord>
+  return fields.fits(kept, evaluationBytesMax) ? record : undefined
+}
+
+/** Notes what an evaluation lacks. */
+function checkOutcome(fields: Fields, isRetracted: boolean): void {
+  const byId = isRetracted ? ', or give the id of the evaluation that is taken back' : ''
+  if (!fields.has('name')) {
+    fields.note('FIELD_INVALID', 'name', `say what was judged: judge, csat …${byId}`)
+  }
+  if (fields.has('experiment') !== fields.has('variant')) {
+    const missing = fields.has('variant') ? 'experiment' : 'variant'
+    fields.note('FIELD_INVALID', missing, 'give experiment and variant together')
+    return
+  }
+  if (['score', 'label', 'passed', 'variant'].some(field => fields.has(field))) return
+  const remedy = `give score, label or passed: a comment is no outcome${byId}`
+  fields.note('OUTCOME_MISSING', undefined, remedy)
 }
 
 /** Of an object whose keys are always in one order: a retry is the same evaluation, not a second one. */
@@ -214,6 +254,29 @@ class Fields {
       this.note('TRACE_ID_INVALID', 'traceId', 'send 32 hex digits, not all zero')
     }
     return traceId
+  }
+
+  /** The client's own part of an id; he may send what he was answered, which has the trace's before it. */
+  clientId(traceId: TraceId | undefined): string | undefined {
+    const value = this.#get('id')
+    const what = `1 to ${evaluationIdCharsMax} ${idCharacters}`
+    if (traceId === undefined || typeof value !== 'string') {
+      return this.matching('id', clientIdText, what)
+    }
+    const isWhole = value.slice(0, 33).toLowerCase() === `${traceId}.`
+    const own = isWhole ? value.slice(33) : value
+    if (clientIdText.test(own)) return own
+    this.note('FIELD_INVALID', 'id', `send ${what}`)
+    return undefined
+  }
+
+  /** What a decision would carry. Escaped as JSON a text may take six times its bytes. */
+  fits(kept: object, bytesMax: number): boolean {
+    const bytes = Buffer.byteLength(JSON.stringify(kept))
+    if (bytes <= bytesMax) return true
+    const remedy = `shorten name, source and id: together ${bytes} bytes as JSON, over ${bytesMax} (evaluationBytesMax, retractionBytesMax)`
+    this.note('FIELD_INVALID', undefined, remedy)
+    return false
   }
 
   matching(field: string, pattern: RegExp, what: string): string | undefined {

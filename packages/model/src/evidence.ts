@@ -40,6 +40,13 @@ export interface Evaluation {
   readonly source?: string
   /** When the evaluator says it was made, Unix milliseconds. */
   readonly atMs?: number
+  /** Which arm of which experiment the trace ran in, by who knows it; both or neither. */
+  readonly experiment?: string
+  readonly variant?: string
+  /** The name that it was sent under, where `outcomes:` of the configuration gave it another. */
+  readonly sentAs?: string
+  /** A condition of `outcomes:` has said whether it passed: its score and label are judged by no rule. */
+  readonly settled?: true
 }
 
 export interface EvaluationRecord extends Evaluation {
@@ -48,6 +55,21 @@ export interface EvaluationRecord extends Evaluation {
   readonly tenant: string
   readonly traceId: string
   readonly comment?: string
+}
+
+/**
+ * Somebody takes an evaluation back, by its id. It is a fact beside the evaluation, whichever came first: the
+ * verdict is still that of all that was ever said, so that no order of records lets a keep become a drop.
+ */
+export interface RetractionRecord {
+  readonly v: number
+  readonly kind: 'retraction'
+  readonly tenant: string
+  readonly traceId: string
+  /** That of the evaluation. */
+  readonly id: string
+  readonly source?: string
+  readonly atMs?: number
 }
 
 /** Somebody asks for a trace to be kept. Folded like an evaluation, by id. */
@@ -63,5 +85,9 @@ export interface RescueRequest {
 
 export const requestReasonBytesMax = 512
 
+/** What a decision carries of an evaluation, or of a retraction, in UTF-8 JSON; a larger one is not taken. */
+export const evaluationBytesMax = 1_024
+export const retractionBytesMax = 512
+
 /** A record of the `evidence` topic: all that a sampler folds. */
-export type Evidence = Summary | EvaluationRecord | RescueRequest
+export type Evidence = Summary | EvaluationRecord | RetractionRecord | RescueRequest

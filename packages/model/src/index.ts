@@ -19,6 +19,7 @@ export {
   type Claim,
   type DecidedEvaluation,
   type DecidedRequest,
+  type DecidedRetraction,
   type Decision,
   type DecisionHead,
   type DecisionRecord,
@@ -53,14 +54,19 @@ export {
   evaluationStatus,
   evaluationsAccepted,
   evaluationsFrom,
+  type OutcomeRecord,
+  type Speaker,
 } from './evaluation-input.ts'
 export {
   type CloseReason,
   type Evaluation,
   type EvaluationRecord,
   type Evidence,
+  evaluationBytesMax,
   type RescueRequest,
+  type RetractionRecord,
   requestReasonBytesMax,
+  retractionBytesMax,
   type Slice,
   type Summary,
 } from './evidence.ts'
@@ -88,6 +94,14 @@ export {
   writtenVersion,
 } from './formats.ts'
 export { idText, nanosText } from './number-text.ts'
+export {
+  mapped,
+  noOutcomeMap,
+  type OutcomeCondition,
+  OutcomeMap,
+  type OutcomeRule,
+  settled,
+} from './outcome-map.ts'
 export {
   PackedSlice,
   packedSlices,

@@ -28,6 +28,17 @@ test('a key is found as bearer token or as x-api-key', () => {
   expect(tenantOf(keys, { 'x-api-key': 'secret-a' })).toBe('team-a')
 })
 
+test('a key is found as the password of a Basic credential, and never as its user name', () => {
+  const basic = (pair: string) => ({
+    authorization: `Basic ${Buffer.from(pair).toString('base64')}`,
+  })
+  expect(tenantOf(keys, basic('pk-public:secret-a'))).toBe('team-a')
+  expect(tenantOf(keys, basic(':secret-a'))).toBe('team-a')
+  expect(tenantOf(keys, basic('secret-a:'))).toBeUndefined()
+  expect(tenantOf(keys, basic('secret-a'))).toBeUndefined()
+  expect(tenantOf(keys, { authorization: 'Basic %%%' })).toBeUndefined()
+})
+
 test('a wrong or absent key has no tenant, and its own hash opens nothing', () => {
   expect(tenantOf(keys, { authorization: 'Bearer secret-b' })).toBeUndefined()
   expect(tenantOf(keys, { authorization: hashOfKey('secret-a') })).toBeUndefined()

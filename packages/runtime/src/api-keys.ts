@@ -52,7 +52,8 @@ export type Access =
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * Whose request it is, from `Authorization: Bearer KEY` or `x-api-key: KEY` (gRPC metadata alike). Without
+ * Whose request it is, from `Authorization: Bearer KEY` or `x-api-key: KEY` (gRPC metadata alike), or from
+ * the password of `Authorization: Basic`, where clients that know a public and a secret key put the secret. Without
  * configured keys everybody is the default tenant, with every scope. What is looked up is a hash, so that
  * the time of the lookup says nothing of a key: who could steer it would have to invert SHA-256.
  */
@@ -63,7 +64,7 @@ export function identify(
 ): Exclude<Access, { kind: 'forbidden' }> {
   if (keys === undefined) return everybody
   const bearer = /^Bearer\s+(\S+)\s*$/i.exec(text(headers.authorization))?.[1]
-  const sent = bearer ?? text(headers['x-api-key'])
+  const sent = bearer ?? passwordOf(text(headers.authorization)) ?? text(headers['x-api-key'])
   const isKey = sent !== '' && Buffer.byteLength(sent) <= keyBytesMax
   const key = isKey ? keys.get(hashOfKey(sent)) : undefined
   if (key === undefined) return unknown
@@ -87,6 +88,14 @@ export function withScope(access: Extract<Access, { kind: 'granted' }>, scope: S
   if (access.key.scopes.includes(scope)) return access
   const remedy = `this key lacks the scope ${scope}; use one that has it`
   return { kind: 'forbidden', scope, remedy }
+}
+
+function passwordOf(authorization: string): string | undefined {
+  const encoded = /^Basic\s+([\w+/=-]+)\s*$/i.exec(authorization)?.[1]
+  if (encoded === undefined) return undefined
+  const pair = Buffer.from(encoded, 'base64').toString()
+  const at = pair.indexOf(':')
+  return at < 0 ? undefined : pair.slice(at + 1)
 }
 
 const everybody = { kind: 'granted', key: { tenant: defaultTenant, scopes } } as const

@@ -22,6 +22,28 @@ test('one that people gave text to is written anew, without it and without slice
   expect(JSON.parse(text)).toEqual(factsHead(decision))
 })
 
+test('a retraction stays, without a source that is prose; what an evaluation became stays too', () => {
+  const facts = {
+    name: 'judge',
+    sentAs: 'stars',
+    settled: true,
+    experiment: 'e',
+    variant: 'B',
+  } as const
+  const decision = sampleDecision(1, {
+    evaluations: [{ id: 'e1', ...facts, effect: 'applied' }],
+    retractions: [
+      { id: 'e1', source: 'key:reviews', atMs: 5 },
+      { id: 'e2', source: 'priya is angry '.repeat(9) },
+    ],
+  })
+  expect(factsHead(decision)).toMatchObject({
+    evaluations: [{ id: 'e1', ...facts }],
+    retractions: [{ id: 'e1', source: 'key:reviews', atMs: 5 }, { id: 'e2' }],
+  })
+  expect(headText(decision, JSON.stringify(decision))).not.toContain('priya')
+})
+
 test('a record is the whole decision: as it is, or with facts before its own slices', () => {
   for (const changes of [{}, withPeople]) {
     const { slices, ...head } = sampleDecision(1, changes)

@@ -1,5 +1,6 @@
 import {
   type DecidedEvaluation,
+  type DecidedRetraction,
   type DecisionHead,
   factTextBytesMax,
   type PackedSlice,
@@ -12,11 +13,13 @@ import { isClearText } from '@winnow/privacy'
  * by construction.
  */
 export function factsOnly<D extends DecisionHead>(decision: D): D {
-  if (decision.evaluations.length === 0 && decision.requests.length === 0) return decision
+  const { evaluations, requests, retractions = [] } = decision
+  if (evaluations.length + requests.length + retractions.length === 0) return decision
   return {
     ...decision,
-    evaluations: decision.evaluations.map(withoutProse),
-    requests: decision.requests.map(({ id }) => ({ id, reason: '' })),
+    evaluations: evaluations.map(withoutProse),
+    requests: requests.map(({ id }) => ({ id, reason: '' })),
+    ...(retractions.length > 0 && { retractions: retractions.map(retractionWithoutProse) }),
   }
 }
 
@@ -51,6 +54,7 @@ export function factsJson(
 
 function withoutProse(evaluation: DecidedEvaluation): DecidedEvaluation {
   const { id, name, spanId, score, label, passed, source, atMs, effect } = evaluation
+  const { experiment, variant, sentAs, settled } = evaluation
   return {
     id,
     name,
@@ -60,7 +64,19 @@ function withoutProse(evaluation: DecidedEvaluation): DecidedEvaluation {
     ...(passed !== undefined && { passed }),
     ...(source !== undefined && isFact(source) && { source }),
     ...(atMs !== undefined && { atMs }),
+    ...(experiment !== undefined && isFact(experiment) && { experiment }),
+    ...(variant !== undefined && isFact(variant) && { variant }),
+    ...(sentAs !== undefined && isFact(sentAs) && { sentAs }),
+    ...(settled !== undefined && { settled }),
     effect,
+  }
+}
+
+function retractionWithoutProse({ id, source, atMs }: DecidedRetraction): DecidedRetraction {
+  return {
+    id,
+    ...(source !== undefined && isFact(source) && { source }),
+    ...(atMs !== undefined && { atMs }),
   }
 }
 

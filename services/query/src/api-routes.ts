@@ -59,7 +59,7 @@ export const apiRoutes: readonly ApiRoute[] = [
     method: 'POST',
     path: '/api/v1/evaluations',
     scope: 'evaluate',
-    answer: async (deps, { tenant, body }) => postEvaluations(deps, tenant, await body()),
+    answer: async (deps, request) => postEvaluations(deps, request, await request.body()),
   },
   {
     method: 'GET',

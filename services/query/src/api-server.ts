@@ -116,6 +116,7 @@ export class ApiServer implements Component {
     return route.answer(this.#options, {
       tenant: key.tenant,
       scopes: key.scopes,
+      source: key.name === undefined ? undefined : `key:${key.name}`,
       id,
       query: url.searchParams,
       body: () => readJson(request),

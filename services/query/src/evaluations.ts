@@ -6,15 +6,15 @@ import {
   evaluationsFrom,
 } from '@winnow/model'
 import { appendEvidence } from './append-evidence.ts'
-import type { Answer, RouteDeps } from './routes.ts'
+import type { Answer, Reader, RouteDeps } from './routes.ts'
 
-/** Accepts outcomes: 202 once all of them are durable in `evidence`, or nothing of the request. */
+/** Accepts outcomes and retractions: 202 once all of them are durable in `evidence`, or nothing of the request. */
 export async function postEvaluations(
-  deps: Pick<RouteDeps, 'bus' | 'evidence'>,
-  tenant: string,
+  deps: Pick<RouteDeps, 'bus' | 'evidence' | 'outcomes'>,
+  { tenant, source }: Pick<Reader, 'tenant' | 'source'>,
   body: unknown,
 ): Promise<Answer> {
-  const input = evaluationsFrom(tenant, body)
+  const input = evaluationsFrom(tenant, body, { source, outcomes: deps.outcomes })
   if (input.kind === 'mistakes') {
     return { status: evaluationStatus(input.mistakes), body: evaluationError(input.mistakes) }
   }

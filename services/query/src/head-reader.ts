@@ -137,6 +137,7 @@ const key = {
   writePrev: Buffer.from(',"writePrev":true'),
   evaluations: Buffer.from(',"evaluations":'),
   requests: Buffer.from(',"requests":'),
+  retractions: Buffer.from(',"retractions":'),
   seriesFrom: Buffer.from(',"seriesFrom":{"offset":'),
   start: Buffer.from(',"start":'),
 }
@@ -185,7 +186,7 @@ function skipClose(): void {
   reader.skip(key.complete)
 }
 
-/** From the tokens to the requests. */
+/** From the tokens to the retractions. */
 function skipLists(): void {
   reader.skip(key.inputTokens)
   reader.skip(key.outputTokens)
@@ -199,6 +200,7 @@ function skipLists(): void {
   reader.has(key.writePrev)
   reader.skip(key.evaluations)
   reader.skip(key.requests)
+  if (reader.has(key.retractions)) reader.skip(nothing)
 }
 
 function readSeriesFrom(): DecisionFacts['seriesFrom'] {

@@ -1,4 +1,5 @@
 import type { Bus } from '@winnow/bus'
+import { OutcomeMap, type OutcomeRule } from '@winnow/model'
 import type {
   Address,
   ApiKeys,
@@ -33,6 +34,8 @@ export interface QueryOptions {
   /** Undefined: plain text. */
   readonly tls?: ServerTls | undefined
   readonly config: QueryConfig
+  /** What senders' outcomes are here: `outcomes:` of the configuration. */
+  readonly outcomes?: readonly OutcomeRule[]
   readonly spansRetentionMs: number
   readonly clock: StageClock
   readonly log: Log
@@ -83,6 +86,7 @@ export class Query implements Component {
       }),
       ledger: this.#ledger,
       waits: { spansRetentionMs: options.spansRetentionMs, awaitingMaxMs: config.awaitingMax },
+      outcomes: new OutcomeMap(options.outcomes),
       clock,
       listen,
       keys,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Bus, partitionOfHex } from '@winnow/bus'
 import {
+  type OutcomeMap,
   parseTraceId,
   type RescueRequest,
   requestReasonBytesMax,
@@ -26,6 +27,8 @@ export interface RouteDeps {
   readonly fold: DecisionFold
   readonly lookup: DecisionLookup
   readonly waits: Waits
+  /** What senders' outcomes are here. */
+  readonly outcomes: OutcomeMap
   readonly clock: Clock
   /** What an assembler of this process holds open; undefined where it is another process's. */
   readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>
@@ -35,6 +38,8 @@ export interface RouteDeps {
 export interface Reader {
   readonly tenant: string
   readonly scopes: readonly Scope[]
+  /** What his key is called as the source of an outcome. */
+  readonly source?: string | undefined
 }
 
 export interface Answer {

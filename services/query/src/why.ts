@@ -34,6 +34,8 @@ export interface Why {
   readonly decidedAt: string | null
   readonly cause: string | null
   readonly evaluations: readonly WhyEvaluation[]
+  /** Evaluations that were taken back; each says so itself too, if it has come. */
+  readonly retractions: readonly WhyRetraction[]
   /** A reason is text: null for a key without the scope `content`. */
   readonly requests: readonly { readonly id: string; readonly reason: string | null }[]
   /** A lower bound: the oldest of its bytes leave the bus no earlier. Null where there are none. */
@@ -44,6 +46,13 @@ export interface Why {
 
 export type WhyEvaluation = Omit<DecidedEvaluation, 'effect' | 'atMs'> & {
   readonly state: DecidedEvaluation['effect']
+  readonly at?: string
+  readonly retracted?: true
+}
+
+export interface WhyRetraction {
+  readonly id: string
+  readonly source?: string
   readonly at?: string
 }
 
@@ -95,6 +104,10 @@ export function explain(
     decidedAt: iso(decision.decidedAtMs),
     cause: decision.cause,
     evaluations: decision.evaluations.map(one => shown(one, decision, logTimeMs, waits)),
+    retractions: (decision.retractions ?? []).map(({ atMs, ...rest }) => ({
+      ...rest,
+      ...at(atMs),
+    })),
     requests: decision.requests,
     bytesReadableUntil:
       decision.firstSpanAtMs === null ? null : iso(decision.firstSpanAtMs + waits.spansRetentionMs),
@@ -124,7 +137,12 @@ export function shown(
   const { effect, atMs, ...rest } = evaluation
   const late = decision.seriesAtMs + waits.awaitingMaxMs < logTimeMs
   const state = effect === 'awaiting' && late ? 'missed' : effect
-  return { ...rest, state, ...(atMs !== undefined && { at: new Date(atMs).toISOString() }) }
+  const isRetracted = decision.retractions?.some(({ id }) => id === rest.id) === true
+  return { ...rest, state, ...at(atMs), ...(isRetracted && { retracted: true as const }) }
+}
+
+function at(ms: number | undefined): { readonly at?: string } {
+  return ms === undefined ? {} : { at: new Date(ms).toISOString() }
 }
 
 function undecided(
@@ -160,6 +178,7 @@ function undecided(
     decidedAt: null,
     cause: null,
     evaluations: [],
+    retractions: [],
     requests: [],
     bytesReadableUntil:
       pending === undefined ? null : iso(pending.firstAppendedAtMs + waits.spansRetentionMs),

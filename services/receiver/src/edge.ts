@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
-import type { ApiKeys, Log, Metrics } from '@winnow/runtime'
+import type { OutcomeMap } from '@winnow/model'
+import type { ApiKeys, Log, Lru, Metrics } from '@winnow/runtime'
 import type { Admission, Ticket } from './admission.ts'
 import { type Body, type BodyLimits, type BodySink, readBody, tooLarge } from './body.ts'
 import type { BodyPool } from './body-pool.ts'
@@ -16,6 +17,9 @@ export interface Edge {
   readonly admission: Admission
   readonly pool: BodyPool
   readonly intake: Intake
+  readonly outcomes: OutcomeMap
+  /** Whose trace a score judges, by tenant and the client's own id of it. */
+  readonly scoreTraces: Lru<string>
   readonly log: Log
   readonly metrics: Metrics
   /** Holds an acknowledgement while the stages of this process lag, unless others made them lag. */

@@ -193,6 +193,50 @@ test('an evaluation outside a context names its trace by gen_ai.response.id, its
   ])
 })
 
+test('who speaks in a log record is its process where no evaluator is named; its uid is the id', async () => {
+  started = await startReceiver()
+  const resource = { attributes: [attribute('service.name', { stringValue: 'grader' })] }
+  const uid = attribute('log.record.uid', { stringValue: '01J' })
+  const retracted = attribute('winnow.evaluation.retracted', { boolValue: true })
+  const logRecords = [
+    { ...event, attributes: [...outcome, uid] },
+    { ...event, attributes: [uid, retracted] },
+    { ...event, attributes: [retracted] },
+  ]
+  const logs = { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] }
+  const answer = await post(started, '/v1/logs', JSON.stringify(logs))
+  const { rejected, errorMessage } = exportResponseFromJson('logs', await answer.bytes())
+  expect([rejected, errorMessage]).toEqual([1, expect.stringContaining('give the id')])
+  expect(await started.bus.evidence()).toMatchObject([
+    { kind: 'evaluation', id: `${traceId}.01J`, source: 'service:grader' },
+    { kind: 'retraction', id: `${traceId}.01J`, source: 'service:grader' },
+  ])
+})
+
+test('a feature flag’s evaluation is the arm of its trace, under its newest and its older names', async () => {
+  started = await startReceiver()
+  const flag = { ...event, eventName: 'feature_flag.evaluation' }
+  const key = attribute('feature_flag.key', { stringValue: 'terser' })
+  const logs = logsOf(
+    {
+      ...flag,
+      attributes: [key, attribute('feature_flag.result.variant', { stringValue: 'B' })],
+    },
+    { ...flag, attributes: [key, attribute('feature_flag.variant', { stringValue: 'A' })] },
+    { ...flag, attributes: [key] },
+  )
+  const answer = await post(started, '/v1/logs', JSON.stringify(logs))
+  const { rejected, errorMessage } = exportResponseFromJson('logs', await answer.bytes())
+  expect([rejected, errorMessage]).toEqual([
+    1,
+    expect.stringContaining('feature_flag.result.variant: give experiment and variant together'),
+  ])
+  expect(await started.bus.evidence()).toMatchObject([
+    { traceId, experiment: 'terser', variant: 'B' },
+    { traceId, experiment: 'terser', variant: 'A' },
+  ])
+})
+
 test('every other log record is rejected with a reason, and the evaluations among them are taken', async () => {
   started = await startReceiver()
   const bad = [
@@ -215,7 +259,9 @@ test('every other log record is rejected with a reason, and the evaluations amon
   expect(rejected).toBe(bad.length)
   expect(errorMessage).toContain('6 of 7 log records refused')
   expect(errorMessage).toContain('traceId of the log record is the string "no hex"')
-  expect(errorMessage).toContain('only the event gen_ai.evaluation.result is taken')
+  expect(errorMessage).toContain(
+    'only the events gen_ai.evaluation.result and feature_flag.evaluation are taken',
+  )
   expect(errorMessage).toContain('names no trace')
   expect(errorMessage).toContain('gen_ai.evaluation.name')
   expect(await started.bus.evidence()).toHaveLength(1)

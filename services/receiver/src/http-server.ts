@@ -12,7 +12,7 @@ import {
 } from '@winnow/runtime'
 import { boundAddress } from './bound-address.ts'
 import { headersWaitMs } from './config.ts'
-import type { HttpRequest, HttpResponse } from './http-handler.ts'
+import type { HttpRequest, HttpResponse } from './http-request.ts'
 import { Http2Sessions, http2Options } from './http2-sessions.ts'
 import { Sockets } from './sockets.ts'
 

@@ -1,5 +1,5 @@
 import { type Bus, type NewRecord, partitionOfHex } from '@winnow/bus'
-import type { EvaluationRecord } from '@winnow/model'
+import type { OutcomeMap, OutcomeRecord } from '@winnow/model'
 import {
   countDataPoints,
   countDataPointsInJson,
@@ -44,6 +44,7 @@ export interface IntakeOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly busHealth: BusHealth
+  readonly outcomes: OutcomeMap
   readonly hashSeed: number
 }
 
@@ -87,7 +88,7 @@ export class Intake {
   }
 
   /** Resolves once all are durable. */
-  async evaluations(records: readonly EvaluationRecord[]): Promise<void> {
+  async evaluations(records: readonly OutcomeRecord[]): Promise<void> {
     const { topics, partitions, config } = this.#options
     const byPartition = new Map<number, NewRecord[]>()
     for (const record of records) {
@@ -142,14 +143,15 @@ export class Intake {
   }
 
   async #logs({ transport, tenant, body }: ExportRequest): Promise<ExportResult> {
-    const { config } = this.#options
+    const { config, outcomes } = this.#options
     const { data, rejected } = isJson(transport)
       ? logsFromJson(body.bytes)
       : { data: decodeLogs(body.bytes), rejected: [] }
-    const found = evaluationsInLogs(tenant, data, rejected, {
+    const limits = {
       evaluationsMax: config.evaluationsMax,
       commentBytesMax: config.evaluationCommentBytesMax,
-    })
+    }
+    const found = evaluationsInLogs(tenant, data, rejected, { limits, outcomes })
     await this.evaluations(found.records)
     return found.result
   }

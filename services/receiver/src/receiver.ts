@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus, Source } from '@winnow/bus'
+import { OutcomeMap, type OutcomeRule } from '@winnow/model'
 import {
   type Address,
   type ApiKeys,
@@ -8,6 +9,7 @@ import {
   type Component,
   type Health,
   type Log,
+  Lru,
   type Metrics,
   PipelineError,
   type ServerTls,
@@ -22,6 +24,7 @@ import { httpHandler } from './http-handler.ts'
 import { HttpServer } from './http-server.ts'
 import { Intake } from './intake.ts'
 import type { KafkaSourceConfig } from './kafka-source-config.ts'
+import { rememberedScoresMax } from './langfuse-scores.ts'
 import { RefusalHold } from './refusal-hold.ts'
 import { SourceIntake } from './source-intake.ts'
 
@@ -36,6 +39,8 @@ export interface ReceiverOptions {
   /** Undefined: plain text. */
   readonly tls?: ServerTls | undefined
   readonly config: ReceiverConfig
+  /** What senders' outcomes are here: `outcomes:` of the configuration. */
+  readonly outcomes?: readonly OutcomeRule[]
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -76,6 +81,7 @@ class OtlpReceiver implements Receiver {
   readonly #options: ReceiverOptions
   readonly #admission: Admission
   readonly #busHealth: BusHealth
+  readonly #outcomes: OutcomeMap
   readonly #failure = Promise.withResolvers<never>()
   #running: Running | undefined
   #isStopping = false
@@ -83,6 +89,7 @@ class OtlpReceiver implements Receiver {
   constructor(options: ReceiverOptions) {
     const { config, clock, health, lagging } = options
     this.#options = options
+    this.#outcomes = new OutcomeMap(options.outcomes)
     this.#failure.promise.catch(() => {})
     this.#admission = new Admission(config, () => clock.nowMs(), lagging)
     this.#busHealth = new BusHealth(clock)
@@ -175,6 +182,7 @@ class OtlpReceiver implements Receiver {
       log,
       metrics,
       busHealth: this.#busHealth,
+      outcomes: this.#outcomes,
       hashSeed: hashSeed ?? randomInt(2 ** 31),
     })
   }
@@ -189,6 +197,8 @@ class OtlpReceiver implements Receiver {
       admission: this.#admission,
       pool: new BodyPool(pooledBytesMax),
       intake,
+      outcomes: this.#outcomes,
+      scoreTraces: new Lru(rememberedScoresMax),
       log,
       metrics,
       holdWhileLagging: async tenant => {

@@ -142,7 +142,7 @@ function writeFacts(out: JsonBytes, decision: Decision): void {
 }
 
 function writeSeries(out: JsonBytes, decision: Decision): void {
-  const { write, evaluations, requests, seriesFrom } = decision
+  const { write, evaluations, requests, retractions, seriesFrom } = decision
   out.raw(',"write":[')
   for (let i = 0; i < write.length; i++) {
     if (i > 0) out.raw(',')
@@ -152,6 +152,10 @@ function writeSeries(out: JsonBytes, decision: Decision): void {
   out.json(evaluations.length === 0 ? '[]' : JSON.stringify(evaluations))
   out.raw(',"requests":')
   out.json(requests.length === 0 ? '[]' : JSON.stringify(requests))
+  if (retractions !== undefined) {
+    out.raw(',"retractions":')
+    out.json(JSON.stringify(retractions))
+  }
   if (seriesFrom !== undefined) {
     out.raw(',"seriesFrom":')
     out.json(JSON.stringify(seriesFrom))

@@ -1,6 +1,6 @@
-import { requestReasonBytesMax } from '@winnow/model'
+import { evaluationBytesMax, requestReasonBytesMax } from '@winnow/model'
 import { expect, test } from 'vitest'
-import { evaluationBytesMax, evaluationOf, idBytesMax, parseEvidence } from './evidence-record.ts'
+import { evaluationOf, idBytesMax, parseEvidence } from './evidence-record.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 
 const id = traceIdOf(1)

@@ -1,21 +1,23 @@
 import {
   acceptsVersion,
   type CloseReason,
+  type DecidedRetraction,
   type Evaluation,
   type EvaluationRecord,
   type Evidence,
+  evaluationBytesMax,
   type PackedSlice,
   packedSlices,
   packedSlicesOf,
   type RescueRequest,
+  type RetractionRecord,
   requestReasonBytesMax,
+  retractionBytesMax,
   type Summary,
   slicesText,
 } from '@winnow/model'
 import { checkFormat } from './format.ts'
 
-/** An evaluation as a decision carries it, in UTF-8 JSON; a larger one is not taken. */
-export const evaluationBytesMax = 1_024
 /** Ids and tenants, in UTF-8. */
 export const idBytesMax = 256
 
@@ -64,6 +66,7 @@ function parseObject(text: string): Record<string, unknown> | string {
 /** What of an evaluation record a decision keeps: all but the comment, which is content. */
 export function evaluationOf(record: EvaluationRecord): Evaluation {
   const { id, name, spanId, score, label, passed, source, atMs } = record
+  const { experiment, variant, sentAs, settled } = record
   return {
     id,
     name,
@@ -73,11 +76,24 @@ export function evaluationOf(record: EvaluationRecord): Evaluation {
     ...(passed !== undefined && { passed }),
     ...(source !== undefined && { source }),
     ...(atMs !== undefined && { atMs }),
+    ...(experiment !== undefined && { experiment }),
+    ...(variant !== undefined && { variant }),
+    ...(sentAs !== undefined && { sentAs }),
+    ...(settled !== undefined && { settled }),
   }
 }
 
+export function retractionOf({ id, source, atMs }: RetractionRecord): DecidedRetraction {
+  return { id, ...(source !== undefined && { source }), ...(atMs !== undefined && { atMs }) }
+}
+
 type Loose<T> = { readonly [K in keyof T]?: unknown }
-type LooseEvidence = Loose<Omit<Summary, 'kind'> & EvaluationRecord & Omit<RescueRequest, 'kind'>>
+type LooseEvidence = Loose<
+  Omit<Summary, 'kind'> &
+    EvaluationRecord &
+    Omit<RescueRequest, 'kind'> &
+    Omit<RetractionRecord, 'kind'>
+>
 
 function mistakeIn(record: LooseEvidence): string | undefined {
   if (!acceptsVersion('evidence', record.v)) return 'v'
@@ -88,6 +104,8 @@ function mistakeIn(record: LooseEvidence): string | undefined {
       return mistakeInSummary(record)
     case 'evaluation':
       return mistakeInEvaluation(record)
+    case 'retraction':
+      return mistakeInRetraction(record)
     case 'request':
       if (!isId(record.id)) return 'id'
       return isText(record.reason, requestReasonBytesMax) ? undefined : 'reason'
@@ -112,11 +130,22 @@ function mistakeInEvaluation(record: Loose<EvaluationRecord>): string | undefine
   if (record.score !== undefined && !isNumber(record.score)) return 'score'
   if (record.passed !== undefined && typeof record.passed !== 'boolean') return 'passed'
   if (record.atMs !== undefined && !isNumber(record.atMs)) return 'atMs'
-  for (const name of ['label', 'source', 'spanId'] as const) {
+  for (const name of evaluationTexts) {
     if (record[name] !== undefined && typeof record[name] !== 'string') return name
   }
+  if (record.settled !== undefined && record.settled !== true) return 'settled'
   const kept = JSON.stringify(evaluationOf(record as EvaluationRecord))
   return Buffer.byteLength(kept) > evaluationBytesMax ? 'its size' : undefined
+}
+
+const evaluationTexts = ['label', 'source', 'spanId', 'experiment', 'variant', 'sentAs'] as const
+
+function mistakeInRetraction(record: Loose<RetractionRecord>): string | undefined {
+  if (!isId(record.id)) return 'id'
+  if (record.source !== undefined && typeof record.source !== 'string') return 'source'
+  if (record.atMs !== undefined && !isNumber(record.atMs)) return 'atMs'
+  const kept = JSON.stringify(retractionOf(record as RetractionRecord))
+  return Buffer.byteLength(kept) > retractionBytesMax ? 'its size' : undefined
 }
 
 const reasons: ReadonlySet<unknown> = new Set<CloseReason>([

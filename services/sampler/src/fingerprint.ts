@@ -10,7 +10,7 @@ interface Placed {
 }
 
 /**
- * A hash of the set of slices, evaluations and requests that a decision knows: the sum of its members'
+ * A hash of the set of slices, evaluations, requests and retractions that a decision knows: the sum of its members'
  * hashes, so that order and grouping do not matter. Equal sets have equal sums; that unequal ones do
  * not is a matter of 64 bits, against chance and not against an adversary, who could at most hide
  * evidence of a trace whose every id is his own.
@@ -20,7 +20,7 @@ export function fingerprintOf(
   evaluations: readonly Named[],
   requests: readonly Named[],
 ): bigint {
-  sumUp(noFingerprint, slices, evaluations, requests)
+  sumUp(noFingerprint, slices, evaluations, requests, none)
   return (BigInt(sumHigh) << 32n) | BigInt(sumLow)
 }
 
@@ -30,10 +30,13 @@ export function fingerprintText(
   slices: readonly Placed[],
   evaluations: readonly Named[],
   requests: readonly Named[],
+  retractions: readonly Named[] = none,
 ): string {
-  sumUp(known, slices, evaluations, requests)
+  sumUp(known, slices, evaluations, requests, retractions)
   return idText(sumHigh, sumLow)
 }
+
+const none: readonly never[] = []
 
 /** Of nothing. */
 export const noFingerprint = '0'.repeat(16)
@@ -47,15 +50,17 @@ function sumUp(
   slices: readonly Placed[],
   evaluations: readonly Named[],
   requests: readonly Named[],
+  retractions: readonly Named[],
 ): void {
   sumHigh = known === noFingerprint ? 0 : Number.parseInt(known.slice(0, 8), 16)
   sumLow = known === noFingerprint ? 0 : Number.parseInt(known.slice(8), 16)
   for (let i = 0; i < slices.length; i++) addSlice((slices[i] as Placed).ref)
   for (let i = 0; i < evaluations.length; i++) addName(kind.evaluation, evaluations[i] as Named)
   for (let i = 0; i < requests.length; i++) addName(kind.request, requests[i] as Named)
+  for (let i = 0; i < retractions.length; i++) addName(kind.retraction, retractions[i] as Named)
 }
 
-const kind = { slice: 1, evaluation: 2, request: 3 } as const
+const kind = { slice: 1, evaluation: 2, request: 3, retraction: 4 } as const
 
 /** Two 32 bit hashes of different seeds, of a member's words one after another. */
 let high = 0

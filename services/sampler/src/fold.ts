@@ -75,7 +75,15 @@ export function foldTrace(
     if (lists.th !== undefined) upstream = stricter(upstream, lists.th)
     ignored += lists.ignored ?? 0
   }
-  if (evaluations.length > 0) outcomes = [...(outcomes ?? nothing), ...evaluations]
+  if (evaluations.length > 0) {
+    outcomes = [...(outcomes ?? nothing), ...evaluations]
+    // What the spans say comes first. Without spans nothing is said of a variant: it would count under a cap.
+    if (folded.length > 0 && experiment === null && variant === null) {
+      const arm = evaluations.find(({ variant: named }) => named !== undefined)
+      experiment = arm?.experiment ?? null
+      variant = arm?.variant ?? null
+    }
+  }
   return {
     spanCount: table.count - table.duplicates,
     duplicateSpans: table.duplicates,

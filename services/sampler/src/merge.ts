@@ -1,8 +1,10 @@
 import {
+  assertNever,
   type Cause,
   type CloseReason,
   type DecidedEvaluation,
   type DecidedRequest,
+  type DecidedRetraction,
   type Decision,
   type Evaluation,
   type Evidence,
@@ -10,7 +12,7 @@ import {
   refKey,
   type Summary,
 } from '@winnow/model'
-import { evaluationOf } from './evidence-record.ts'
+import { evaluationOf, retractionOf } from './evidence-record.ts'
 import { inOrder } from './fold.ts'
 import { knows, type Placed, place, type Series } from './series.ts'
 
@@ -20,6 +22,7 @@ export const evaluationsMax = 128
 /** Places beyond {@link evaluationsMax} for those that would have the trace kept: they must not come too late. */
 export const failingEvaluationsMax = 32
 export const requestsMax = 16
+export const retractionsMax = 32
 
 /** A record of `evidence` on the trace in question. */
 export interface Input {
@@ -33,6 +36,7 @@ export interface Merged {
   /** Those of the last decision have their effect, new ones none yet. */
   readonly evaluations: readonly (Evaluation | DecidedEvaluation)[]
   readonly requests: readonly DecidedRequest[]
+  readonly retractions: readonly DecidedRetraction[]
   readonly close: Close
   readonly refusedNames: readonly string[]
   /** Of the first input that brought something new; undefined when none did. */
@@ -77,6 +81,7 @@ export function merge(
     placed,
     evaluations: outcomes.evaluations,
     requests: outcomes.requests,
+    retractions: outcomes.retractions,
     close: isPart ? { ...close, complete: false } : close,
     refusedNames: outcomes.refusedNames,
     cause,
@@ -101,23 +106,24 @@ function newTo(
   return more.length === slices.length ? slices : more
 }
 
-/** Evaluations and requests by id, bounded. */
+/** Evaluations, retractions and requests by id, bounded. */
 class OutcomesOf {
   evaluations: readonly (Evaluation | DecidedEvaluation)[]
   requests: readonly DecidedRequest[]
+  retractions: readonly DecidedRetraction[]
   readonly refusedNames: string[] = []
   readonly #fails: (evaluation: Evaluation) => boolean
 
   constructor(last: Decision | undefined, fails: (evaluation: Evaluation) => boolean) {
     this.evaluations = last?.evaluations ?? nothing
     this.requests = last?.requests ?? nothing
+    this.retractions = last?.retractions ?? nothing
     this.#fails = fails
   }
 
   /** True when it is new. */
   take(evidence: Exclude<Evidence, Summary>): boolean {
-    const known = evidence.kind === 'evaluation' ? this.evaluations : this.requests
-    if (known.some(({ id }) => id === evidence.id)) return false
+    if (this.#listOf(evidence.kind).some(({ id }) => id === evidence.id)) return false
     if (evidence.kind === 'evaluation') {
       if (!this.#hasPlace(evidence)) {
         this.refusedNames.push(evidence.name)
@@ -126,10 +132,28 @@ class OutcomesOf {
       this.evaluations = [...this.evaluations, evaluationOf(evidence)]
       return true
     }
+    if (evidence.kind === 'retraction') {
+      if (this.retractions.length >= retractionsMax) return false
+      this.retractions = [...this.retractions, retractionOf(evidence)]
+      return true
+    }
     // The trace is kept for good once there is one: what is left out changes nothing.
     if (this.requests.length >= requestsMax) return false
     this.requests = [...this.requests, { id: evidence.id, reason: evidence.reason }]
     return true
+  }
+
+  #listOf(kind: Exclude<Evidence, Summary>['kind']): readonly { readonly id: string }[] {
+    switch (kind) {
+      case 'evaluation':
+        return this.evaluations
+      case 'retraction':
+        return this.retractions
+      case 'request':
+        return this.requests
+      default:
+        return assertNever(kind)
+    }
   }
 
   #hasPlace(evaluation: Evaluation): boolean {

@@ -56,7 +56,7 @@ export function rederive(
 }
 
 function seriesFields(
-  { evaluations, requests }: Decision,
+  { evaluations, requests, retractions }: Decision,
   slices: readonly PackedSlice[],
   { firstAppendedAtMs, lastAppendedAtMs }: TraceFacts,
 ) {
@@ -64,7 +64,7 @@ function seriesFields(
     sliceCount: slices.length,
     firstSpanAtMs: firstAppendedAtMs,
     lastSpanAtMs: lastAppendedAtMs,
-    fingerprint: fingerprintText(noFingerprint, slices, evaluations, requests),
+    fingerprint: fingerprintText(noFingerprint, slices, evaluations, requests, retractions),
   }
 }
 

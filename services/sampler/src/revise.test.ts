@@ -4,9 +4,11 @@ import {
   type Decision,
   decisionBytesMax,
   type Evidence,
+  evaluationBytesMax,
   factListMax,
   type PackedSlice,
   refsMax,
+  retractionBytesMax,
   rowsBytesMax,
   sliceBytesMax,
   slicesBytesMax,
@@ -14,7 +16,7 @@ import {
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decisionBytes } from './decision-record.ts'
-import { evaluationBytesMax, parseEvidence } from './evidence-record.ts'
+import { parseEvidence } from './evidence-record.ts'
 import {
   evaluation,
   type FixtureSpan,
@@ -25,7 +27,7 @@ import {
   traceIdOf,
 } from './fixtures.ts'
 import { inOrder } from './fold.ts'
-import { evaluationsMax, failingEvaluationsMax, requestsMax } from './merge.ts'
+import { evaluationsMax, failingEvaluationsMax, requestsMax, retractionsMax } from './merge.ts'
 import { defaultPolicy, rulesMax } from './policy-file.ts'
 import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
@@ -116,6 +118,12 @@ test('the largest decision there can be fits its record', () => {
   const requests = Array.from({ length: requestsMax }, (_, n) =>
     request(id, { id: `${n}${wide(254)}`.slice(0, 256), reason: wide(512) }),
   )
+  const retractions = Array.from({ length: retractionsMax }, (_, n) => {
+    const own = { id: `${n}`.padEnd(161, 'i'), source: '', atMs: 1e15 }
+    const room = Math.floor((retractionBytesMax - JSON.stringify(own).length) / 6)
+    const head = { v: 1, kind: 'retraction', tenant: 'default', traceId: id } as const
+    return { ...head, ...own, source: wide(room) }
+  })
   const spanId = 'f'.repeat(16)
   const list = <T>(one: T): T[] => Array.from({ length: factListMax }, () => one)
   const number = 1.7976931348623157e308
@@ -179,7 +187,7 @@ test('the largest decision there can be fits its record', () => {
     ],
   })
   const sized = (own: readonly PackedSlice[]) => {
-    const inputs = [summary(id, own), ...evaluations, ...requests].map(one => ({
+    const inputs = [summary(id, own), ...evaluations, ...requests, ...retractions].map(one => ({
       evidence: one,
       appendedAtMs: 1,
     }))
@@ -189,6 +197,7 @@ test('the largest decision there can be fits its record', () => {
       slowBar: () => ({ threshold: number, count: 1e9, key: wide(64 * 3) }),
     })
     expect(revision?.decision.evaluations).toHaveLength(evaluations.length)
+    expect(revision?.decision.retractions).toHaveLength(retractions.length)
     expect(revision?.decision.slices).toHaveLength(own.length)
     return decisionBytes({ ...must(revision?.decision), claim: 1e12, seq: 1e9 }).length
   }

@@ -111,6 +111,7 @@ export function revise(
     slices,
   }
   const seriesFrom = placed.begins ?? last?.seriesFrom
+  if (merged.retractions.length > 0) decision.retractions = merged.retractions
   if (isLaterSeries(placed, last, context)) decision.series = true
   if (seriesFrom !== undefined) decision.seriesFrom = seriesFrom
   if (judged.isInherited) decision.inherited = true
@@ -270,13 +271,14 @@ function effects(
 function nextFingerprint(
   last: Decision | undefined,
   { taken, slices }: Placed,
-  { evaluations, requests }: Merged,
+  { evaluations, requests, retractions }: Merged,
 ): string {
   return fingerprintText(
     last?.fingerprint ?? noFingerprint,
     last === undefined ? slices : taken,
     evaluations.slice(last?.evaluations.length),
     requests.slice(last?.requests.length),
+    retractions.slice(last?.retractions?.length),
   )
 }
 

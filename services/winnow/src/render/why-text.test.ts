@@ -30,6 +30,7 @@ const unknown: Why = {
   decidedAt: null,
   cause: null,
   evaluations: [],
+  retractions: [],
   requests: [],
   bytesReadableUntil: null,
 }

@@ -15,6 +15,10 @@ export function whyText(why: Why, color: boolean): string {
   if (why.evaluations.length > 0) {
     lines.push('', 'Evaluations:', ...why.evaluations.map(evaluationLine))
   }
+  for (const { id, source } of why.retractions) {
+    if (why.evaluations.some(one => one.id === id)) continue
+    lines.push(`Taken back before it came: ${id}${source === undefined ? '' : ` by ${source}`}`)
+  }
   for (const { reason: text } of why.requests) {
     lines.push(`Asked for: ${text ?? '(the reason is for keys with the scope content)'}`)
   }
@@ -95,10 +99,14 @@ function ruleLine(rule: RuleAnswer, color: boolean): string {
 }
 
 function evaluationLine(one: Why['evaluations'][number]): string {
-  const said = [one.score, one.label, one.passed === undefined ? undefined : `passed ${one.passed}`]
+  const arm = one.variant === undefined ? undefined : `${one.experiment} ${one.variant}`
+  const passed = one.passed === undefined ? undefined : `passed ${one.passed}`
+  const said = [one.score, one.label, passed, arm]
   const text = said.filter(part => part !== undefined).join(', ')
   const source = one.source === undefined ? '' : ` by ${one.source}`
-  return `  ${one.name} ${text}${source}: ${one.state}`
+  const sent = one.sentAs === undefined ? '' : ` (sent as ${one.sentAs})`
+  const taken = one.retracted === true ? ', taken back since' : ''
+  return `  ${one.name}${sent} ${text}${source}: ${one.state}${taken}`
 }
 
 function factLines(why: Why): string[] {
