@@ -15,6 +15,8 @@ const current = {
   decision: 1,
   baselines: 1,
   policyRecord: 1,
+  /** What a partition has kept for variants, and when one ended. */
+  spendRecord: 1,
   /** What a writer's commit says beside its offset. */
   positionNote: 1,
   /** An assembler's open traces. */

@@ -97,6 +97,21 @@ export class Metrics {
     'Traces of a variant that became kept.',
     ['variant', 'active'],
   )
+  readonly variantCapUsed = this.#gauge(
+    'winnow_variant_cap_used_ratio',
+    'Traces kept for a registered variant today by all samplers, of its daily cap; every sampler says it.',
+    ['experiment', 'variant'],
+  )
+  readonly variantForecast = this.#gauge(
+    'winnow_variant_forecast_share',
+    'Part of all traces that will be kept for a registered variant, if the split and rate of the last hour last.',
+    ['experiment', 'variant'],
+  )
+  readonly variantShareMax = this.#gauge(
+    'winnow_variant_share_max',
+    'shareMax of that variant, where it has one.',
+    ['experiment', 'variant'],
+  )
   readonly keptRatio = this.#gauge('winnow_kept_ratio', 'Kept traces of decided ones, last hour.', [
     'tenant',
   ])
@@ -271,7 +286,7 @@ export class Metrics {
   }
 
   /** The value itself, or `other` once `label` has {@link labelValuesMax} of them. */
-  capped(label: 'tenant' | 'service' | 'variant' | 'name', value: string): string {
+  capped(label: 'tenant' | 'service' | 'variant' | 'name' | 'experiment', value: string): string {
     const seen = this.#values.get(label) ?? new Set<string>()
     this.#values.set(label, seen)
     if (seen.has(value)) return value

@@ -11,10 +11,11 @@ import type { IndexEntry } from './index-table.ts'
 import type { Input } from './merge.ts'
 import type { PartitionState } from './partition-state.ts'
 import { type Revision, revise } from './revise.ts'
-import type { CompiledPolicy } from './rules.ts'
+import { armKey, type CompiledPolicy } from './rules.ts'
 import type { Series, SliceList } from './series.ts'
 import type { Shared } from './shared.ts'
 import { type Quantity, quantityOf } from './slow-rule.ts'
+import { capSpent } from './variant-spend.ts'
 
 /** Traces whose last decisions are fetched at once. */
 const chunkMax = 64
@@ -43,7 +44,7 @@ export interface Pending {
 /** What of the process a batch needs. */
 export type DeciderShared = Pick<
   Shared,
-  'baselines' | 'config' | 'figures' | 'log' | 'metrics' | 'policy' | 'spends' | 'topics'
+  'baselines' | 'config' | 'figures' | 'log' | 'metrics' | 'policy' | 'spends' | 'topics' | 'watch'
 >
 
 /** Turns a batch of evidence into decisions, trace by trace in the order in which they first appear. */
@@ -119,7 +120,8 @@ export class BatchDecider {
               baselineKey(tenant, facts.root, facts.variant, quantity),
               quantile,
             ),
-      variantUsed: (experiment, variant) => this.#variantUsed(experiment, variant, group.nowMs),
+      variantUsed: (experiment, variant) =>
+        this.#shared.spends.used(experiment, variant, group.nowMs),
     })
     if (revision === undefined) return undefined
     const { decision } = revision
@@ -128,6 +130,7 @@ export class BatchDecider {
     this.#learn(last, revision, !isPartial)
     this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
     const outcome = outcomeOf(last, revision, this.#policy.policy)
+    if (this.#policy.variants.length > 0) this.#watch(decision, outcome.isFirst)
     const value = this.#inFlight.bytes.copy(decisionBytes(decision))
     return { decision, value, outcome, earlier, isPartial }
   }
@@ -180,6 +183,16 @@ export class BatchDecider {
     return true
   }
 
+  #watch(decision: Decision, isFirst: boolean): void {
+    const { experiment, variant, decidedAtMs } = decision
+    const isArm = experiment !== null && variant !== null
+    const { forecast } = this.#shared.watch
+    if (isFirst) forecast.note(isArm ? armKey(experiment, variant) : undefined, decidedAtMs)
+    if (!isArm) return
+    const cap = capSpent(decision)
+    if (cap !== undefined) this.#shared.spends.took(experiment, variant, Number(cap))
+  }
+
   #isWaiting({ tenant, traceId, nowMs }: Group): boolean {
     return this.#state.awaiting.has(tenant, traceId, nowMs)
   }
@@ -204,12 +217,6 @@ export class BatchDecider {
       const of = baselineKey(tenant, root, variant, quantity)
       baselines.add(this.#partition, of, quantityOf(facts, quantity), decidedAtMs)
     }
-  }
-
-  #variantUsed(experiment: string, variant: string, nowMs: number): number {
-    let used = 0
-    for (const spend of this.#shared.spends) used += spend.used(experiment, variant, nowMs)
-    return used
   }
 }
 

@@ -26,6 +26,8 @@ export const samplerConfigSchema = z.strictObject({
   commitEvery: durationKey('1s'),
   /** How often the sketches of a partition are written to `baselines`. */
   baselinesEvery: durationKey('10s'),
+  /** How often samplers tell each other what variants have used of their caps, where any is registered. */
+  spendEvery: durationKey('1s'),
   /** How often a snapshot of a partition's index is written, where there is a blob store for it. */
   snapshotEvery: durationKey('5min'),
   /** How long one read waits for evidence; also how long `stop()` may take when idle. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { BusRecord } from '@winnow/bus'
+import { type BusRecord, MemoryBus } from '@winnow/bus'
 import { blockAt, blockFlag, packSlice, type SliceFacts, spanBlockBytes } from '@winnow/model'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { Baselines } from './baselines.ts'
@@ -7,11 +7,13 @@ import { BatchDecider, type DeciderShared } from './batch-decider.ts'
 import { defaultSamplerConfig } from './config.ts'
 import { DecisionMetrics } from './decision-metrics.ts'
 import { slice, summary, traceIdOf } from './fixtures.ts'
+import { FleetSpend } from './fleet-spend.ts'
 import { InFlight } from './in-flight.ts'
 import { PartitionState } from './partition-state.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { compilePolicy } from './rules.ts'
 import { TraceLog } from './trace.fixture.ts'
+import { VariantWatch } from './variant-watch.ts'
 
 const spansPerTrace = 8
 const batchTraces = 400
@@ -75,6 +77,7 @@ function summaryJson(n: number): string {
   })
 }
 
+const spends = new FleetSpend(new MemoryBus([], new ManualClock()), '')
 const shared: DeciderShared = {
   topics: { evidence: 'evidence', decisions: 'decisions', baselines: '', control: '' },
   config: defaultSamplerConfig,
@@ -83,7 +86,8 @@ const shared: DeciderShared = {
   figures: new DecisionMetrics(new Metrics(), new ManualClock()),
   baselines: new Baselines({ windowMs: 3_600_000, countMin: 500, keysMax: 2_000 }),
   policy: compilePolicy(defaultPolicy),
-  spends: new Set(),
+  spends,
+  watch: new VariantWatch({ spends, log: silentLog, metrics: new Metrics(), everyMs: 1_000 }),
 }
 
 /** One partition from evidence to decisions that were read back, without a bus. */

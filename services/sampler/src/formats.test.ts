@@ -8,6 +8,7 @@ import { defaultPolicy } from './policy-file.ts'
 import { policyRecords } from './policy-record.ts'
 import { revise } from './revise.ts'
 import { compilePolicy } from './rules.ts'
+import { endedRecord, readSpendRecord, spendRecord } from './spend-record.ts'
 
 /** What releases before this one have written, byte by byte. A change here is a new format number. */
 const golden = (name: string): string =>
@@ -75,6 +76,14 @@ test('baselines are written as their golden file has them, and read from it', ()
   expect(textOf(encodeBaselines(3, baselines.share(3)))).toBe(golden('baselines.v1'))
   const read = decodeBaselines(Buffer.from(golden('baselines.v1'))) ?? []
   expect(textOf(encodeBaselines(3, read))).toBe(golden('baselines.v1'))
+})
+
+test('what variants have used is written as its golden file has it, and read from it', () => {
+  const spec = { experiment: 'e', variant: 'B', until: '2026-12-31T00:00:00Z', dailyCap: 9 }
+  const records = [spendRecord(3, [[20_454, 'e\nB', 7]]), endedRecord(spec, 7, 2_200)]
+  expect(records.map(({ value }) => textOf(value)).join('\n')).toBe(golden('spend.v1'))
+  const read = records.map(one => readSpendRecord({ offset: 0, appendedAtMs: 0, ...one })?.kind)
+  expect(read).toEqual(['spend', 'variant-ended'])
 })
 
 test('a policy on the control topic is written as its golden file has it', () => {

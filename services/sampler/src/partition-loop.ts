@@ -108,7 +108,7 @@ export class PartitionLoop {
       lastBaselines(this.#bus, topics.baselines, this.#partition),
     )
     baselines.hold(this.#partition, entries)
-    this.#shared.spends.add(this.#state.spend).add(this.#inFlight.spend)
+    this.#shared.spends.hold(this.#partition, [this.#state.spend, this.#inFlight.spend])
     this.#logTimeMs = this.#state.decidedAtMs
     this.#is('running')
     while (!this.#shared.isStopping) {
@@ -164,12 +164,14 @@ export class PartitionLoop {
       await this.#commit(reader.next)
     }
     if (nowMs >= this.#baselinesAtMs + baselinesEvery) await this.#writeBaselines()
+    if (this.#watches && this.#shared.watch.isDue(nowMs)) await this.#lookAtVariants()
     if (nowMs >= this.#snapshotAtMs + snapshotEvery) await this.#writeSnapshot()
     return true
   }
 
   /** Appends in groups of a bounded size; a group is read back before more is appended. */
   async #decide(records: readonly BusRecord[]): Promise<boolean> {
+    const { spends } = this.#shared
     const decider = new BatchDecider(this.#shared, this.#state, this.#partition, this.#inFlight)
     decider.take(records, this.#logTimeMs)
     this.#logTimeMs = decider.logTimeMs
@@ -181,6 +183,7 @@ export class PartitionLoop {
             Promise.all(entries.map(entry => entry && this.#decisions.fetch(entry.offset))),
           )
       for (let at = 0; at < chunk.length; at++) {
+        if (this.#watches && spends.isDue) await this.#ask(() => spends.exchange())
         const read = lasts[at]
         const series = read && (await this.#seriesOf(read))
         const isOurs = this.#decideGroup(decider, chunk[at] as Group, series)
@@ -284,7 +287,7 @@ export class PartitionLoop {
    */
   #dropState({ from, to }: Gap): false {
     this.#shared.log.warn('sampler.fold_dropped', { partition: this.#partition, from, to })
-    this.#shared.spends.delete(this.#state.spend)
+    this.#shared.spends.release(this.#partition)
     this.#state = this.#newState()
     return false
   }
@@ -315,6 +318,16 @@ export class PartitionLoop {
     const position = { offset, note: '' }
     await this.#ask(() => this.#lease.commit(position))
     this.#position = position
+  }
+
+  /** Nobody registered a variant: nothing is told, and nothing waits. */
+  get #watches(): boolean {
+    return this.#shared.policy.variants.length > 0
+  }
+
+  #lookAtVariants(): Promise<void> {
+    const { watch, policy, clock } = this.#shared
+    return this.#ask(() => watch.look(policy.variants, this.#logTimeMs, clock.nowMs()))
   }
 
   async #writeBaselines(): Promise<void> {
@@ -367,8 +380,7 @@ export class PartitionLoop {
 
   /** All but the state, which is a fold of the log and nothing else. */
   #forget(): void {
-    this.#shared.spends.delete(this.#state.spend)
-    this.#shared.spends.delete(this.#inFlight.spend)
+    this.#shared.spends.release(this.#partition)
     this.#unread.clear()
     this.#unreadBytes = 0
     this.#inFlight.clear()

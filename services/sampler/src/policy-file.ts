@@ -38,6 +38,8 @@ const variant = z.strictObject({
   until: instant,
   /** Traces kept for it in one UTC day. */
   dailyCap: z.int().min(1).max(1_000_000_000),
+  /** Part of all traces that may be kept for it; a forecast above it is warned of. */
+  shareMax: z.number().gt(0).max(1).optional(),
 })
 
 const ruleSchema = z.discriminatedUnion(

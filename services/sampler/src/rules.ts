@@ -25,6 +25,8 @@ export interface CompiledPolicy {
   readonly policy: Policy
   readonly names: readonly string[]
   readonly rules: readonly Rule[]
+  /** Those of all rules of kind `active-variant`. */
+  readonly variants: readonly VariantSpec[]
   /** What `slow` rules compare beside durations: baselines of nothing else are kept. */
   readonly quantities: readonly Quantity[]
   /**
@@ -46,6 +48,7 @@ export function compilePolicy(
     policy,
     names,
     rules,
+    variants: policy.rules.flatMap(rule => (rule.kind === 'active-variant' ? rule.variants : [])),
     quantities: quantitiesOf(policy),
     answer: (facts, environment) => {
       const answers = new Array<RuleAnswer>(rules.length)

@@ -13,6 +13,7 @@ import type { BlobStore } from '@winnow/storage'
 import { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
 import { DecisionMetrics } from './decision-metrics.ts'
+import { FleetSpend } from './fleet-spend.ts'
 import { BaselinesFollower } from './follow-baselines.ts'
 import { KeptStates } from './kept-states.ts'
 import { PartitionLoop } from './partition-loop.ts'
@@ -21,7 +22,7 @@ import { policyRecords } from './policy-record.ts'
 import { type CompiledPolicy, compilePolicy } from './rules.ts'
 import type { PartitionStatus, SamplerTopics, Shared } from './shared.ts'
 import { StateSnapshots } from './state-snapshots.ts'
-import type { VariantSpend } from './variant-spend.ts'
+import { VariantWatch } from './variant-watch.ts'
 
 export interface SamplerOptions {
   readonly bus: Bus
@@ -111,6 +112,7 @@ class PipelineSampler implements Sampler {
 
   usePolicy(policy: Policy): void {
     this.#policy = this.#compile(policy)
+    this.#shared.spends.policyChanged()
     this.#options.log.info('sampler.policy', { version: policy.version })
     this.#announced = this.#announced.then(() => this.#announce(policy))
   }
@@ -127,6 +129,7 @@ class PipelineSampler implements Sampler {
     const { bus, topics, config, clock, log, metrics, blobs } = this.#options
     const by = this.#options.by ?? `sampler-${randomUUID()}`
     const id = Buffer.from(by)
+    const spends = new FleetSpend(bus, topics.control)
     const baselines = new Baselines({
       windowMs: config.slowWindow,
       countMin: config.slowCountMin,
@@ -151,7 +154,8 @@ class PipelineSampler implements Sampler {
       get isStopping() {
         return sampler.#isStopping
       },
-      spends: new Set<VariantSpend>(),
+      spends,
+      watch: new VariantWatch({ spends, log, metrics, everyMs: config.spendEvery }),
       statuses: this.#statuses,
       positions: this.#positions,
       kept: new KeptStates(config.indexTracesMax),

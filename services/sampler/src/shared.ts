@@ -3,11 +3,12 @@ import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
 import type { DecisionMetrics } from './decision-metrics.ts'
+import type { FleetSpend } from './fleet-spend.ts'
 import type { BaselinesFollower } from './follow-baselines.ts'
 import type { KeptStates } from './kept-states.ts'
 import type { CompiledPolicy } from './rules.ts'
 import type { StateSnapshots } from './state-snapshots.ts'
-import type { VariantSpend } from './variant-spend.ts'
+import type { VariantWatch } from './variant-watch.ts'
 
 /** Full names, as the bus knows them. */
 export interface SamplerTopics {
@@ -40,8 +41,9 @@ export interface Shared {
   readonly seed: number
   /** `stop()` was called: finish what is at hand, take nothing new. */
   readonly isStopping: boolean
-  /** Variants kept under their cap by every partition here, read back or still in flight. */
-  readonly spends: Set<VariantSpend>
+  /** What variants have used up of their caps, over all samplers. */
+  readonly spends: FleetSpend
+  readonly watch: VariantWatch
   readonly statuses: Map<number, PartitionStatus>
   /** The next offset of `evidence` that is not decided on yet, of each partition that is held. */
   readonly positions: Map<number, number>

@@ -1,4 +1,4 @@
-import type { Decision } from '@winnow/model'
+import type { Decision, RuleAnswer } from '@winnow/model'
 import { armKey } from './rules.ts'
 
 const dayMs = 86_400_000
@@ -25,25 +25,31 @@ export class VariantSpend {
   }
 
   load(entries: Iterable<SpendEntry>): void {
-    for (const [day, arm, traces] of entries) {
-      const arms = this.#days.get(day) ?? new Map<string, number>()
-      this.#days.set(day, arms.set(arm, traces))
-    }
+    this.clear()
+    for (const entry of entries) this.plus(entry)
   }
 
-  add({ rules, decidedAtMs, experiment, variant }: SpentBy): void {
-    if (experiment === null || variant === null) return
-    const isSpent = rules.some(
-      ({ matched, detail }) => matched && detail?.atMs === decidedAtMs && detail.cap !== undefined,
-    )
-    if (!isSpent) return
-    const day = Math.floor(decidedAtMs / dayMs)
+  plus([day, arm, traces]: SpendEntry): void {
     const arms = this.#days.get(day) ?? new Map<string, number>()
-    this.#days.set(day, arms)
-    const key = armKey(experiment, variant)
-    arms.set(key, (arms.get(key) ?? 0) + 1)
+    this.#days.set(day, arms.set(arm, (arms.get(arm) ?? 0) + traces))
+  }
+
+  add(decision: SpentBy): void {
+    const { decidedAtMs, experiment, variant } = decision
+    if (experiment === null || variant === null || capSpent(decision) === undefined) return
+    const day = Math.floor(decidedAtMs / dayMs)
+    this.plus([day, armKey(experiment, variant), 1])
     for (const old of this.#days.keys()) if (old < day - 1) this.#days.delete(old)
   }
+}
+
+/** The cap under which this very decision has taken a place; undefined where it took none. */
+export function capSpent({ rules, decidedAtMs }: Pick<SpentBy, 'rules' | 'decidedAtMs'>) {
+  for (let i = 0; i < rules.length; i++) {
+    const { matched, detail } = rules[i] as RuleAnswer
+    if (matched && detail?.atMs === decidedAtMs && detail.cap !== undefined) return detail.cap
+  }
+  return undefined
 }
 
 /** `arm` as `armKey` makes it. */

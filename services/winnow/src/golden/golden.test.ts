@@ -21,6 +21,7 @@ const goldens: Readonly<Record<FormatName, (v: number) => readonly string[]>> = 
   ],
   baselines: v => [`services/sampler/src/golden/baselines.v${v}.jsonl`],
   policyRecord: v => [`services/sampler/src/golden/policy.v${v}.jsonl`],
+  spendRecord: v => [`services/sampler/src/golden/spend.v${v}.jsonl`],
   positionNote: v => [`services/writer/src/golden/position-note.v${v}.jsonl`],
   checkpoint: v => [`services/assembler/src/golden/checkpoint.v${v}.bin`],
   sortedFile: v => [
