@@ -1,4 +1,5 @@
 import type { BusRecord } from './bus.ts'
+import type { HeldMemory } from './kafka-memory.ts'
 
 /** The records of one stored batch, and the offsets it spans: compaction leaves holes inside. */
 export interface DecodedBatch {
@@ -8,6 +9,8 @@ export interface DecodedBatch {
   readonly checksum: number
   readonly bytes: number
   readonly records: readonly BusRecord[]
+  /** Where the records lie, where that is used again: valid for as long as one holds it. */
+  readonly memory?: HeldMemory
 }
 
 /**
@@ -47,12 +50,23 @@ export class BatchCache {
     return undefined
   }
 
-  /** A batch larger than the whole budget is not kept. */
+  /** The batch that begins at this offset: one look, where `find` makes as many as there are batches. */
+  at(partition: number, first: number): DecodedBatch | undefined {
+    const key = `${partition}/${first}`
+    const batch = this.#batches.get(key)
+    if (batch === undefined) return undefined
+    this.#batches.delete(key)
+    this.#batches.set(key, batch)
+    return batch
+  }
+
+  /** A batch larger than the whole budget is not kept. What is kept holds its memory. */
   add(partition: number, batch: DecodedBatch): void {
     const key = `${partition}/${batch.first}`
     const before = this.#batches.get(key)
     if (batch.bytes > this.#bytesMax || before?.checksum === batch.checksum) return
     if (before !== undefined) this.#remove(key, before)
+    batch.memory?.hold()
     this.#batches.set(key, batch)
     this.#bytes += batch.bytes
     const firsts = this.#firsts.get(partition) ?? new Set()
@@ -63,9 +77,10 @@ export class BatchCache {
     }
   }
 
-  #remove(key: string, { first, bytes }: DecodedBatch): void {
+  #remove(key: string, { first, bytes, memory }: DecodedBatch): void {
     this.#batches.delete(key)
     this.#bytes -= bytes
+    memory?.release()
     this.#firsts.get(Number(key.slice(0, key.indexOf('/'))))?.delete(first)
   }
 }

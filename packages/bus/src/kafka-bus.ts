@@ -9,6 +9,7 @@ import type {
   NewRecord,
   Position,
   RangeRead,
+  ReadMemory,
   ValueRange,
 } from './bus.ts'
 import { groupIdOf } from './group-id.ts'
@@ -25,12 +26,12 @@ import {
 } from './kafka-options.ts'
 import { committedIn } from './kafka-positions.ts'
 import { KafkaProducer } from './kafka-producer.ts'
-import { KafkaReader } from './kafka-reader.ts'
+import { copyOf, KafkaReader } from './kafka-reader.ts'
 import { KafkaTail } from './kafka-tail.ts'
 import { type KnownTopic, openTopics } from './kafka-topics.ts'
 import type { SharingBus } from './shared-bus.ts'
 import type { SharedTail } from './tail-index.ts'
-import { checkRanges, fetchRangesOneByOne } from './value-ranges.ts'
+import { checkRanges } from './value-ranges.ts'
 
 /** What one topic needs once it is used. Made at first use: a target uses two or three of them. */
 interface TopicParts {
@@ -128,7 +129,7 @@ export class KafkaBus implements SharingBus {
   ): Promise<readonly RangeRead[]> {
     const { reader } = this.#at(topic, partition)
     checkRanges(topic, ranges)
-    return fetchRangesOneByOne(ranges, offset => reader.fetch(partition, offset))
+    return reader.fetchRanges(partition, ranges)
   }
 
   async read(
@@ -137,10 +138,14 @@ export class KafkaBus implements SharingBus {
     from: number,
     bytesMax: number,
     waitMs: number,
+    memory?: ReadMemory,
   ): Promise<Batch> {
     const { reader } = this.#at(topic, partition)
-    const { records, gap } = await reader.read(partition, from, bytesMax, waitMs)
-    return { records, ...(gap && { gap }) }
+    const { records, gap, held } = await reader.read(partition, from, bytesMax, waitMs)
+    if (memory === undefined) return { records, ...(gap && { gap }) }
+    const copies = copyOf(records, memory)
+    for (const one of held ?? []) one.release()
+    return { records: copies, ...(gap && { gap }) }
   }
 
   async bounds(

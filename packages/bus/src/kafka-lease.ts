@@ -1,6 +1,7 @@
 import { PipelineError } from '@winnow/runtime'
 import { type Batch, type Lease, noteBytesMax, type Position } from './bus.ts'
 import { fromKafka, kafkaType } from './kafka-errors.ts'
+import type { HeldMemory } from './kafka-memory.ts'
 import type { KafkaReader } from './kafka-reader.ts'
 
 /** Who commits: refused by the broker once the group has moved on without it. */
@@ -29,6 +30,8 @@ export class KafkaLease implements Lease {
   /** Resolves at once, or when the rebalance under way has said who owns the partition. */
   readonly #settled: () => Promise<void>
   #next: number
+  /** Where the records of the last batch lie: its reader has them until it reads on. */
+  #lent: readonly HeldMemory[] = []
 
   constructor(options: {
     readonly topic: string
@@ -58,6 +61,8 @@ export class KafkaLease implements Lease {
    * that no two members are handed the same records at the same time.
    */
   async read(bytesMax: number, waitMs: number): Promise<Batch> {
+    for (const memory of this.#lent) memory.release()
+    this.#lent = []
     while (!this.lost.aborted) {
       try {
         await this.#unlessLost(this.#settled())
@@ -67,6 +72,7 @@ export class KafkaLease implements Lease {
         await this.#unlessLost(this.#settled())
         if (batch === undefined || this.lost.aborted) break
         this.#next = batch.next
+        this.#lent = batch.held ?? []
         return { records: batch.records, ...(batch.gap && { gap: batch.gap }) }
       } catch (error) {
         if (!(error instanceof PipelineError) || !error.retryable) throw error

@@ -4,6 +4,7 @@ import { type EncodedBatch, encodeBatch, encodeRecords, writtenCodec } from './k
 import type { KafkaClients } from './kafka-client.ts'
 import { fromKafka, refusalOf } from './kafka-errors.ts'
 import { KafkaLink } from './kafka-link.ts'
+import { batchMemory, type HeldMemory } from './kafka-memory.ts'
 import type { KafkaLimits } from './kafka-options.ts'
 import type { WrittenBatch } from './kafka-recent.ts'
 import { produceRequest } from './kafka-requests.ts'
@@ -14,6 +15,8 @@ interface Outgoing {
   readonly partition: number
   readonly encoded: EncodedBatch
   readonly untilMs: number
+  /** Where it lies. It goes back where the broker has taken it: else it may still be on its way out. */
+  readonly memory: readonly HeldMemory[]
   /** Why the last attempt failed: what its callers are told when time runs out. */
   error: PipelineError
 }
@@ -63,17 +66,28 @@ export class KafkaProducer {
   }
 
   #encode({ partition, records, bytesMax, untilMs }: PartitionBatch): Promise<Outgoing> {
-    const memory = Buffer.allocUnsafeSlow(bytesMax)
-    const plain = memory.subarray(0, encodeRecords(records, memory))
-    return compressFrame(plain).then(packed => {
+    const plainMemory = batchMemory.take(bytesMax)
+    const plain = plainMemory.bytes.subarray(0, encodeRecords(records, plainMemory.bytes))
+    const memory = [plainMemory]
+    const take = (bytes: number): Buffer => {
+      const packedMemory = batchMemory.take(bytes)
+      memory.push(packedMemory)
+      return packedMemory.bytes
+    }
+    return compressFrame(plain, take).then(packed => {
       const [stored, codec] =
         packed.length < plain.length ? [packed, writtenCodec.zstd] : [plain, writtenCodec.none]
       const encoded = encodeBatch(stored, codec, records.length, this.#clock.nowMs())
       const why = `${this.#topic}/${partition}: not sent yet`
-      if (codec === writtenCodec.zstd) this.#onSend(partition, { codec, stored, plain })
+      const packedMemory = memory[1]
+      if (codec === writtenCodec.zstd && packedMemory !== undefined) {
+        const both = { stored: packedMemory, plain: plainMemory }
+        this.#onSend(partition, { codec, stored, plain, memory: both })
+      }
       return {
         partition,
         encoded,
+        memory,
         untilMs,
         error: new PipelineError('BUS_UNAVAILABLE', why),
       }
@@ -127,6 +141,7 @@ export class KafkaProducer {
             const answer = answers.find(({ partition }) => partition === one.partition)
             if (answer?.errorCode === 0) {
               outcomes.set(one.partition, answer.first)
+              for (const memory of one.memory) memory.release()
             } else {
               const refusal = refusalOf(answer?.errorCode ?? -1)
               failed(one, refusal, refusal.retriable)

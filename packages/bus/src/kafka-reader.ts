@@ -1,19 +1,24 @@
 import { type Clock, PipelineError } from '@winnow/runtime'
-import type { Batch, BusRecord, Gap } from './bus.ts'
+import type { Batch, BusRecord, Gap, RangeRead, ReadMemory, ValueRange } from './bus.ts'
 import { BatchCache, type DecodedBatch } from './kafka-batch-cache.ts'
 import type { KafkaClients } from './kafka-client.ts'
 import { fromKafka } from './kafka-errors.ts'
 import { KafkaLink } from './kafka-link.ts'
+import type { HeldMemory } from './kafka-memory.ts'
 import type { KafkaLimits } from './kafka-options.ts'
 import { KafkaPoller, offsetOutOfRange } from './kafka-poller.ts'
 import { RecentBatches, type WrittenBatch } from './kafka-recent.ts'
 import { type StoredBatch, splitBatches } from './kafka-records.ts'
 import { fetchRequest } from './kafka-requests.ts'
 import type { KafkaTail } from './kafka-tail.ts'
+import { freshMemory } from './read-memory.ts'
+import { fetchRangesOneByOne } from './value-ranges.ts'
 
 /** A batch, and the offset that the next one starts at: not always one after its last record. */
 export interface ReadBatch extends Batch {
   readonly next: number
+  /** Where its records lie, if that is used again: whoever is done with all of them may let it go. */
+  readonly held?: readonly HeldMemory[]
 }
 
 /** What a poll brought and a read did not return: the next read in order takes it from here. */
@@ -22,6 +27,8 @@ interface Rest {
   readonly decoded: readonly BusRecord[]
   /** The last offset of the batch that `decoded` is of: compaction may have taken its last records. */
   readonly last: number
+  /** Where `decoded` lies, held once. */
+  readonly memory: HeldMemory | undefined
   readonly stored: readonly StoredBatch[]
 }
 
@@ -82,7 +89,7 @@ export class KafkaReader {
       const batch = await this.#take(partition, rest, from, bytesMax)
       if (batch.records.length > 0) return batch
       next = batch.next
-    }
+    } else rest?.memory?.release()
     let gap: Gap | undefined
     for (;;) {
       const polled = await this.#poller.poll(partition, next, bytesMax, waitMs, signal)
@@ -102,7 +109,7 @@ export class KafkaReader {
       const stored = splitBatches(polled.records)
       const batch = await this.#take(
         partition,
-        { next, decoded: [], last: -1, stored },
+        { next, decoded: [], last: -1, memory: undefined, stored },
         next,
         bytesMax,
       )
@@ -113,15 +120,34 @@ export class KafkaReader {
   }
 
   async fetch(partition: number, offset: number): Promise<BusRecord> {
-    const before = this.#fetching.get(partition)
-    const mine = (before ?? Promise.resolve())
-      .catch(() => {})
-      .then(() => this.#fetchOne(partition, offset))
-    this.#fetching.set(partition, mine)
+    const batch = await this.#fetch(partition, offset)
     try {
-      return await mine
+      const record = recordAt(batch, offset, this.#topic, partition)
+      return copyOf([record], freshMemory)[0] as BusRecord
     } finally {
-      if (this.#fetching.get(partition) === mine) this.#fetching.delete(partition)
+      batch.memory?.release()
+    }
+  }
+
+  async fetchRanges(
+    partition: number,
+    ranges: readonly ValueRange[],
+  ): Promise<readonly RangeRead[]> {
+    let held: HeldMemory | undefined
+    const letGo = (): void => {
+      held?.release()
+      held = undefined
+    }
+    try {
+      return await fetchRangesOneByOne(ranges, async offset => {
+        // What the one before held has been cut out by now.
+        letGo()
+        const batch = await this.#fetch(partition, offset)
+        held = batch.memory
+        return recordAt(batch, offset, this.#topic, partition)
+      })
+    } finally {
+      letGo()
     }
   }
 
@@ -162,14 +188,31 @@ export class KafkaReader {
     }
   }
 
-  async #fetchOne(partition: number, offset: number): Promise<BusRecord> {
+  /** The batch of an offset, held for the caller. */
+  async #fetch(partition: number, offset: number): Promise<DecodedBatch> {
+    const before = this.#fetching.get(partition)
+    const mine = (before ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => this.#fetchOne(partition, offset))
+    this.#fetching.set(partition, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#fetching.get(partition) === mine) this.#fetching.delete(partition)
+    }
+  }
+
+  async #fetchOne(partition: number, offset: number): Promise<DecodedBatch> {
     const known = this.#cache.find(partition, offset)
-    if (known !== undefined) return recordAt(known, offset, this.#topic, partition)
+    if (known !== undefined) {
+      known.memory?.hold()
+      return known
+    }
     const what = `${this.#topic}/${partition} offset ${offset}`
     const stored = await this.#answered(`fetching ${what}`, () => this.#stored(partition, offset))
     const batch = await this.#recent.decode(partition, stored)
     this.#cache.add(partition, batch)
-    return recordAt(batch, offset, this.#topic, partition)
+    return batch
   }
 
   /** The one batch that spans an offset: asked for a single byte, a broker answers with it whole. */
@@ -197,10 +240,12 @@ export class KafkaReader {
   /** Records from `from` on until `bytesMax` is reached; what is left over is kept for the next read. */
   async #take(partition: number, rest: Rest, from: number, bytesMax: number): Promise<ReadBatch> {
     const records: BusRecord[] = []
-    let { decoded, last, stored } = rest
+    const held: HeldMemory[] = []
+    let { decoded, last, memory, stored } = rest
     let next = from
     let bytes = 0
     for (;;) {
+      const before = records.length
       let used = 0
       for (; used < decoded.length; used++) {
         const record = decoded[used] as BusRecord
@@ -212,19 +257,48 @@ export class KafkaReader {
         next = record.offset + 1
       }
       const [batch, ...others] = stored
-      if (used < decoded.length || (batch !== undefined && bytes >= bytesMax)) {
-        this.#rests.set(partition, { next, decoded: decoded.slice(used), last, stored })
-        return { records, next }
+      const isLeft = used < decoded.length
+      if (isLeft) memory?.hold()
+      if (memory !== undefined && records.length > before) held.push(memory)
+      else memory?.release()
+      if (isLeft || (batch !== undefined && bytes >= bytesMax)) {
+        this.#rests.get(partition)?.memory?.release()
+        const left = { next, decoded: decoded.slice(used), last, stored }
+        this.#rests.set(partition, { ...left, memory: isLeft ? memory : undefined })
+        return { records, next, held }
       }
       next = Math.max(next, last + 1)
-      if (batch === undefined) return { records, next }
+      if (batch === undefined) return { records, next, held }
       const whole = await this.#recent.decode(partition, batch)
       this.#tail?.add(partition, whole)
       decoded = whole.records
+      memory = whole.memory
       last = batch.last
       stored = others
     }
   }
+}
+
+/** The same records in memory of `take`, in one piece. */
+export function copyOf(records: readonly BusRecord[], take: ReadMemory): BusRecord[] {
+  let bytes = 0
+  for (const { key, header, value } of records) {
+    bytes += (key?.length ?? 0) + (header?.length ?? 0) + value.length
+  }
+  const memory = take(bytes)
+  let at = 0
+  const copy = (part: Uint8Array): Buffer => {
+    memory.set(part, at)
+    at += part.length
+    return memory.subarray(at - part.length, at)
+  }
+  return records.map(({ offset, appendedAtMs, key, header, value }) => ({
+    offset,
+    appendedAtMs,
+    ...(key === undefined ? undefined : { key: copy(key) }),
+    ...(header === undefined ? undefined : { header: copy(header) }),
+    value: copy(value),
+  }))
 }
 
 function recordAt(

@@ -1,6 +1,7 @@
 import { zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { encodeBatch, encodeRecords, writtenCodec } from './kafka-batches.ts'
+import { MemoryPool, pieceBytesMin } from './kafka-memory.ts'
 import { RecentBatches, type WrittenBatch } from './kafka-recent.ts'
 import { type StoredBatch, splitBatches } from './kafka-records.ts'
 
@@ -101,4 +102,40 @@ test('what is sent is kept up to the limit, the oldest given up first; nothing w
   expect(batches.writtenBytes).toBe(2 * bytes)
   await batches.decode(2, batchOf('a').stored)
   expect(batches.writtenBytes).toBe(bytes)
+})
+
+test('memory goes back once every reader and the cache have let it go', async () => {
+  const pool = new MemoryPool(1e6)
+  const { sent, stored } = batchOf('pooled')
+  const memory = { stored: pool.take(1), plain: pool.take(1) }
+  const batches = new RecentBatches({
+    recentBytesMax: 140,
+    cacheBatchesMax: 1,
+    writtenBytesMax: 1e6,
+  })
+  await read(batches)
+  batches.sends(0, { ...sent, memory })
+  // Its producer has its answer.
+  memory.stored.release()
+  memory.plain.release()
+  const [a, b] = await Promise.all([batches.decode(0, stored), batches.decode(0, stored)])
+  expect(a?.memory).toBe(memory.plain)
+  expect(pool.idleBytes).toBe(pieceBytesMin)
+  await batches.decode(1, batchOf('another').stored)
+  a?.memory?.release()
+  expect(pool.idleBytes).toBe(pieceBytesMin)
+  b?.memory?.release()
+  expect(pool.idleBytes).toBe(2 * pieceBytesMin)
+})
+
+test('what is given up unread lets its memory go', async () => {
+  const pool = new MemoryPool(1e6)
+  const { sent } = batchOf('a')
+  const memory = { stored: pool.take(1), plain: pool.take(1) }
+  const batches = recent(1)
+  await read(batches)
+  batches.sends(0, { ...sent, memory })
+  memory.stored.release()
+  memory.plain.release()
+  expect(pool.idleBytes).toBe(2 * pieceBytesMin)
 })

@@ -1,6 +1,7 @@
 // Hot on Kafka: every batch that is read in order passes here. One lookup a batch.
 import type { BusRecord } from './bus.ts'
 import { BatchCache, type DecodedBatch } from './kafka-batch-cache.ts'
+import { batchMemory, type HeldMemory } from './kafka-memory.ts'
 import type { KafkaLimits } from './kafka-options.ts'
 import {
   checksumOf,
@@ -16,6 +17,8 @@ export interface WrittenBatch {
   readonly codec: number
   readonly stored: Buffer
   readonly plain: Buffer
+  /** Where the two lie, where that is used again: held for as long as this is kept. */
+  readonly memory?: { readonly stored: HeldMemory; readonly plain: HeldMemory }
 }
 
 export type RecentLimits = Pick<
@@ -38,7 +41,7 @@ export class RecentBatches {
   /** By what tells batches apart at a glance, the oldest first. */
   readonly #written = new Map<string, WrittenBatch>()
   /** Readers of the same records come at the same moment. */
-  readonly #decoding = new Map<string, Promise<DecodedBatch>>()
+  readonly #decoding = new Map<string, Decoding>()
   #writtenBytes = 0
   #isRead = false
 
@@ -58,46 +61,71 @@ export class RecentBatches {
   sends(partition: number, batch: WrittenBatch): void {
     if (!this.#isRead) return
     const key = glance(partition, batch.stored)
-    this.#forget(key)
+    this.#giveUp(key)
+    batch.memory?.stored.hold()
+    batch.memory?.plain.hold()
     this.#written.set(key, batch)
     this.#writtenBytes += bytesOf(batch)
     for (const oldest of this.#written.keys()) {
       if (this.#writtenBytes <= this.#writtenBytesMax) return
-      this.#forget(oldest)
+      this.#giveUp(oldest)
     }
   }
 
-  /** A batch that the broker has just returned, shared: nobody may write into its records. */
-  decode(partition: number, batch: StoredBatch): Promise<DecodedBatch> {
+  /**
+   * A batch that the broker has just returned, shared: nobody may write into its records. It is held for
+   * the caller, who lets its memory go.
+   */
+  async decode(partition: number, batch: StoredBatch): Promise<DecodedBatch> {
     this.#isRead = true
     const checksum = checksumOf(batch)
-    const cached = this.#cache.find(partition, batch.first)
-    if (cached?.first === batch.first && cached.checksum === checksum) {
-      return Promise.resolve(cached)
+    const cached = this.#cache.at(partition, batch.first)
+    if (cached?.checksum === checksum) {
+      cached.memory?.hold()
+      return cached
     }
     const key = `${partition}/${batch.first}/${checksum}`
-    const under = this.#decoding.get(key)
-    if (under !== undefined) return under
-    const decoding = this.#decode(partition, batch, checksum).finally(() =>
-      this.#decoding.delete(key),
-    )
+    const under = this.#decoding.get(key) ?? this.#begin(partition, batch, checksum, key)
+    under.readers++
+    return under.decoded
+  }
+
+  #begin(partition: number, batch: StoredBatch, checksum: number, key: string): Decoding {
+    const decoding: Decoding = {
+      readers: 0,
+      decoded: this.#decode(partition, batch, checksum)
+        .finally(() => this.#decoding.delete(key))
+        .then(decoded => {
+          // For each who waits, before any of them goes on; who comes later finds it in the cache.
+          for (let more = decoding.readers; more > 0; more--) decoded.memory?.hold()
+          this.#cache.add(partition, decoded)
+          decoded.memory?.release()
+          return decoded
+        }),
+    }
     this.#decoding.set(key, decoding)
     return decoding
   }
 
+  /** Held once. */
   async #decode(partition: number, batch: StoredBatch, checksum: number): Promise<DecodedBatch> {
     const { first, last } = batch
     const stored = storedRecords(batch)
     const written = this.#forget(glance(partition, stored))
     const isSame = written?.codec === codecOf(batch) && written.stored.equals(stored)
+    written?.memory?.stored.release()
+    let memory = isSame ? written.memory?.plain : undefined
+    if (!isSame) written?.memory?.plain.release()
+    const take = (length: number): Buffer => {
+      memory = batchMemory.take(length)
+      return memory.bytes
+    }
     const records: readonly BusRecord[] = isSame
       ? recordsOf(batch, written.plain)
-      : await decodeBatch(batch)
+      : await decodeBatch(batch, undefined, take)
     let bytes = 128
     for (const record of records) bytes += record.value.length
-    const decoded = { first, last, checksum, bytes, records }
-    this.#cache.add(partition, decoded)
-    return decoded
+    return { first, last, checksum, bytes, records, ...(memory && { memory }) }
   }
 
   #forget(key: string): WrittenBatch | undefined {
@@ -107,6 +135,18 @@ export class RecentBatches {
     this.#writtenBytes -= bytesOf(batch)
     return batch
   }
+
+  #giveUp(key: string): void {
+    const batch = this.#forget(key)
+    batch?.memory?.stored.release()
+    batch?.memory?.plain.release()
+  }
+}
+
+/** One batch that is being inflated, and how many wait for it. */
+interface Decoding {
+  readers: number
+  readonly decoded: Promise<DecodedBatch>
 }
 
 /** Compressed bytes differ in length or at the end, as a rule; what is taken for one is compared whole. */

@@ -3,10 +3,11 @@
 import { promisify } from 'node:util'
 import { constants, gunzip, zstdDecompress, zstdDecompressSync } from 'node:zlib'
 import { PipelineError } from '@winnow/runtime'
-import type { BusRecord } from './bus.ts'
+import type { BusRecord, ReadMemory } from './bus.ts'
 import { WireReader } from './kafka-wire.ts'
 import { inflateFrame, isWholeFrame } from './kafka-zstd.ts'
 import { unlz4 } from './lz4.ts'
+import { freshMemory } from './read-memory.ts'
 import { unsnappy } from './snappy.ts'
 
 /** The one Kafka header a record of ours may carry. */
@@ -65,15 +66,17 @@ export function splitBatches(records: Buffer): StoredBatch[] {
 
 /**
  * The records of a batch in order; none for the marker of somebody's transaction. Their `header` is the
- * content of the Kafka header of that name.
+ * content of the Kafka header of that name. What it was written with here lies in memory of `take`.
  */
 export async function decodeBatch(
   batch: StoredBatch,
   headerName: string | undefined = recordHeaderName,
+  take: ReadMemory = freshMemory,
 ): Promise<BusRecord[]> {
   const { bytes } = batch
   if (isControl(batch)) return []
-  return recordsOf(batch, await inflate(bytes.subarray(recordsAt), codecOf(batch)), headerName)
+  const plain = await inflate(bytes.subarray(recordsAt), codecOf(batch), take)
+  return recordsOf(batch, plain, headerName)
 }
 
 /** The same, where the records are at hand as they were before they were compressed. */
@@ -152,19 +155,18 @@ const unzstd = promisify(zstdDecompress)
 const ungzip = promisify(gunzip)
 
 /** A view would keep the whole answer that it came in, or a slab, for as long as the batch is cached. */
-function ownCopy(bytes: Buffer): Buffer {
-  const own = Buffer.allocUnsafeSlow(bytes.length)
-  bytes.copy(own)
-  return own
+function ownCopy(bytes: Buffer, take: ReadMemory): Buffer {
+  const own = take(bytes.length)
+  return own.subarray(0, bytes.copy(own))
 }
 
-async function inflate(bytes: Buffer, kind: number): Promise<Buffer> {
+async function inflate(bytes: Buffer, kind: number, take: ReadMemory): Promise<Buffer> {
   try {
     switch (kind) {
       case codec.none:
-        return ownCopy(bytes)
+        return ownCopy(bytes, take)
       case codec.zstd:
-        if (isWholeFrame(bytes)) return await inflateFrame(bytes, decodedBatchBytesMax)
+        if (isWholeFrame(bytes)) return await inflateFrame(bytes, decodedBatchBytesMax, take)
         // Of another writer, in several frames, or cut off.
         if (bytes.length <= inlineBytesMax) {
           return zstdDecompressSync(bytes, { maxOutputLength: decodedBatchBytesMax })

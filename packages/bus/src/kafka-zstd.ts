@@ -8,24 +8,31 @@ import {
   type ZstdDecompress,
 } from 'node:zlib'
 import { PipelineError } from '@winnow/runtime'
+import type { ReadMemory } from './bus.ts'
+import { freshMemory } from './read-memory.ts'
 
 /** As many as Node's thread pool has threads: more would only wait there. */
 const lanesMax = 4
 
-/** What comes out is cut from pieces of this size: one piece a batch as a rule, which is not copied. */
+/** What comes out is cut from pieces of this size: one piece a batch as a rule. */
 const compressedChunkBytes = 512 * 1024
 const inflatedChunkBytes = 2 * 1024 * 1024
-/** Below this, a batch is copied out: kept for long it would keep the whole piece. */
-const ownBytesMax = 64 * 1024
 
-/** A batch in one frame, off this thread. The bytes are read until it resolves. */
-export function compressFrame(bytes: Buffer): Promise<Buffer> {
-  return compressors.run(bytes, Number.MAX_SAFE_INTEGER)
+/** A batch in one frame in memory of `take`, off this thread. The bytes are read until it resolves. */
+export function compressFrame(bytes: Buffer, take: ReadMemory = freshMemory): Promise<Buffer> {
+  return compressors.run(bytes, Number.MAX_SAFE_INTEGER, take)
 }
 
-/** What `bytes`, one whole frame, hold; rejects where they hold no frame or more than `bytesMax`. */
-export function inflateFrame(bytes: Buffer, bytesMax: number): Promise<Buffer> {
-  return inflaters.run(bytes, bytesMax)
+/**
+ * What `bytes`, one whole frame, hold, in memory of `take`; rejects where they hold no frame or more than
+ * `bytesMax`.
+ */
+export function inflateFrame(
+  bytes: Buffer,
+  bytesMax: number,
+  take: ReadMemory = freshMemory,
+): Promise<Buffer> {
+  return inflaters.run(bytes, bytesMax, take)
 }
 
 const magic = 0xfd2fb528
@@ -72,7 +79,7 @@ class Lane {
     return this.#isBroken
   }
 
-  run(bytes: Buffer, bytesMax: number): Promise<Buffer> {
+  run(bytes: Buffer, bytesMax: number, take: ReadMemory): Promise<Buffer> {
     this.#bytesMax = bytesMax
     return new Promise((resolve, reject) => {
       this.#settle = outcome => {
@@ -84,7 +91,7 @@ class Lane {
       }
       this.#stream.write(bytes, error => {
         if (error) this.#break(error)
-        else this.#settle?.(joined(this.#parts, this.#bytes))
+        else this.#settle?.(this.#joined(take))
       })
     })
   }
@@ -95,6 +102,15 @@ class Lane {
     else this.#break(new PipelineError('DATA_CORRUPT', `a batch of over ${this.#bytesMax} bytes`))
   }
 
+  /** Copied out, so that the next batch comes out in the same piece, which is not taken anew. */
+  #joined(take: ReadMemory): Buffer {
+    const own = take(this.#bytes)
+    let at = 0
+    for (const part of this.#parts) at += part.copy(own, at)
+    rewind(this.#stream)
+    return own.subarray(0, at)
+  }
+
   #break(error: Error): void {
     if (!this.#isBroken) this.#stream.destroy()
     this.#isBroken = true
@@ -102,14 +118,15 @@ class Lane {
   }
 }
 
-function joined(parts: readonly Buffer[], bytes: number): Buffer {
-  const [first] = parts
-  if (parts.length === 1 && first !== undefined && bytes > ownBytesMax) return first
-  const own = Buffer.allocUnsafeSlow(bytes)
-  let at = 0
-  for (const part of parts) at += part.copy(own, at)
-  return own
+/**
+ * Where the next output goes in the stream's piece: its beginning. Node's own field, and a release that
+ * has it no more cuts further pieces instead, which is slower and nothing else.
+ */
+function rewind(stream: ZstdCompress | ZstdDecompress): void {
+  if (typeof Reflect.get(stream, outOffset) === 'number') Reflect.set(stream, outOffset, 0)
 }
+
+const outOffset = '_outOffset'
 
 /** Contexts by need, `lanesMax` at most; who finds none idle waits in turn. */
 class Lanes {
@@ -122,10 +139,10 @@ class Lanes {
     this.#make = make
   }
 
-  async run(bytes: Buffer, bytesMax: number): Promise<Buffer> {
+  async run(bytes: Buffer, bytesMax: number, take: ReadMemory): Promise<Buffer> {
     const lane = await this.#take()
     try {
-      return await lane.run(bytes, bytesMax)
+      return await lane.run(bytes, bytesMax, take)
     } finally {
       this.#give(lane.isBroken ? new Lane(this.#make()) : lane)
     }

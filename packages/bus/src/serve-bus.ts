@@ -1,8 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import { assertNever } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
-import type { Batch, Bus, Lease, Membership } from './bus.ts'
+import type { Batch, Bus, Lease, Membership, ReadMemory } from './bus.ts'
 import { packBatch, placeBatch, type SentBatch, transferOf } from './placed-records.ts'
+import { reusedMemory } from './read-memory.ts'
 import {
   fromPlainError,
   packReads,
@@ -49,6 +50,8 @@ class BusServer {
   readonly #bus: Bus
   readonly #memberships = new Map<number, Membership>()
   readonly #leases = new Map<number, ServedLease>()
+  /** Of reads whose answers are copied: one each, until it has been. */
+  readonly #memories: ReadMemory[] = []
   #lastLease = 0
   #isEnded = false
 
@@ -114,7 +117,15 @@ class BusServer {
       }
       case 'read': {
         const { topic, partition, from, bytesMax, waitMs } = request
-        return this.#batch(await bus.read(topic, partition, from, bytesMax, waitMs))
+        if (this.#isPlaced) {
+          return this.#batch(await bus.read(topic, partition, from, bytesMax, waitMs))
+        }
+        const memory = this.#memories.pop() ?? reusedMemory()
+        try {
+          return this.#batch(await bus.read(topic, partition, from, bytesMax, waitMs, memory))
+        } finally {
+          this.#memories.push(memory)
+        }
       }
       case 'bounds':
         return { result: await bus.bounds(request.topic, request.partition) }
@@ -143,9 +154,12 @@ class BusServer {
     }
   }
 
+  get #isPlaced(): boolean {
+    return isSharing(this.#bus) && this.#bus.placesRecords
+  }
+
   #batch(batch: Batch): { result: SentBatch; transfer: ArrayBuffer[] } {
-    const isPlaced = isSharing(this.#bus) && this.#bus.placesRecords
-    const result = isPlaced ? placeBatch(batch) : packBatch(batch)
+    const result = this.#isPlaced ? placeBatch(batch) : packBatch(batch)
     return { result, transfer: transferOf(result) }
   }
 
