@@ -99,6 +99,45 @@ fact('beside a running pipeline it says what it stands on, and disturbs nobody',
   }
 })
 
+fact(
+  'the topics of others are looked at: there, missing, and of a cluster that is away',
+  async () => {
+    await adminOf(kafka.broker, async admin =>
+      admin.createTopics({ topics: [{ topic: 'otlp_spans', numPartitions: 3 }] }),
+    )
+    const { healthy, findings } = await doctor({
+      WINNOW_KAFKA_SOURCE_TOPICS: '[otlp_spans, otlp_nowhere]',
+    })
+    expect(healthy).toBe(false)
+    const ofSource = findings.filter(({ key }) => key.startsWith('kafkaSource'))
+    expect(ofSource).toEqual([
+      {
+        key: 'kafkaSource.topics',
+        status: 'ok',
+        found: 'otlp_spans has 3 partitions; no receiver takes from it now',
+      },
+      {
+        key: 'kafkaSource.topics',
+        status: 'failed',
+        found: 'the broker has no topic otlp_nowhere',
+        remedy: 'correct the name, make the topic, or start what writes it',
+      },
+    ])
+    const away = await doctor({
+      WINNOW_KAFKA_SOURCE_TOPICS: '[otlp_spans]',
+      WINNOW_KAFKA_SOURCE_BROKERS: '127.0.0.1:1',
+    })
+    expect(away.findings.filter(({ key }) => key === 'kafkaSource')).toEqual([
+      expect.objectContaining({
+        status: 'failed',
+        found: expect.stringMatching(
+          /kafkaSource\.brokers.* 127\.0\.0\.1:1.*correct `kafkaSource`/,
+        ),
+      }),
+    ])
+  },
+)
+
 fact('topics that were made anew are told from those that segments were made of', async () => {
   await adminOf(kafka.broker, async admin => admin.deleteTopics({ topics: await topicsThere() }))
   await vi.waitFor(async () => expect(await topicsThere()).toEqual([]), { timeout: 30_000 })

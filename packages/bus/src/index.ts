@@ -26,7 +26,7 @@ export {
   type KafkaLimits,
   type KafkaSasl,
 } from './kafka-options.ts'
-export { KafkaSource, type KafkaSourceOptions } from './kafka-source.ts'
+export { KafkaSource, type KafkaSourceOptions, sourceTopicSpec } from './kafka-source.ts'
 export {
   type GroupSurvey,
   type KafkaRight,

@@ -105,9 +105,16 @@ export function fromKafka(error: unknown, what: string): PipelineError {
   return new PipelineError('BUS_UNAVAILABLE', `${what}: ${type ?? text}`, { cause: error })
 }
 
-/** The same with the remedy of who met no broker that it could talk to. */
-export function noBroker(error: PipelineError): PipelineError {
-  const remedy = 'start a broker there, or correct `bus`, `kafka.tls` and `kafka.sasl…`'
+/**
+ * The same with the remedy of who met no broker that it could talk to. `section`: whose keys say where
+ * the brokers are and how they are asked.
+ */
+export function noBroker(
+  error: PipelineError,
+  section: 'kafka' | 'kafkaSource' = 'kafka',
+): PipelineError {
+  const keys = { kafka: '`bus`, `kafka.tls` and `kafka.sasl…`', kafkaSource: '`kafkaSource`' }
+  const remedy = `start a broker there, or correct ${keys[section]}`
   const text = error.message.replace(/^\[\w+\] /, '')
   return new PipelineError('BUS_UNAVAILABLE', `${text}; ${remedy}`, { cause: error })
 }

@@ -88,7 +88,7 @@ export class KafkaSource implements Source {
 
   /** CONFIG_INVALID names a topic that is not there; BUS_UNAVAILABLE when no broker answered for `openWaitMs`. */
   static async open(options: KafkaSourceOptions): Promise<KafkaSource> {
-    const withSpecs = { ...options, specs: options.topics.map(specOf) }
+    const withSpecs = { ...options, specs: options.topics.map(sourceTopicSpec) }
     const limits = checkKafkaOptions(withSpecs)
     const clients = kafkaClients(withSpecs, limits)
     const deadline = AbortSignal.timeout(limits.openWaitMs)
@@ -216,7 +216,7 @@ async function partitionsOf(
   try {
     await cluster.connect()
     await cluster.refreshMetadata()
-    const { topics } = await describeTopics(cluster, names.map(specOf))
+    const { topics } = await describeTopics(cluster, names.map(sourceTopicSpec))
     const missing = names.filter(
       name => !topics.some(one => one.name === name && one.partitions > 0),
     )
@@ -230,6 +230,7 @@ async function partitionsOf(
   }
 }
 
-function specOf(name: string): TopicSpec {
+/** What is known beforehand of a topic that others make. */
+export function sourceTopicSpec(name: string): TopicSpec {
   return { name, partitions: 1, retentionMs: 0, keyed: false }
 }

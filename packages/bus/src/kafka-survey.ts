@@ -68,6 +68,8 @@ export interface KafkaSurvey {
 export interface KafkaSurveyOptions extends KafkaBusOptions {
   /** By the full name of their topic. */
   readonly groups: readonly { readonly topic: string; readonly group: string }[]
+  /** Whose keys say where the brokers are; absent: `kafka`. */
+  readonly section?: 'kafka' | 'kafkaSource'
 }
 
 /**
@@ -79,7 +81,9 @@ export async function surveyKafka(options: KafkaSurveyOptions): Promise<KafkaSur
   const limits = checkKafkaOptions(options)
   const clients = kafkaClients(options, limits)
   const cluster = clients.cluster()
-  const where = `asking \`bus\` ${options.brokers.join(', ')}`
+  const { section = 'kafka' } = options
+  const key = section === 'kafka' ? 'bus' : 'kafkaSource.brokers'
+  const where = `asking \`${key}\` ${options.brokers.join(', ')}`
   try {
     await cluster.connect()
     await cluster.refreshMetadata()
@@ -101,7 +105,7 @@ export async function surveyKafka(options: KafkaSurveyOptions): Promise<KafkaSur
     return { brokers: described.brokers, latencyMs, topics, groups, mayCreate }
   } catch (cause) {
     const error = fromKafka(cause, where)
-    throw error.retryable ? noBroker(error) : error
+    throw error.retryable ? noBroker(error, section) : error
   } finally {
     await cluster.disconnect().catch(() => {})
   }

@@ -70,21 +70,30 @@ export async function openBusForReading(
 
 /** The topics of others that `kafkaSource` names; undefined where it names none. */
 export async function openKafkaSource(config: Config, log: Log): Promise<Source | undefined> {
-  const { kafkaSource } = config
-  const { topics, group, startFrom, tenantHeader, brokers, inflightBytesMax } = kafkaSource
+  const { topics, group, startFrom, tenantHeader, inflightBytesMax } = config.kafkaSource
   if (topics.length === 0) return undefined
-  const isOwn = brokers !== undefined
   return KafkaSource.open({
-    brokers: (brokers ?? config.bus.slice('kafka://'.length)).split(','),
-    clientId: `winnow-source-${hostname()}-${process.pid}`,
+    ...sourceAccess(config),
     topics,
     group,
     startFrom,
     bytesMax: inflightBytesMax,
     ...(tenantHeader !== undefined && { headerName: tenantHeader }),
-    ...security(isOwn ? 'kafkaSource' : 'kafka', isOwn ? kafkaSource : config.kafka),
     onEvent: logging(log),
   })
+}
+
+/** How the cluster of `kafkaSource` is asked: its own, or that of the bus. */
+export function sourceAccess(
+  config: Config,
+): Pick<KafkaBusOptions, 'brokers' | 'clientId' | 'tls' | 'sasl'> {
+  const { brokers } = config.kafkaSource
+  const isOwn = brokers !== undefined
+  return {
+    brokers: (brokers ?? config.bus.slice('kafka://'.length)).split(','),
+    clientId: `winnow-source-${hostname()}-${process.pid}`,
+    ...security(isOwn ? 'kafkaSource' : 'kafka', isOwn ? config.kafkaSource : config.kafka),
+  }
 }
 
 /** How the cluster that `bus` names is asked. */

@@ -7,6 +7,7 @@ import { certificateChecks } from './certificate-checks.ts'
 import { type Check, examine, type Finding } from './finding.ts'
 import { hostChecks } from './host-checks.ts'
 import { keysCheck } from './keys-check.ts'
+import { sourceChecks } from './source-checks.ts'
 import { storeChecks } from './store-checks.ts'
 
 export interface DoctorOptions {
@@ -40,6 +41,7 @@ function checksOf(config: Config): Check[] {
     keysCheck(config),
     ...certificateChecks(config),
     ...bus.checks,
+    ...sourceChecks(config),
     ...storeChecks(config, bus.logId),
   ]
 }

@@ -17,7 +17,12 @@ import { clockFinding, clockOffsetMs } from './clock-check.ts'
 import { type Finding, failed, ok, warning } from './finding.ts'
 
 /** Who asks on behalf of a person gives up sooner than who starts a fleet. */
-const limits = { connectionWaitMs: 3_000, requestWaitMs: 5_000, answerWaitMs: 5_000, openWaitMs: 1 }
+export const kafkaLimits = {
+  connectionWaitMs: 3_000,
+  requestWaitMs: 5_000,
+  answerWaitMs: 5_000,
+  openWaitMs: 1,
+}
 
 const readPlan = 'winnow topics --plan prints what to give'
 
@@ -27,7 +32,11 @@ export function askKafka(config: Config, log: Log): Promise<KafkaSurvey> {
     topic,
     group: id.slice(topic.length + 1),
   }))
-  return surveyKafka({ ...kafkaOptions(config, Object.values(specs), log), limits, groups })
+  return surveyKafka({
+    ...kafkaOptions(config, Object.values(specs), log),
+    limits: kafkaLimits,
+    groups,
+  })
 }
 
 /** What a cluster was found to be, a line each: reach, topics, rights, groups. */
@@ -127,7 +136,7 @@ const recordFormat = Math.max(formats.tenantRuns, formats.evidence, formats.deci
 /** What lies last in each topic: its format, and how its time compares with this machine's. */
 export async function lastRecordFindings(config: Config, log: Log): Promise<Finding[]> {
   const specs = Object.values(specsOf(config))
-  const options = { ...kafkaOptions(config, specs, log), limits, mayCreate: false }
+  const options = { ...kafkaOptions(config, specs, log), limits: kafkaLimits, mayCreate: false }
   const bus = await KafkaBus.open(options).catch((error: unknown) => {
     // Another check says what is wrong with the bus.
     if (error instanceof PipelineError) return undefined

@@ -54,3 +54,32 @@ test('one principal takes the place of all, and a login names the file of it', (
     expect(line).toContain('--bootstrap-server b:9092 --command-config admin.properties')
   }
 })
+
+test('a receiver that takes from the topics of others may read them, where they are', () => {
+  const source = (brokers: object) =>
+    topicPlan({
+      ...config,
+      kafkaSource: { ...config.kafkaSource, topics: ['otlp_spans'], ...brokers },
+    })
+  const own = source({})
+  expect(own.groups.at(-1)).toEqual({
+    id: 'otlp_spans.winnow',
+    topic: 'otlp_spans',
+    target: 'receiver',
+  })
+  expect(own.rights.slice(-2)).toEqual([
+    {
+      target: 'receiver',
+      resource: 'topic',
+      names: ['otlp_spans'],
+      operations: ['Read', 'Describe'],
+    },
+    { target: 'receiver', resource: 'group', names: ['otlp_spans.winnow'], operations: ['Read'] },
+  ])
+  const text = planText(source({ brokers: 'other:9092' }), { brokers: 'b:9092', needsLogin: false })
+  expect(text).toContain('#   otlp_spans.winnow (receiver at other:9092)')
+  expect(text).toContain(
+    'kafka-acls.sh --bootstrap-server other:9092 --add --allow-principal User:winnow-receiver --operation Read --operation Describe --topic otlp_spans',
+  )
+  expect(text).not.toContain('--create --if-not-exists --topic otlp_spans')
+})

@@ -25,6 +25,8 @@ export interface PlannedGroup {
   readonly id: string
   readonly topic: string
   readonly target: StageName
+  /** Of the cluster, where it is another than that of `bus`. */
+  readonly brokers?: string
 }
 
 /** What one target's user may do with some topics or groups, by Kafka's own words. */
@@ -33,6 +35,8 @@ export interface PlannedRight {
   readonly resource: 'topic' | 'group'
   readonly names: readonly string[]
   readonly operations: readonly ('Read' | 'Write' | 'Describe' | 'DescribeConfigs')[]
+  /** Of the cluster, where it is another than that of `bus`. */
+  readonly brokers?: string
 }
 
 /** All that a cluster needs for the pipeline where the program may not make it by itself. */
@@ -63,8 +67,8 @@ export function topicPlan(config: Config): TopicPlan {
         madeWith(spec, defaultKafkaLimits, replication).map(({ name, value }) => [name, value]),
       ),
     })),
-    groups: groupsIn(specs),
-    rights: stageNames.flatMap(target => rightsOf(target, specs)),
+    groups: [...groupsIn(specs), ...sourceGroups(config)],
+    rights: [...stageNames.flatMap(target => rightsOf(target, specs)), ...sourceRights(config)],
   }
 }
 
@@ -76,6 +80,28 @@ export function groupsIn(specs: Specs): PlannedGroup[] {
       target,
     })),
   )
+}
+
+/** The groups in which receivers take from the topics of others. */
+export function sourceGroups({ kafkaSource }: Config): PlannedGroup[] {
+  const { topics, group, brokers } = kafkaSource
+  return topics.map(topic => ({
+    id: groupIdOf(topic, group),
+    topic,
+    target: 'receiver',
+    ...(brokers !== undefined && { brokers }),
+  }))
+}
+
+function sourceRights(config: Config): PlannedRight[] {
+  const { topics, brokers } = config.kafkaSource
+  if (topics.length === 0) return []
+  const shared = { target: 'receiver', ...(brokers !== undefined && { brokers }) } as const
+  const groups = sourceGroups(config).map(({ id }) => id)
+  return [
+    { ...shared, resource: 'topic', names: topics, operations: ['Read', 'Describe'] },
+    { ...shared, resource: 'group', names: groups, operations: ['Read'] },
+  ]
 }
 
 /** Beyond what the table of topics says: `winnow verify` counts what was received against decisions. */

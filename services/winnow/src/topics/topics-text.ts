@@ -24,9 +24,9 @@ export function planText(plan: TopicPlan, options: PlanTextOptions): string {
       ...configs,
     ].join(' ')
   })
-  const rights = plan.rights.map(({ target, resource, names, operations }) =>
+  const rights = plan.rights.map(({ target, resource, names, operations, brokers }) =>
     [
-      `kafka-acls.sh ${server}${login} --add --allow-principal ${principalOf(target)}`,
+      `kafka-acls.sh ${brokers === undefined ? server : `--bootstrap-server ${brokers}`}${login} --add --allow-principal ${principalOf(target)}`,
       ...operations.map(operation => `--operation ${operation}`),
       ...names.map(name => `--${resource} ${name}`),
     ].join(' '),
@@ -37,7 +37,10 @@ export function planText(plan: TopicPlan, options: PlanTextOptions): string {
     ...topics,
     '',
     '# Consumer groups; Kafka makes them as they are used',
-    ...plan.groups.map(({ id, target }) => `#   ${id} (${target})`),
+    ...plan.groups.map(
+      ({ id, target, brokers }) =>
+        `#   ${id} (${target}${brokers === undefined ? '' : ` at ${brokers}`})`,
+    ),
     '',
     options.principal === undefined
       ? '# Rights, where the cluster checks them: put the users of kafka.saslUsername in place of User:winnow-…'
