@@ -1,7 +1,7 @@
 // What a board is, and how it becomes the JSON that Grafana provisions.
 
 /** What has to run for a query to have data; absent: any `winnow up`. */
-export type Needs = 'one process' | 'redis' | 'opensearch' | 's3'
+export type Needs = 'one process' | 'redis' | 'opensearch' | 's3' | 'kafkaSource'
 
 export interface Query {
   /** PromQL; `$__rate_interval` is Grafana's. */

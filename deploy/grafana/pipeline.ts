@@ -85,6 +85,23 @@ export const pipeline: Board = {
           ],
         },
         {
+          title: 'Taken from the topics of others',
+          text: 'Messages that kafkaSource names. Set aside: the log names topic, offset and reason; lost: their topic had removed them before they were read.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (topic, result) (rate(winnow_source_messages_total[$__rate_interval]))',
+              legend: '{{topic}} {{result}}',
+              needs: 'kafkaSource',
+            },
+            {
+              expr: 'max by (topic) (winnow_source_lag_messages)',
+              legend: '{{topic}}, messages behind',
+              needs: 'kafkaSource',
+            },
+          ],
+        },
+        {
           title: 'Open traces',
           text: 'What the assemblers hold: rate of traces times their length and assembler.quiet.',
           unit: 'short',

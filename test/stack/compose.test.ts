@@ -5,13 +5,16 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { trace48fId } from '@winnow/testing'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { encodeTraces } from '@winnow/otlp'
+import { trace48fId, trafficEvents } from '@winnow/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { boardQueries, dataWaits, expectData } from '../support/board-queries.ts'
 import { boardEnv, playForBoards, watchingPolicy } from '../support/board-traffic.ts'
 import { compose, stages, winnowEnv } from '../support/compose-file.ts'
 import { buildImage, commandOf, type Image, type ImageProcess } from '../support/image.ts'
 import { shortWaits } from '../support/winnow-process.ts'
+import { adminOf, kafkajs } from './kafka/clients.ts'
 import { freePort } from './ports.ts'
 import { missingForPrometheus, startPrometheus, type TestPrometheus } from './prometheus.ts'
 import { refuse } from './refuse.ts'
@@ -26,12 +29,14 @@ const why = [stack === undefined ? started.why : undefined, missingForPrometheus
 const fact = test.runIf(why.length === 0)
 
 const run = `compose-${process.pid}-${Date.now().toString(36)}`
+/** Somebody else's, from which the receiver takes too. */
+const sourceTopic = `otlp-${run}`
 const processes: ImageProcess[] = []
 const enough = new AbortController()
 const ports: Record<string, string> = {}
 let image: Image
 let prometheus: TestPrometheus
-let traffic: Promise<void> = Promise.resolve()
+let traffic: Promise<unknown> = Promise.resolve()
 
 beforeAll(async () => {
   if (why.length > 0) return
@@ -64,9 +69,15 @@ fact(
   'the five services start, each as an image that may be written nowhere else',
   { timeout: 300_000 },
   async () => {
+    await adminOf(stack?.kafka.broker ?? '', async admin =>
+      admin.createTopics({ topics: [{ topic: sourceTopic, numPartitions: 1 }] }),
+    )
     for (const stage of stages) {
       const service = compose.services[stage]
-      const env = await envOf(stage)
+      const env = {
+        ...(await envOf(stage)),
+        ...(stage === 'receiver' && { WINNOW_KAFKA_SOURCE_TOPICS: `[${sourceTopic}]` }),
+      }
       processes.push(image.run(commandOf(service ?? {}), env))
     }
     for (const [at, stage] of stages.entries()) {
@@ -89,7 +100,7 @@ fact('trace 48f is kept and can be read through the API', { timeout: 200_000 }, 
     otlpHttp: ports['receiver WINNOW_OTLP_HTTP'] ?? '',
     api: ports['query WINNOW_API'] ?? '',
   }
-  traffic = playForBoards(target, seed, enough.signal)
+  traffic = Promise.all([playForBoards(target, seed, enough.signal), playForSource()])
   const status = async () =>
     (await fetch(`http://${target.api}/api/v1/traces/${trace48fId}`)).status
   await expect.poll(status, dataWaits).toBe(200)
@@ -156,6 +167,24 @@ async function envOf(name: string): Promise<Record<string, string>> {
     WINNOW_TOPICS_PREFIX: run,
     WINNOW_OPENSEARCH_INDEX_PREFIX: run,
   }
+}
+
+/** A trace a second by way of somebody else's topic, as the Collector's Kafka exporter writes it. */
+async function playForSource(): Promise<void> {
+  const brokers = [stack?.kafka.broker ?? '']
+  const kafka = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING })
+  const producer = kafka.producer()
+  await producer.connect()
+  for (let at = 0; !enough.signal.aborted; at++) {
+    const events = trafficEvents({ seed: seed - at, traces: 1, startMs: Date.now(), quick: true })
+    for (const event of events) {
+      if (event.kind !== 'request') continue
+      const value = Buffer.from(encodeTraces(event.data))
+      await producer.send({ topic: sourceTopic, messages: [{ value }] })
+    }
+    await sleep(1000)
+  }
+  await producer.disconnect()
 }
 
 function secret(text: string): string {
