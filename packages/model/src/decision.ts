@@ -49,6 +49,23 @@ export interface Claim {
   readonly kind: 'claim'
   /** Who claims: host, process id and a random part. For people; nothing compares it. */
   readonly by: string
+  /**
+   * The policy that decides under this claim: it takes effect here, and another one with another claim.
+   * Absent in claims of releases that did not say it.
+   */
+  readonly policy?: string
+  /** Offset in `control` of the record that put it in force; never less than in the claim before. */
+  readonly policyAt?: number
+  /** The policy that is evaluated beside it and decides nothing. */
+  readonly shadow?: string
+}
+
+/** What another policy would have said, compactly. Nobody acts upon it. */
+export interface ShadowVerdict {
+  readonly policyVersion: string
+  readonly verdict: Verdict
+  readonly primary: string
+  readonly probability: number
 }
 
 /**
@@ -75,6 +92,8 @@ export interface Decision {
   /** The primary rule's name, or `rescued` once a drop was turned into a keep. */
   readonly stratum: string
   readonly policyVersion: string
+  /** Of the policy in the shadow; absent while there is none. */
+  readonly shadow?: ShadowVerdict
   readonly cause: Cause
   readonly firstSpanAtMs: number | null
   readonly closedAtMs: number | null

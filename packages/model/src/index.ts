@@ -27,6 +27,7 @@ export {
   type EvaluationEffect,
   type RuleAnswer,
   refsMax,
+  type ShadowVerdict,
   seriesBytesMax,
   seriesRefsMax,
   sliceBytesMax,

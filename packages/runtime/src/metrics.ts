@@ -112,6 +112,26 @@ export class Metrics {
     'shareMax of that variant, where it has one.',
     ['experiment', 'variant'],
   )
+  readonly policyInForce = this.#gauge(
+    'winnow_policy_in_force',
+    'Always 1: the version that decides (role live), and the one evaluated beside it (role shadow).',
+    ['version', 'role'],
+  )
+  readonly policyReloads = this.#counter(
+    'winnow_policy_reloads_total',
+    'Files of `policy` and `policyShadow` read again because they changed: read, or refused and the last good one kept.',
+    ['key', 'result'],
+  )
+  readonly policiesRefused = this.#counter(
+    'winnow_policies_refused_total',
+    'Policies met on the control topic that cannot be used: the last good one stays in force.',
+    [],
+  )
+  readonly shadowDecisions = this.#counter(
+    'winnow_shadow_decisions_total',
+    'Decisions by their verdict (live) and that of the shadow policy, with the shadow’s primary rule.',
+    ['live', 'shadow', 'rule'],
+  )
   readonly keptRatio = this.#gauge('winnow_kept_ratio', 'Kept traces of decided ones, last hour.', [
     'tenant',
   ])

@@ -10,8 +10,9 @@ import type { InFlight } from './in-flight.ts'
 import type { IndexEntry } from './index-table.ts'
 import type { Input } from './merge.ts'
 import type { PartitionState } from './partition-state.ts'
+import type { PoliciesInForce } from './policy-follower.ts'
 import { type Revision, revise } from './revise.ts'
-import { armKey, type CompiledPolicy } from './rules.ts'
+import { armKey } from './rules.ts'
 import type { Series, SliceList } from './series.ts'
 import type { Shared } from './shared.ts'
 import { type Quantity, quantityOf } from './slow-rule.ts'
@@ -44,8 +45,17 @@ export interface Pending {
 /** What of the process a batch needs. */
 export type DeciderShared = Pick<
   Shared,
-  'baselines' | 'config' | 'figures' | 'log' | 'metrics' | 'policy' | 'spends' | 'topics' | 'watch'
+  'baselines' | 'config' | 'figures' | 'log' | 'metrics' | 'spends' | 'topics' | 'watch'
 >
+
+export type DecidingPolicies = Pick<PoliciesInForce, 'live' | 'shadow'>
+
+export interface HeldPartition {
+  readonly state: PartitionState
+  readonly partition: number
+  /** Takes the variants decided here, until the fold of `decisions` has them. */
+  readonly inFlight: InFlight
+}
 
 /** Turns a batch of evidence into decisions, trace by trace in the order in which they first appear. */
 export class BatchDecider {
@@ -54,17 +64,20 @@ export class BatchDecider {
   readonly #shared: DeciderShared
   readonly #state: PartitionState
   readonly #partition: number
-  readonly #policy: CompiledPolicy
+  readonly #policies: DecidingPolicies
   readonly #inFlight: InFlight
   #groups: Iterator<Group> = [].values()
 
-  /** `inFlight` takes the variants decided here, until the fold of `decisions` has them. */
-  constructor(shared: DeciderShared, state: PartitionState, partition: number, inFlight: InFlight) {
+  constructor(
+    shared: DeciderShared,
+    policies: DecidingPolicies,
+    { state, partition, inFlight }: HeldPartition,
+  ) {
     this.#shared = shared
     this.#state = state
     this.#partition = partition
     this.#inFlight = inFlight
-    this.#policy = shared.policy
+    this.#policies = policies
   }
 
   take(records: readonly BusRecord[], logTimeMs: number): void {
@@ -108,7 +121,8 @@ export class BatchDecider {
     const revision = revise(series, group.inputs, {
       claim,
       seq,
-      policy: this.#policy,
+      policy: this.#policies.live,
+      shadow: this.#policies.shadow,
       nowMs: group.nowMs,
       spansRetentionMs: this.#shared.config.spansRetention,
       isLaterSeries: entry !== undefined,
@@ -129,8 +143,8 @@ export class BatchDecider {
     // A group that is decided link by link says its refused evaluations with the last one.
     this.#learn(last, revision, !isPartial)
     this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
-    const outcome = outcomeOf(last, revision, this.#policy.policy)
-    if (this.#policy.variants.length > 0) this.#watch(decision, outcome.isFirst)
+    const outcome = outcomeOf(last, revision, this.#policies.live.policy)
+    if (this.#policies.live.variants.length > 0) this.#watch(decision, outcome.isFirst)
     const value = this.#inFlight.bytes.copy(decisionBytes(decision))
     return { decision, value, outcome, earlier, isPartial }
   }
@@ -213,7 +227,7 @@ export class BatchDecider {
     const { tenant, decidedAtMs } = decision
     const key = baselineKey(tenant, root, variant, 'duration')
     baselines.add(this.#partition, key, root.durationMs, decidedAtMs)
-    for (const quantity of this.#policy.quantities) {
+    for (const quantity of this.#policies.live.quantities) {
       const of = baselineKey(tenant, root, variant, quantity)
       baselines.add(this.#partition, of, quantityOf(facts, quantity), decidedAtMs)
     }

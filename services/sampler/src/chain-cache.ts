@@ -40,6 +40,15 @@ export class ChainCache {
   }
 }
 
+/** The last decision of a trace, with the slices that it leaves out. */
+export async function readSeries(
+  read: Pick<Series, 'offset' | 'last'>,
+  cache: ChainCache,
+  fetch: (offset: number) => Promise<Pick<Series, 'last'> | undefined>,
+): Promise<Series> {
+  return { ...read, ...(await readChain(read.last.prev, cache, fetch)) }
+}
+
 /** What the record at `prev` and its chain know; `isCut` where `fetch` finds that retention has passed one. */
 export async function readChain(
   prev: number | null,

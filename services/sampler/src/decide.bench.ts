@@ -85,10 +85,11 @@ const shared: DeciderShared = {
   metrics: new Metrics(),
   figures: new DecisionMetrics(new Metrics(), new ManualClock()),
   baselines: new Baselines({ windowMs: 3_600_000, countMin: 500, keysMax: 2_000 }),
-  policy: compilePolicy(defaultPolicy),
   spends,
   watch: new VariantWatch({ spends, log: silentLog, metrics: new Metrics(), everyMs: 1_000 }),
 }
+
+const policies = { live: compilePolicy(defaultPolicy), shadow: undefined }
 
 /** One partition from evidence to decisions that were read back, without a bus. */
 class Partition {
@@ -103,7 +104,11 @@ class Partition {
   }
 
   decide(records: readonly BusRecord[]): number {
-    const decider = new BatchDecider(shared, this.#state, 0, this.#inFlight)
+    const decider = new BatchDecider(shared, policies, {
+      state: this.#state,
+      partition: 0,
+      inFlight: this.#inFlight,
+    })
     decider.take(records, nowMs)
     let decided = 0
     for (let chunk = decider.nextChunk(); chunk.length > 0; chunk = decider.nextChunk()) {
@@ -161,7 +166,7 @@ function measure(): Measured {
 function longestOfGiant(): number {
   const giant = () => {
     const log = new TraceLog({
-      policy: shared.policy,
+      policy: policies.live,
       nowMs,
       spansRetentionMs: 86_400_000,
       isLaterSeries: false,

@@ -54,6 +54,10 @@ function writeVerdict(out: JsonBytes, decision: Decision): void {
   if (decision.gone === true) out.raw(',"gone":true')
   out.raw(',"policyVersion":')
   out.text(decision.policyVersion)
+  if (decision.shadow !== undefined) {
+    out.raw(',"shadow":')
+    out.json(JSON.stringify(decision.shadow))
+  }
   out.raw(',"cause":')
   out.text(decision.cause)
 }

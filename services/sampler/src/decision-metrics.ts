@@ -44,6 +44,10 @@ export class DecisionMetrics {
     // Awaiting, or kept too late to be written: in no ratio.
     if (decision.sliceCount === 0) return
     metrics.decisions.inc({ verdict: decision.verdict, rule: decision.primary, tenant })
+    if (decision.shadow !== undefined) {
+      const { verdict: shadow, primary: rule } = decision.shadow
+      metrics.shadowDecisions.inc({ live: decision.verdict, shadow, rule })
+    }
     if (lastSpanAtMs !== null) {
       metrics.decisionDelay.observe(Math.max(0, nowMs - lastSpanAtMs) / 1000)
     }

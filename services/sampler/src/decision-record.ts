@@ -13,11 +13,23 @@ import { PipelineError } from '@winnow/runtime'
 import { writeDecision } from './decision-json.ts'
 import { checkFormat } from './format.ts'
 import { JsonBytes } from './json-bytes.ts'
+import type { PoliciesInForce } from './policy-follower.ts'
 
-export function encodeClaim(by: string): Uint8Array {
-  return Buffer.from(
-    JSON.stringify({ v: writtenVersion('decision'), kind: 'claim', by } satisfies Claim),
-  )
+export function encodeClaim(
+  by: string,
+  policies: Pick<Claim, 'policy' | 'policyAt' | 'shadow'> = {},
+): Uint8Array {
+  const claim = { v: writtenVersion('decision'), kind: 'claim', by } satisfies Claim
+  return Buffer.from(JSON.stringify({ ...claim, ...policies } satisfies Claim))
+}
+
+/** The claim under which these policies decide. */
+export function claimOf(by: string, { live, shadow, at }: PoliciesInForce): Uint8Array {
+  return encodeClaim(by, {
+    policy: live.policy.version,
+    policyAt: at,
+    ...(shadow !== undefined && { shadow: shadow.policy.version }),
+  })
 }
 
 /** The bytes of a record. Borrowed: valid until the next decision is written. */

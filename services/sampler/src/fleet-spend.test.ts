@@ -99,7 +99,10 @@ function watchOf(bus: MemoryBus) {
   for (let at = 0; at < partitions / 2; at++) spends.hold(at, [new VariantSpend()])
   const warned: object[] = []
   const metrics = new Metrics()
-  const log = { ...silentLog, warn: (_kind: string, fields?: object) => void warned.push(fields ?? {}) }
+  const log = {
+    ...silentLog,
+    warn: (_kind: string, fields?: object) => void warned.push(fields ?? {}),
+  }
   const watch = new VariantWatch({ spends, log, metrics, everyMs: 1_000 })
   const gauge = async (name: string) =>
     (await metrics.text()).split('\n').find(line => line.startsWith(`${name}{`))

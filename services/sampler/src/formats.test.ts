@@ -5,7 +5,7 @@ import { decodeBaselines, encodeBaselines } from './baselines-record.ts'
 import { decisionBytes, encodeClaim, readDecision } from './decision-record.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy } from './policy-file.ts'
-import { policyRecords } from './policy-record.ts'
+import { policyEntryRecord, policyTextRecord, readPolicyRecord } from './policy-record.ts'
 import { revise } from './revise.ts'
 import { compilePolicy } from './rules.ts'
 import { endedRecord, readSpendRecord, spendRecord } from './spend-record.ts'
@@ -86,7 +86,33 @@ test('what variants have used is written as its golden file has it, and read fro
   expect(read).toEqual(['spend', 'variant-ended'])
 })
 
-test('a policy on the control topic is written as its golden file has it', () => {
-  const lines = policyRecords(defaultPolicy, 2_200).map(({ value }) => textOf(value))
+test('a claim names its policies as its golden file has it', () => {
+  const policies = { policy: 'one-0123abcd', policyAt: 7, shadow: 'two-4567cdef' }
+  expect(textOf(encodeClaim('host-1-2f', policies))).toBe(golden('claim-policies.v1'))
+})
+
+test('policies on the control topic are written as their golden file has them, and read from it', () => {
+  const { version } = defaultPolicy
+  const said = { n: 3, atMs: 2_200 }
+  const lines = [
+    policyTextRecord(defaultPolicy, 'version: default # as people wrote it\n'),
+    policyEntryRecord({ kind: 'policy-in-force', version, source: 'file', ...said }),
+    policyEntryRecord({
+      kind: 'policy-in-force',
+      version,
+      source: 'api',
+      ...said,
+      author: 'ada',
+      message: 'why',
+    }),
+    policyEntryRecord({ kind: 'policy-shadow', version: null, source: 'api', ...said }),
+  ].map(({ value }) => textOf(value))
   expect(lines.join('\n')).toBe(golden('policy.v1'))
+  const read = lines.map(line => readPolicyRecord(Buffer.from(line)))
+  expect(read).toMatchObject([
+    { kind: 'policy', version },
+    { kind: 'policy-in-force', version, n: 3, source: 'file' },
+    { kind: 'policy-in-force', version, author: 'ada', message: 'why' },
+    { kind: 'policy-shadow', version: null },
+  ])
 })

@@ -5,11 +5,21 @@ export {
   samplerConfigSchema,
 } from './config.ts'
 export {
+  type PoliciesShown,
+  type PolicyAnswer,
+  PolicyDesk,
+  type PolicyRequest,
+  type ShownPolicy,
+  type ShownText,
+} from './policy-desk.ts'
+export { diffPolicies, type PolicyDiff, type RuleChange } from './policy-diff.ts'
+export {
   checkPolicy,
   defaultPolicy,
   type Policy,
   type PolicyCheck,
   parsePolicy,
+  policyOfRecord,
   type RuleKind,
   type RuleSpec,
 } from './policy-file.ts'

@@ -2,14 +2,17 @@ import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bu
 import { isRetryable, PipelineError } from '@winnow/runtime'
 import { lastBaselines, writeBaselines } from './baselines-record.ts'
 import { BatchDecider, type Group, type Pending } from './batch-decider.ts'
-import { ChainCache, readChain } from './chain-cache.ts'
-import { encodeClaim } from './decision-record.ts'
-import { type DecisionAt, DecisionsLog } from './decisions-log.ts'
+import { ChainCache, readSeries } from './chain-cache.ts'
+import { claimOf } from './decision-record.ts'
+import { DecisionsLog } from './decisions-log.ts'
 import { EvidenceReader } from './evidence-reader.ts'
 import { InFlight } from './in-flight.ts'
 import { PartitionState } from './partition-state.ts'
-import { noSlices, type Series } from './series.ts'
-import type { PartitionStatus, Shared } from './shared.ts'
+import { PatientCalls } from './patient-calls.ts'
+import type { PoliciesInForce } from './policy-follower.ts'
+import type { CompiledPolicy } from './rules.ts'
+import type { Series } from './series.ts'
+import type { Shared } from './shared.ts'
 import { spread } from './state-snapshots.ts'
 
 /** Bytes of one read, and about as many of decisions go into one append. */
@@ -31,6 +34,7 @@ export class PartitionLoop {
   readonly #lease: Lease
   readonly #partition: number
   readonly #decisions: DecisionsLog
+  readonly #calls: PatientCalls
   /** Own decisions not yet read back, by sequence number, their bytes, and what they use up. */
   readonly #unread = new Map<number, Pending>()
   #unreadBytes = 0
@@ -39,9 +43,10 @@ export class PartitionLoop {
   #state: PartitionState
   #position: Position = { offset: 0, note: '' }
   #claim = -1
+  /** Those that the claim names. */
+  #policies: PoliciesInForce | undefined
   #seq = 0
   #logTimeMs = 0
-  #answeredAtMs: number
   #committedAtMs: number
   #baselinesAtMs: number
   #snapshotAtMs: number
@@ -53,10 +58,11 @@ export class PartitionLoop {
     this.#partition = lease.partition
     this.#decisions = new DecisionsLog(shared, lease.partition)
     this.#state = this.#newState()
-    this.#answeredAtMs = shared.clock.nowMs()
-    this.#committedAtMs = this.#answeredAtMs
-    this.#baselinesAtMs = this.#answeredAtMs
-    this.#snapshotAtMs = this.#answeredAtMs - spread(lease.partition, shared.config.snapshotEvery)
+    this.#calls = new PatientCalls(shared, lease)
+    this.#committedAtMs = this.#calls.answeredAtMs
+    this.#baselinesAtMs = this.#calls.answeredAtMs
+    this.#snapshotAtMs =
+      this.#calls.answeredAtMs - spread(lease.partition, shared.config.snapshotEvery)
   }
 
   /** Resolves once the partition is given back or lost. Rejects when the process has to end. */
@@ -79,44 +85,61 @@ export class PartitionLoop {
 
   async #run(): Promise<void> {
     const { evidence } = this.#shared.topics
-    this.#is('claiming')
+    this.#calls.is('claiming')
     const { first } = await this.#ask(() => this.#bus.bounds(evidence, this.#partition))
     this.#position = this.#lease.committed ?? { offset: first, note: '' }
     const reader = new EvidenceReader(this.#bus, evidence, this.#lease, this.#position.offset)
     while (!(await this.#own(reader))) {
       this.#shared.log.warn('sampler.fenced', { partition: this.#partition })
-      this.#is('claiming')
+      this.#calls.is('claiming')
       // Unchanged: the question is who owns the partition, not how far it is done.
       await this.#ask(() => this.#lease.commit(this.#position))
       reader.next = this.#position.offset
     }
   }
 
-  /** All that happens under one claim. True when the partition was given back, false when fenced. */
+  /** All that happens until another claims. True when the partition was given back, false when fenced. */
   async #own(reader: EvidenceReader): Promise<boolean> {
-    this.#forget()
-    const claim = await this.#append([{ value: encodeClaim(this.#shared.by) }])
-    if (claim === undefined) return false
-    this.#claim = claim
-    this.#is('folding')
-    await this.#takeUp(claim)
-    if (!(await this.#foldThrough(claim))) return false
-    // A claim that retention passed before it was read stands nowhere any more: no reader could tell what counts.
-    if (this.#state.head.counting.claim !== claim) return false
+    if (!(await this.#takeClaim())) return false
     const { baselines, topics } = this.#shared
     const { entries } = await this.#ask(() =>
       lastBaselines(this.#bus, topics.baselines, this.#partition),
     )
     baselines.hold(this.#partition, entries)
-    this.#shared.spends.hold(this.#partition, [this.#state.spend, this.#inFlight.spend])
     this.#logTimeMs = this.#state.decidedAtMs
-    this.#is('running')
+    this.#calls.is('running')
     while (!this.#shared.isStopping) {
-      if (!(await this.#turn(reader))) return false
+      if (!(await this.#adopt(reader.next)) || !(await this.#turn(reader))) return false
     }
     await this.#commit(reader.next)
     await this.#writeBaselines()
     return true
+  }
+
+  /** With it takes effect what is in force now. False where it is not the current claim. */
+  async #takeClaim(): Promise<boolean> {
+    this.#forget()
+    const policies = await this.#ask(() => this.#shared.policies.caughtUp())
+    const claim = await this.#append([{ value: claimOf(this.#shared.by, policies) }])
+    if (claim === undefined) return false
+    this.#policies = policies
+    this.#claim = claim
+    if (this.#calls.status === 'claiming') this.#calls.is('folding')
+    await this.#takeUp(claim)
+    if (!(await this.#foldThrough(claim))) return false
+    // A claim that retention passed before it was read stands nowhere any more: no reader could tell what counts.
+    if (this.#state.head.counting.claim !== claim) return false
+    this.#shared.spends.hold(this.#partition, [this.#state.spend, this.#inFlight.spend])
+    return true
+  }
+
+  /** Another policy decides from another claim on, so that every reader knows from which offset. */
+  async #adopt(next: number): Promise<boolean> {
+    if (this.#shared.policies.current === this.#policies) return true
+    // Whoever is not the owner any more learns it here, before its claim would fence the owner.
+    this.#position = { offset: next, note: '' }
+    await this.#ask(() => this.#lease.commit(this.#position))
+    return this.#takeClaim()
   }
 
   /**
@@ -154,7 +177,7 @@ export class PartitionLoop {
   async #turn(reader: EvidenceReader): Promise<boolean> {
     const { idleWait, commitEvery, baselinesEvery, snapshotEvery } = this.#shared.config
     const { records, gap } = await this.#ask(() => reader.read(readBytesMax, idleWait))
-    if (this.#lease.lost.aborted) throw this.#lost()
+    this.#calls.checkOwned()
     if (gap !== undefined) this.#report(gap)
     // Whoever decides reads back; who has nothing to decide looks for another's claim all the same.
     if (!(await (records.length === 0 ? this.#tail(0) : this.#decide(records)))) return false
@@ -172,7 +195,10 @@ export class PartitionLoop {
   /** Appends in groups of a bounded size; a group is read back before more is appended. */
   async #decide(records: readonly BusRecord[]): Promise<boolean> {
     const { spends } = this.#shared
-    const decider = new BatchDecider(this.#shared, this.#state, this.#partition, this.#inFlight)
+    const policies = this.#policies as PoliciesInForce
+    const held = { state: this.#state, partition: this.#partition, inFlight: this.#inFlight }
+    const decider = new BatchDecider(this.#shared, policies, held)
+    const fetch = (offset: number) => this.#ask(() => this.#decisions.fetch(offset))
     decider.take(records, this.#logTimeMs)
     this.#logTimeMs = decider.logTimeMs
     for (let chunk = decider.nextChunk(); chunk.length > 0; chunk = decider.nextChunk()) {
@@ -185,7 +211,7 @@ export class PartitionLoop {
       for (let at = 0; at < chunk.length; at++) {
         if (this.#watches && spends.isDue) await this.#ask(() => spends.exchange())
         const read = lasts[at]
-        const series = read && (await this.#seriesOf(read))
+        const series = read && (await readSeries(read, this.#chains, fetch))
         const isOurs = this.#decideGroup(decider, chunk[at] as Group, series)
         if (isOurs !== true && !(await isOurs)) return false
       }
@@ -224,16 +250,6 @@ export class PartitionLoop {
     return this.#decideGroup(decider, group, { offset, last, earlier, isCut: false })
   }
 
-  /** The last decision of a trace, with the slices that it leaves out. */
-  async #seriesOf(read: DecisionAt): Promise<Series> {
-    const { prev } = read.last
-    if (prev === null) return { ...read, earlier: noSlices, isCut: false }
-    const chain = await readChain(prev, this.#chains, at =>
-      this.#ask(() => this.#decisions.fetch(at)),
-    )
-    return { ...read, ...chain }
-  }
-
   /** Appends what was decided and reads it back: only then it is known to count. */
   async #flush(): Promise<boolean> {
     if (this.#unread.size === 0) return true
@@ -253,7 +269,7 @@ export class PartitionLoop {
   async #foldThrough(offset: number): Promise<boolean> {
     while (this.#state.nextOffset <= offset) {
       if (!(await this.#tail(this.#shared.config.idleWait))) return false
-      if (this.#lease.lost.aborted) throw this.#lost()
+      this.#calls.checkOwned()
     }
     return true
   }
@@ -306,7 +322,7 @@ export class PartitionLoop {
     const { topics, config, clock } = this.#shared
     let isStalled = false
     const first = await this.#ask(async () => {
-      isStalled = clock.nowMs() - this.#answeredAtMs > config.maxStall
+      isStalled = clock.nowMs() - this.#calls.answeredAtMs > config.maxStall
       return isStalled ? -1 : this.#bus.append(topics.decisions, this.#partition, records)
     })
     return isStalled ? undefined : first
@@ -322,12 +338,16 @@ export class PartitionLoop {
 
   /** Nobody registered a variant: nothing is told, and nothing waits. */
   get #watches(): boolean {
-    return this.#shared.policy.variants.length > 0
+    return this.#variants.length > 0
+  }
+
+  get #variants(): CompiledPolicy['variants'] {
+    return this.#policies?.live.variants ?? []
   }
 
   #lookAtVariants(): Promise<void> {
-    const { watch, policy, clock } = this.#shared
-    return this.#ask(() => watch.look(policy.variants, this.#logTimeMs, clock.nowMs()))
+    const { watch, clock } = this.#shared
+    return this.#ask(() => watch.look(this.#variants, this.#logTimeMs, clock.nowMs()))
   }
 
   async #writeBaselines(): Promise<void> {
@@ -342,24 +362,8 @@ export class PartitionLoop {
     }
   }
 
-  /** Asks until the bus answers. STALE_OWNER once the lease is lost, or stopping has no answer. */
-  async #ask<T>(call: () => Promise<T>): Promise<T> {
-    const { shared, status } = { shared: this.#shared, status: this.#status }
-    for (;;) {
-      if (this.#lease.lost.aborted) throw this.#lost()
-      try {
-        const answer = await call()
-        this.#answeredAtMs = shared.clock.nowMs()
-        if (this.#status !== status) this.#is(status)
-        return answer
-      } catch (error) {
-        if (!isRetryable(error)) throw error
-        shared.log.error('sampler.bus_unavailable', error, { partition: this.#partition })
-        if (shared.isStopping) throw this.#lost()
-        this.#is('waiting for the bus')
-        await shared.clock.sleep(shared.config.retryAfter)
-      }
-    }
+  #ask<T>(call: () => Promise<T>): Promise<T> {
+    return this.#calls.ask(call)
   }
 
   #report({ from, to }: Gap): void {
@@ -369,13 +373,6 @@ export class PartitionLoop {
       from,
       to,
     })
-  }
-
-  #status: PartitionStatus = 'claiming'
-
-  #is(status: PartitionStatus): void {
-    this.#status = status
-    this.#shared.statuses.set(this.#partition, status)
   }
 
   /** All but the state, which is a fold of the log and nothing else. */
@@ -391,9 +388,5 @@ export class PartitionLoop {
 
   #newState(): PartitionState {
     return new PartitionState(this.#shared.config, this.#shared.seed)
-  }
-
-  #lost(): PipelineError {
-    return new PipelineError('STALE_OWNER', `partition ${this.#partition} was given back`)
   }
 }

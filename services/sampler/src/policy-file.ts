@@ -119,12 +119,16 @@ export function checkPolicy(yaml: string): PolicyCheck {
   const tree = treeOf(yaml)
   if (Array.isArray(tree)) return refused(tree.map(message => `not YAML: ${message}`))
   const result = policySchema.safeParse(tree)
-  const mistakes = [
-    ...(result.error?.issues ?? []).map(issue => describe(issue, tree)),
-    ...contradictions(looseRules(tree)).map(({ at, message }) => `${placeOf(at)}: ${message}`),
-  ]
+  const mistakes = mistakesOf(result.error, tree)
   if (!result.success || mistakes.length > 0) return refused(mistakes)
   return { ok: true, mistakes: [], policy: versioned(result.data) }
+}
+
+function mistakesOf(error: z.ZodError | undefined, tree: unknown): string[] {
+  return [
+    ...(error?.issues ?? []).map(issue => describe(issue, tree)),
+    ...contradictions(looseRules(tree)).map(({ at, message }) => `${placeOf(at)}: ${message}`),
+  ]
 }
 
 /** As {@link checkPolicy}, or CONFIG_INVALID that lists every mistake. `source` is how errors call it. */
@@ -217,8 +221,29 @@ function armOf(entry: unknown): string {
 }
 
 function versioned(parsed: z.infer<typeof policySchema>): Policy {
-  const hash = createHash('sha256').update(JSON.stringify(parsed.rules)).digest('hex').slice(0, 8)
-  return { version: `${parsed.version}-${hash}`, rules: parsed.rules }
+  return { version: `${parsed.version}-${hashOf(parsed.rules)}`, rules: parsed.rules }
+}
+
+function hashOf(rules: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(rules)).digest('hex').slice(0, 8)
+}
+
+/**
+ * The policy of a record of `control`, under the version that it names; or why it cannot be used, in one
+ * line. The version has to end in the hash of the rules as they were written: what another release has
+ * given a default since is no other text.
+ */
+export function policyOfRecord(record: {
+  readonly version: string
+  readonly rules: readonly unknown[]
+}): Policy | string {
+  const { version, rules } = record
+  if (!version.endsWith(`-${hashOf(rules)}`)) return 'its rules are not those of its version'
+  const tree = { version: version.slice(0, -9), rules }
+  const result = policySchema.safeParse(tree)
+  const mistakes = mistakesOf(result.error, tree)
+  if (result.success && mistakes.length === 0) return { version, rules: result.data.rules }
+  return mistakes.join('; ')
 }
 
 function refused(mistakes: readonly string[]): PolicyCheck {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { evaluation, root, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy, parsePolicy } from './policy-file.ts'
-import { hour, topics, until, World } from './world.fixture.ts'
+import { hour, topics, World } from './world.fixture.ts'
 
 const dropped = traceIdOf(1)
 let world: World
@@ -85,17 +85,16 @@ test('a slow trace is kept once its key is warm, and the bar is in the decision'
 test('the rules behind a version are on the control topic', async () => {
   newWorld()
   const sampler = await world.start()
+  await world.decidesWith(defaultPolicy.version)
   const policy = parsePolicy('version: next\nrules: [{ kind: ordinary }]')
   sampler.usePolicy(policy)
-  const read = async () =>
-    (await world.bus.read(topics.control, 0, 0, 1e9, 0)).records.map(({ value }) =>
-      JSON.parse(Buffer.from(value).toString()),
-    )
-  await until(async () => (await read()).length === 3)
-  expect(await read()).toMatchObject([
+  await world.decidesWith(policy.version)
+  const { records } = await world.bus.read(topics.control, 0, 0, 1e9, 0)
+  expect(records.map(({ value }) => JSON.parse(Buffer.from(value).toString()))).toMatchObject([
     { kind: 'policy', version: defaultPolicy.version },
+    { kind: 'policy-in-force', version: defaultPolicy.version, n: 1, source: 'file' },
     { kind: 'policy', version: policy.version, rules: policy.rules },
-    { kind: 'policy-in-force', version: policy.version },
+    { kind: 'policy-in-force', version: policy.version, n: 2, source: 'file' },
   ])
 })
 

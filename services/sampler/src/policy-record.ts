@@ -1,18 +1,113 @@
 import type { NewRecord } from '@winnow/bus'
-import { writtenVersion } from '@winnow/model'
+import { acceptsVersion, isNewerVersion, writtenVersion } from '@winnow/model'
 import type { Policy } from './policy-file.ts'
 
+/** Most entries that the history of policies keeps; the next one takes the oldest one's key. */
+export const policyHistoryMax = 1_000
+
+/** Bytes of a policy's text, and of who applied it and why: they travel with it and are shown to people. */
+export const policyTextBytesMax = 512 * 1024
+export const policyAuthorBytesMax = 64
+export const policyMessageBytesMax = 512
+
+/** Every key of `control` that is a policy's begins so; others are somebody else's. */
+export const policyKeyPrefix = 'policy'
+
 /**
- * The rules behind a `policyVersion`, and the version in force, for the compacted `control` topic:
- * whoever re-derives a decision later finds the rules it was made with.
+ * Who put a policy in force. `file`: a sampler's configuration, as a seed; it has no effect while one
+ * from the `api` is in force. `released`: what is in force stays, and the files have the word again.
  */
-export function policyRecords(policy: Policy, atMs: number): NewRecord[] {
+export type PolicySource = 'file' | 'api' | 'released'
+
+/** The rules behind a version, written once. */
+export interface PolicyTextRecord {
+  readonly kind: 'policy'
+  readonly version: string
+  /** As `policy-file.ts` reads them; the version ends in their hash. */
+  readonly rules: readonly unknown[]
+  /** The file as a person wrote it, with its comments; absent where none was. */
+  readonly text?: string
+}
+
+/** That a version is in force from here on, or runs in the shadow. */
+export interface PolicyEntry {
+  readonly kind: 'policy-in-force' | 'policy-shadow'
+  /** Null: no policy runs in the shadow any more. */
+  readonly version: string | null
+  /** 1, 2, 3 … over both kinds; its key is of it modulo {@link policyHistoryMax}. */
+  readonly n: number
+  readonly source: PolicySource
+  /** When it was said, Unix milliseconds by the clock of who said it. For people. */
+  readonly atMs: number
+  readonly author?: string
+  readonly message?: string
+}
+
+export type PolicyRecord = PolicyTextRecord | PolicyEntry
+
+/**
+ * The rules behind a `policyVersion`, for the compacted `control` topic: whoever re-derives a decision
+ * later finds the rules it was made with.
+ */
+export function policyTextRecord(policy: Policy, text?: string): NewRecord {
   const { version, rules } = policy
   const v = writtenVersion('policyRecord')
-  return [
-    record(`policy/${version}`, { v, kind: 'policy', version, rules }),
-    record('policy', { v, kind: 'policy-in-force', version, atMs }),
-  ]
+  const own = { v, kind: 'policy', version, rules, ...(text !== undefined && { text }) }
+  return record(`${policyKeyPrefix}/${version}`, own)
+}
+
+export function policyEntryRecord(entry: PolicyEntry): NewRecord {
+  const { version, kind, n, atMs, source, author, message } = entry
+  const v = writtenVersion('policyRecord')
+  const more = {
+    n,
+    atMs,
+    source,
+    ...(author !== undefined && { author }),
+    ...(message !== undefined && { message }),
+  }
+  const own =
+    kind === 'policy-shadow'
+      ? { v, kind: 'policy-shadow', version, ...more }
+      : { v, kind: 'policy-in-force', version, ...more }
+  return record(`${policyKeyPrefix}-applied/${n % policyHistoryMax}`, own)
+}
+
+/** The record, or why it is none. Unknown fields are ignored, a newer format is named. */
+export function readPolicyRecord(value: Uint8Array): PolicyRecord | string {
+  let read: Record<string, unknown> | null
+  try {
+    read = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString())
+  } catch {
+    return 'it is not JSON'
+  }
+  const v = read?.v
+  if (isNewerVersion('policyRecord', v)) return `it has format ${v} of a newer release`
+  if (read === null || !acceptsVersion('policyRecord', v)) return 'it has no format that ever was'
+  const { kind, version } = read
+  if (kind === 'policy') {
+    if (typeof version !== 'string' || !Array.isArray(read.rules)) return 'it has no rules'
+    const text = typeof read.text === 'string' ? { text: read.text } : {}
+    return { kind, version, rules: read.rules, ...text }
+  }
+  return entryOf(read) ?? 'it names no version'
+}
+
+function entryOf(read: Record<string, unknown>): PolicyEntry | undefined {
+  const { kind, version, n, atMs, source, author, message } = read
+  if (kind !== 'policy-in-force' && kind !== 'policy-shadow') return undefined
+  if (typeof version !== 'string' && !(version === null && kind === 'policy-shadow')) {
+    return undefined
+  }
+  return {
+    kind,
+    version,
+    n: Number.isSafeInteger(n) ? (n as number) : 0,
+    source: source === 'api' || source === 'released' ? source : 'file',
+    atMs: Number.isFinite(atMs) ? (atMs as number) : 0,
+    ...(typeof author === 'string' && { author }),
+    ...(typeof message === 'string' && { message }),
+  }
 }
 
 function record(key: string, value: object): NewRecord {

@@ -12,6 +12,7 @@ import { foldTrace, type TraceFacts } from './fold.ts'
 import { type Input, type Merged, merge } from './merge.ts'
 import type { CompiledPolicy } from './rules.ts'
 import type { Placed, Series } from './series.ts'
+import { shadowVerdict } from './shadow-verdict.ts'
 import type { Quantity, SlowBar } from './slow-rule.ts'
 import { type EarlierVerdict, type Judged, judge, randomnessText } from './verdict.ts'
 
@@ -21,6 +22,8 @@ export interface RevisionContext {
   readonly claim: number
   readonly seq: number
   readonly policy: CompiledPolicy
+  /** Evaluated beside it, never acted upon. */
+  readonly shadow?: CompiledPolicy | undefined
   /** Log time: the running maximum of append times up to the last input. */
   readonly nowMs: number
   readonly spansRetentionMs: number
@@ -110,10 +113,9 @@ export function revise(
     prev: placed.prev,
     slices,
   }
-  const seriesFrom = placed.begins ?? last?.seriesFrom
   if (merged.retractions.length > 0) decision.retractions = merged.retractions
-  if (isLaterSeries(placed, last, context)) decision.series = true
-  if (seriesFrom !== undefined) decision.seriesFrom = seriesFrom
+  addSeries(decision, placed, last, context)
+  addShadow(decision, facts, last, context)
   if (judged.isInherited) decision.inherited = true
   if (isLost) decision.gone = true
   const isTurned = decision.write.length > 0 && series?.last.verdict !== 'keep'
@@ -149,6 +151,28 @@ function judgementOf(
     rescues(context.policy, evaluation, randomness),
   )
   return { facts, rules, judged, isLost, evaluations }
+}
+
+function addSeries(
+  decision: Writable<Decision>,
+  placed: Placed,
+  last: Decision | undefined,
+  context: RevisionContext,
+): void {
+  const seriesFrom = placed.begins ?? last?.seriesFrom
+  if (isLaterSeries(placed, last, context)) decision.series = true
+  if (seriesFrom !== undefined) decision.seriesFrom = seriesFrom
+}
+
+function addShadow(
+  decision: Writable<Decision>,
+  facts: TraceFacts,
+  last: Decision | undefined,
+  context: RevisionContext,
+): void {
+  const { shadow } = context
+  if (shadow === undefined) return
+  decision.shadow = shadowVerdict(shadow, { decision, facts, last, context })
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }

@@ -104,7 +104,9 @@ test('a fragment of a kept trace writes the new slices alone, and keep never bec
   const [a, b, c] = [world.slice(5, [1], root(9)), world.slice(3, [2]), world.slice(4, [3])]
   await world.write(summary(kept, [a, b]))
   await world.settled()
-  sampler.usePolicy(parsePolicy('version: none\nrules: [{ kind: ordinary, probability: 0 }]'))
+  const none = parsePolicy('version: none\nrules: [{ kind: ordinary, probability: 0 }]')
+  sampler.usePolicy(none)
+  await world.decidesWith(none.version)
   await world.write(
     summary(kept, [c], { reason: 'rootless', missingParents: 1, closedAtMs: 9_000 }),
   )

@@ -1,14 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Bus, Membership } from '@winnow/bus'
 import { fnv1a } from '@winnow/model'
-import {
-  type Component,
-  type Health,
-  isRetryable,
-  type Log,
-  type Metrics,
-  type StageClock,
-} from '@winnow/runtime'
+import type { Component, Health, Log, Metrics, StageClock } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
 import { Baselines } from './baselines.ts'
 import type { SamplerConfig } from './config.ts'
@@ -18,8 +11,7 @@ import { BaselinesFollower } from './follow-baselines.ts'
 import { KeptStates } from './kept-states.ts'
 import { PartitionLoop } from './partition-loop.ts'
 import type { Policy } from './policy-file.ts'
-import { policyRecords } from './policy-record.ts'
-import { type CompiledPolicy, compilePolicy } from './rules.ts'
+import { PolicyFollower } from './policy-follower.ts'
 import type { PartitionStatus, SamplerTopics, Shared } from './shared.ts'
 import { StateSnapshots } from './state-snapshots.ts'
 import { VariantWatch } from './variant-watch.ts'
@@ -30,7 +22,10 @@ export interface SamplerOptions {
   readonly topics: SamplerTopics
   /** The group that leases `evidence`; every sampler of a pipeline has the same. */
   readonly group: string
+  /** What it is configured with: in force unless `control` says otherwise. */
   readonly policy: Policy
+  /** The same for the policy in the shadow; absent: none. */
+  readonly shadow?: Policy | undefined
   readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
@@ -47,8 +42,13 @@ export interface Sampler extends Component {
   readonly failed: Promise<never>
   /** The next offset of `evidence` that is not decided on yet; undefined where the partition is not held here, or not yet. */
   position(partition: number): number | undefined
-  /** Puts other rules in force, from the next batch on. Decisions taken before stay as they are. */
+  /**
+   * It is configured with another policy now, which goes to `control` and takes effect with the next
+   * claims, of all samplers; unless one from the API is in force.
+   */
   usePolicy(policy: Policy): void
+  /** The same for the policy in the shadow; null: none. */
+  useShadow(policy: Policy | null): void
 }
 
 /** Folds `evidence` into `decisions`. Started before whoever writes evidence, stopped after it. */
@@ -66,11 +66,11 @@ class PipelineSampler implements Sampler {
   readonly #shared: Shared
   readonly #background = new Set<Promise<void>>()
   #membership: Membership | undefined
-  #policy: CompiledPolicy
+  readonly #policies: PolicyFollower
   #isStopping = false
   /** A sampler that others have left without a partition is ready; one that never had one is not. */
   #hasHeld = false
-  #announced: Promise<void> = Promise.resolve()
+  #followed: Promise<void> = Promise.resolve()
 
   constructor(options: SamplerOptions) {
     this.#options = options
@@ -78,9 +78,15 @@ class PipelineSampler implements Sampler {
     this.failed = failed.promise
     this.failed.catch(() => {})
     this.#fail = failed.reject
-    this.#policy = this.#compile(options.policy)
+    this.#policies = this.#follower()
     this.#shared = this.#share()
     options.health.register('sampler', () => this.#health())
+    options.health.register('policy', () => {
+      const { broken, current } = this.#policies
+      if (broken === undefined) return { ready: true }
+      const rest = `${current?.live.policy.version ?? 'none'} stays in force; apply a good one`
+      return { ready: true, detail: `${broken}; ${rest}` }
+    })
   }
 
   async start(): Promise<void> {
@@ -93,7 +99,7 @@ class PipelineSampler implements Sampler {
       await loop.finally(() => this.#loops.delete(loop))
     })
     this.#membership.failed.catch(this.#fail)
-    this.#announced = this.#announce(this.#policy.policy)
+    this.#followed = this.#policies.follow(() => this.#isStopping).catch(this.#fail)
   }
 
   async stop(): Promise<void> {
@@ -102,7 +108,7 @@ class PipelineSampler implements Sampler {
     await Promise.allSettled(this.#loops)
     await this.#membership?.close()
     this.#membership = undefined
-    await this.#announced
+    await this.#followed
     await Promise.all(this.#background)
   }
 
@@ -111,17 +117,25 @@ class PipelineSampler implements Sampler {
   }
 
   usePolicy(policy: Policy): void {
-    this.#policy = this.#compile(policy)
-    this.#shared.spends.policyChanged()
-    this.#options.log.info('sampler.policy', { version: policy.version })
-    this.#announced = this.#announced.then(() => this.#announce(policy))
+    this.#policies.reseed({ policy })
   }
 
-  #compile(policy: Policy): CompiledPolicy {
-    const { metrics, log } = this.#options
-    return compilePolicy(policy, (rule, error) => {
-      metrics.ruleErrors.inc({ rule })
-      log.error('sampler.rule_threw', error, { rule })
+  useShadow(shadow: Policy | null): void {
+    this.#policies.reseed({ shadow })
+  }
+
+  #follower(): PolicyFollower {
+    const { bus, topics, policy, shadow = null, clock, log, metrics, config } = this.#options
+    return new PolicyFollower({
+      bus,
+      control: topics.control,
+      clock,
+      log,
+      metrics,
+      waitMs: config.idleWait,
+      retryAfterMs: config.retryAfter,
+      policy,
+      shadow,
     })
   }
 
@@ -147,9 +161,7 @@ class PipelineSampler implements Sampler {
       figures: new DecisionMetrics(metrics, clock),
       baselines,
       follower: new BaselinesFollower({ bus, topic: topics.baselines, baselines, log }),
-      get policy() {
-        return sampler.#policy
-      },
+      policies: this.#policies,
       seed: fnv1a(id, 0, id.length),
       get isStopping() {
         return sampler.#isStopping
@@ -164,21 +176,6 @@ class PipelineSampler implements Sampler {
         const ended = work.catch(this.#fail).finally(() => this.#background.delete(ended))
         this.#background.add(ended)
       },
-    }
-  }
-
-  /** Says on `control` which rules a version stands for. Nothing waits for it. */
-  async #announce(policy: Policy): Promise<void> {
-    const { bus, topics, clock, log, config } = this.#options
-    while (!this.#isStopping) {
-      try {
-        await bus.append(topics.control, 0, policyRecords(policy, clock.nowMs()))
-        return
-      } catch (error) {
-        log.error('sampler.policy_not_announced', error)
-        if (!isRetryable(error)) return this.#fail(error)
-        await clock.sleep(config.retryAfter)
-      }
     }
   }
 

@@ -6,7 +6,7 @@ import type { DecisionMetrics } from './decision-metrics.ts'
 import type { FleetSpend } from './fleet-spend.ts'
 import type { BaselinesFollower } from './follow-baselines.ts'
 import type { KeptStates } from './kept-states.ts'
-import type { CompiledPolicy } from './rules.ts'
+import type { PolicyFollower } from './policy-follower.ts'
 import type { StateSnapshots } from './state-snapshots.ts'
 import type { VariantWatch } from './variant-watch.ts'
 
@@ -33,8 +33,8 @@ export interface Shared {
   readonly baselines: Baselines
   /** Brings what other processes know into `baselines`. */
   readonly follower: BaselinesFollower
-  /** Replaced whole by a reload; a batch uses the one it began with. */
-  readonly policy: CompiledPolicy
+  /** What is in force takes effect with the next claim of a partition. */
+  readonly policies: Pick<PolicyFollower, 'caughtUp' | 'current'>
   /** Names this process in its claims. */
   readonly by: string
   /** Random, so that clients cannot choose slots of the index. */

@@ -98,6 +98,14 @@ export class World {
     await until(() => this.isSettled(group))
   }
 
+  /** Until the last claim names this version: from then on it decides. */
+  async decidesWith(version: string): Promise<void> {
+    await until(async () => {
+      const claims = (await this.decisions()).filter(record => record.kind === 'claim')
+      return claims.at(-1)?.policy === version
+    })
+  }
+
   async metric(line: string): Promise<string | undefined> {
     const text = await this.metrics.text()
     return text

@@ -94,8 +94,13 @@ const keysOfAll = z.strictObject({
   tls: tlsConfigSchema,
   /** Listen beyond this machine although nobody needs a key. */
   insecure: z.boolean().default(false),
-  /** A policy file; without it the default policy decides. */
+  /**
+   * A policy file, read again when it changes; without it the default policy decides. In a fleet it is a
+   * seed: once somebody has applied a policy through the API, that one decides.
+   */
   policy: z.string().min(1).optional(),
+  /** Another policy file, evaluated beside the one in force; its verdicts are recorded and decide nothing. */
+  policyShadow: z.string().min(1).optional(),
   otlpGrpc: addressKey('127.0.0.1:4317'),
   otlpHttp: addressKey('127.0.0.1:4318'),
   api: addressKey('127.0.0.1:4300'),

@@ -28,8 +28,8 @@ const laterFields: readonly Change[] = [
   },
   {
     file: 'services/sampler/src/decision-record.ts',
-    from: "kind: 'claim', by }",
-    to: "kind: 'claim', later: 1, by }",
+    from: "kind: 'claim', by } satisfies Claim",
+    to: "kind: 'claim', by, ...{ later: 1 } } satisfies Claim",
   },
   {
     file: 'services/sampler/src/decision-json.ts',
@@ -48,8 +48,8 @@ const laterFields: readonly Change[] = [
   },
   {
     file: 'services/sampler/src/policy-record.ts',
-    from: "kind: 'policy-in-force', version",
-    to: "kind: 'policy-in-force', later: 1, version",
+    from: "kind: 'policy-in-force', version, ...more",
+    to: "kind: 'policy-in-force', later: 1, version, ...more",
   },
   {
     file: 'services/writer/src/position.ts',

@@ -18,6 +18,7 @@ const goldens: Readonly<Record<FormatName, (v: number) => readonly string[]>> = 
   decision: v => [
     `services/sampler/src/golden/decision.v${v}.jsonl`,
     `services/sampler/src/golden/claim.v${v}.jsonl`,
+    `services/sampler/src/golden/claim-policies.v${v}.jsonl`,
   ],
   baselines: v => [`services/sampler/src/golden/baselines.v${v}.jsonl`],
   policyRecord: v => [`services/sampler/src/golden/policy.v${v}.jsonl`],

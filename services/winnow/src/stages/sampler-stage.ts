@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { PipelineError, systemClock } from '@winnow/runtime'
-import { createSampler, defaultPolicy, type Policy, parsePolicy } from '@winnow/sampler'
+import { systemClock } from '@winnow/runtime'
+import { createSampler } from '@winnow/sampler'
 import { openBlobStore } from '../open-stores.ts'
 import { blobProbe } from '../probe.ts'
-import type { Config } from '../program-config.ts'
+import { PolicyFiles } from './policy-files.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function samplerStage(context: StageContext): Promise<Stage> {
@@ -12,11 +11,13 @@ export async function samplerStage(context: StageContext): Promise<Stage> {
   // Without it a partition is taken up from the log, which takes longer.
   const blobsAnswer = blobProbe(blobs, { optional: true })
   health.register('blobs', () => blobsAnswer.read())
+  const files = new PolicyFiles(config, context)
   const sampler = createSampler({
     bus,
     topics,
     group: 'sampler',
-    policy: policyOf(config),
+    policy: files.policy,
+    shadow: files.shadow,
     clock: systemClock,
     log,
     metrics,
@@ -24,22 +25,18 @@ export async function samplerStage(context: StageContext): Promise<Stage> {
     blobs,
     config: { ...config.sampler, spansRetention: config.retention.spans },
   })
+  files.tell(sampler)
+  health.register('policy files', () => {
+    const { detail } = files
+    return detail === undefined ? undefined : { ready: true, detail }
+  })
   return {
     component: sampler,
     failed: sampler.failed,
     position: partition => sampler.position(partition),
-    close: () => blobs.close(),
+    close: async () => {
+      files.close()
+      await blobs.close()
+    },
   }
-}
-
-function policyOf({ policy }: Config): Policy {
-  if (policy === undefined) return defaultPolicy
-  let text: string
-  try {
-    text = readFileSync(policy, 'utf8')
-  } catch (cause) {
-    const reason = (cause as Error).message
-    throw new PipelineError('CONFIG_INVALID', `policy: cannot read ${policy}: ${reason}`, { cause })
-  }
-  return parsePolicy(text, policy)
 }
