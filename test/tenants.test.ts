@@ -150,6 +150,10 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     { path: '/api/v1/verify', owner: /"received":2/, stranger: /"received":0/ },
     { path: '/api/v1/verify?full', owner: /"received":2/, stranger: /"received":0/ },
   ],
+  // The rules are the fleet's, no tenant's: whose key has the scope admin sees them.
+  'GET /api/v1/policy': [{ path: '/api/v1/policy', owner: /"version":"default-/ }],
+  'POST /api/v1/policy': [{ path: '/api/v1/policy', body: {}, owner: 422 }],
+  'GET /api/v1/policy/history': [{ path: '/api/v1/policy/history', owner: /"source":"file"/ }],
 }
 
 /** What is read comes before what changes it. */

@@ -1,6 +1,7 @@
 import type { Scope } from '@winnow/runtime'
 import { ApiError } from './api-error.ts'
 import { postEvaluations } from './evaluations.ts'
+import { getPolicy, getPolicyHistory, type Policies, postPolicy } from './policy-routes.ts'
 import {
   type Answer,
   getEvaluation,
@@ -17,9 +18,12 @@ import { getVerify } from './verify/verify-route.ts'
 
 export interface ApiDeps extends RouteDeps {
   readonly ledger: LedgerWatch
+  readonly policies?: Policies
 }
 
 export interface ApiRequest extends Reader {
+  /** What people call the key that asks; absent where it has no name, or nobody needs one. */
+  readonly keyName?: string | undefined
   /** The `{id}` of the path; empty where it has none. */
   readonly id: string
   readonly query: URLSearchParams
@@ -85,29 +89,56 @@ export const apiRoutes: readonly ApiRoute[] = [
     scope: 'read',
     answer: (deps, request) => getVerify(deps.ledger, request, request.query),
   },
+  // Of the whole fleet: every tenant's traces are decided by it.
+  {
+    method: 'GET',
+    path: '/api/v1/policy',
+    scope: 'admin',
+    answer: (deps, { query }) => getPolicy(policiesOf(deps), query),
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/policy',
+    scope: 'admin',
+    answer: async (deps, { keyName, body }) => postPolicy(policiesOf(deps), keyName, await body()),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/policy/history',
+    scope: 'admin',
+    answer: (deps, { query }) => getPolicyHistory(policiesOf(deps), query),
+  },
 ]
+
+function policiesOf({ policies }: ApiDeps): Policies {
+  if (policies !== undefined) return policies
+  throw new ApiError(404, 'NO_SUCH_PATH', 'ask a query service that has the bus of the samplers')
+}
 
 /** The call that a method and a path mean, with the path's `{id}`. 404 and 405 say what there is. */
 export function routeOf(
   method: string,
   parts: readonly string[],
 ): { readonly route: ApiRoute; readonly id: string } {
-  const found = apiRoutes.find(({ path }) => {
+  const found = apiRoutes.filter(({ path }) => {
     const wanted = path.split('/').slice(1)
     return (
       wanted.length === parts.length &&
       wanted.every((part, at) => part === '{id}' || part === parts[at])
     )
   })
-  if (found === undefined) {
-    const paths = apiRoutes.map(({ path }) => path).join(', ')
+  if (found.length === 0) {
+    const paths = [...new Set(apiRoutes.map(({ path }) => path))].join(', ')
     throw new ApiError(404, 'NO_SUCH_PATH', `use one of ${paths}`)
   }
-  if (method !== found.method && !(method === 'HEAD' && found.method === 'GET')) {
-    throw new ApiError(405, 'METHOD_NOT_ALLOWED', `use ${found.method}`, {
+  const wanted = method === 'HEAD' ? 'GET' : method
+  const route = found.find(one => one.method === wanted)
+  if (route === undefined) {
+    const methods = found.map(one => one.method).join(' or ')
+    throw new ApiError(405, 'METHOD_NOT_ALLOWED', `use ${methods}`, {
       field: 'method',
       value: method,
     })
   }
-  return { route: found, id: parts[3] ?? '' }
+  return { route, id: parts[3] ?? '' }
 }

@@ -117,6 +117,7 @@ export class ApiServer implements Component {
       tenant: key.tenant,
       scopes: key.scopes,
       source: key.name === undefined ? undefined : `key:${key.name}`,
+      keyName: key.name,
       id,
       query: url.searchParams,
       body: () => readJson(request),

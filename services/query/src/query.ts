@@ -15,6 +15,7 @@ import { ApiServer } from './api-server.ts'
 import type { QueryConfig } from './config.ts'
 import { DecisionFold } from './decision-fold.ts'
 import { DecisionLookup } from './decision-lookup.ts'
+import type { Policies } from './policy-routes.ts'
 import { LedgerWatch } from './verify/ledger-watch.ts'
 import type { PendingFacts } from './why.ts'
 
@@ -42,9 +43,11 @@ export interface QueryOptions {
   readonly metrics: Metrics
   readonly health: Health
   readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>
+  /** The policies of the fleet, in `control`; without it nobody is told or changes them here. */
+  readonly policies?: Policies
 }
 
-/** The API over the stores and the retained decisions. It writes nothing but requests in `evidence`. */
+/** The API over the stores and the retained decisions. It writes requests in `evidence` and policies in `control`. */
 export class Query implements Component {
   readonly #fold: DecisionFold
   readonly #ledger: LedgerWatch
@@ -85,6 +88,7 @@ export class Query implements Component {
         log,
       }),
       ledger: this.#ledger,
+      ...(options.policies !== undefined && { policies: options.policies }),
       waits: { spansRetentionMs: options.spansRetentionMs, awaitingMaxMs: config.awaitingMax },
       outcomes: new OutcomeMap(options.outcomes),
       clock,

@@ -108,7 +108,13 @@ Examples:
   registerPolicyCheck(program)
 }
 
-function client(program: Command, usage: string, description: string, help: string): Command {
+/** A command that asks a running Winnow: where it is, and with which key. */
+export function client(
+  program: Command,
+  usage: string,
+  description: string,
+  help: string,
+): Command {
   return program
     .command(usage)
     .description(description)
@@ -292,7 +298,7 @@ function registerPolicyCheck(program: Command): void {
     })
 }
 
-function readText(file: string): string {
+export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
@@ -301,12 +307,12 @@ function readText(file: string): string {
 }
 
 /** The body of a good answer; any other ends the command: 1 for not found, 2 for a wrong request. */
-function expected<T>(answer: ApiAnswer): T {
+export function expected<T>(answer: ApiAnswer): T {
   if (answer.status < 400) return answer.body as T
   const missing = answer.status === 404 || answer.status === 409 || answer.status === 410
   throw new CommandEnd(missing ? exitCode.no : exitCode.usage, errorText(answer.body))
 }
 
-function print(text: string): void {
+export function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }

@@ -1,5 +1,6 @@
 import { Query } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
+import { PolicyDesk } from '@winnow/sampler'
 import { openBlobStore, openHotStore, openTraceBuffer } from '../open-stores.ts'
 import { blobProbe } from '../probe.ts'
 import type { FindPending, Stage, StageContext } from './stage.ts'
@@ -25,6 +26,7 @@ export async function queryStage(context: StageContext): Promise<Stage> {
     log,
     metrics,
     health,
+    policies: new PolicyDesk({ bus, control: topics.control, clock: systemClock }),
     ...(pending !== undefined && {
       pending: async (tenant: string, traceId: string) => pending(tenant, traceId),
     }),
