@@ -132,6 +132,16 @@ export class Metrics {
     'Decisions by their verdict (live) and that of the shadow policy, with the shadow’s primary rule.',
     ['live', 'shadow', 'rule'],
   )
+  readonly ceilingUse = this.#gauge(
+    'winnow_ceiling_use_ratio',
+    'What a rule with a ceiling would keep without it, of the ceiling, told from this window and the last; above 1 it is thinned.',
+    ['tenant', 'rule'],
+  )
+  readonly ceilingThinned = this.#counter(
+    'winnow_ceiling_thinned_total',
+    'Matches of a rule that it did not keep because of its ceiling; those kept stand for them.',
+    ['tenant', 'rule'],
+  )
   readonly keptRatio = this.#gauge('winnow_kept_ratio', 'Kept traces of decided ones, last hour.', [
     'tenant',
   ])

@@ -8,15 +8,19 @@ import { fingerprintOf } from './fingerprint.ts'
 import { inOrder } from './fold.ts'
 import type { InFlight } from './in-flight.ts'
 import type { IndexEntry } from './index-table.ts'
+import { kindOf, partOf } from './limit-answer.ts'
 import type { Input } from './merge.ts'
 import type { PartitionState } from './partition-state.ts'
+import { ruleName } from './policy-file.ts'
 import type { PoliciesInForce } from './policy-follower.ts'
-import { type Revision, revise } from './revise.ts'
+import { type Revision, type RevisionContext, revise } from './revise.ts'
 import { armKey } from './rules.ts'
 import type { Series, SliceList } from './series.ts'
 import type { Shared } from './shared.ts'
 import { type Quantity, quantityOf } from './slow-rule.ts'
+import { thresholdHex } from './threshold-hex.ts'
 import { capSpent } from './variant-spend.ts'
+import { randomnessText } from './verdict.ts'
 
 /** Traces whose last decisions are fetched at once. */
 const chunkMax = 64
@@ -45,7 +49,15 @@ export interface Pending {
 /** What of the process a batch needs. */
 export type DeciderShared = Pick<
   Shared,
-  'baselines' | 'config' | 'figures' | 'log' | 'metrics' | 'spends' | 'topics' | 'watch'
+  | 'baselines'
+  | 'ceilings'
+  | 'config'
+  | 'figures'
+  | 'log'
+  | 'metrics'
+  | 'spends'
+  | 'topics'
+  | 'watch'
 >
 
 export type DecidingPolicies = Pick<PoliciesInForce, 'live' | 'shadow'>
@@ -56,6 +68,8 @@ export interface HeldPartition {
   /** Takes the variants decided here, until the fold of `decisions` has them. */
   readonly inFlight: InFlight
 }
+
+const noCeilings = {} as const
 
 /** Turns a batch of evidence into decisions, trace by trace in the order in which they first appear. */
 export class BatchDecider {
@@ -136,6 +150,7 @@ export class BatchDecider {
             ),
       variantUsed: (experiment, variant) =>
         this.#shared.spends.used(experiment, variant, group.nowMs),
+      ...this.#ceilingAt(group.nowMs),
     })
     if (revision === undefined) return undefined
     const { decision } = revision
@@ -143,8 +158,10 @@ export class BatchDecider {
     // A group that is decided link by link says its refused evaluations with the last one.
     this.#learn(last, revision, !isPartial)
     this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
-    const outcome = outcomeOf(last, revision, this.#policies.live.policy)
-    if (this.#policies.live.variants.length > 0) this.#watch(decision, outcome.isFirst)
+    const { live } = this.#policies
+    const outcome = outcomeOf(last, revision, live.policy)
+    if (live.policy.ceilings !== undefined) this.#spendCeilings(last, revision)
+    if (live.variants.length > 0) this.#watch(decision, outcome.isFirst)
     const value = this.#inFlight.bytes.copy(decisionBytes(decision))
     return { decision, value, outcome, earlier, isPartial }
   }
@@ -195,6 +212,33 @@ export class BatchDecider {
     }
     this.#shared.log.warn('sampler.awaiting_full', { tenant, max: this.#shared.config.awaitingMax })
     return true
+  }
+
+  #ceilingAt(nowMs: number): Pick<RevisionContext, 'ceiling'> {
+    const { ceilings: specs } = this.#policies.live.policy
+    if (specs === undefined) return noCeilings
+    const { ceilings } = this.#shared
+    return {
+      ceiling: (tenant, rule, kind, asked) =>
+        ceilings.part(specs, { tenant, rule, kind, asked }, nowMs),
+    }
+  }
+
+  /** Matches count against their ceilings once, with the revision that was given a part of it. */
+  #spendCeilings(last: Decision | undefined, { decision, facts }: Revision): void {
+    const randomness = randomnessText(decision.traceId, facts)
+    const { tenant, decidedAtMs } = decision
+    const { policy } = this.#policies.live
+    for (const answer of decision.rules) {
+      const part = answer.matched ? partOf(answer) : undefined
+      const { name: rule, probability } = answer
+      if (part === undefined || last?.rules.some(one => one.name === rule && one.matched)) continue
+      const asked = policy.rules.find(spec => ruleName(spec) === rule)?.probability ?? 1
+      const isKept = randomness >= thresholdHex(probability)
+      const match = { tenant, rule, kind: kindOf(answer, facts), asked, isKept }
+      this.#shared.ceilings.note(match, part.per, decidedAtMs)
+      if (!isKept && randomness >= thresholdHex(asked)) this.#shared.ceilings.thinned(tenant, rule)
+    }
   }
 
   #watch(decision: Decision, isFirst: boolean): void {

@@ -4,6 +4,7 @@ import { blockAt, blockFlag, packSlice, type SliceFacts, spanBlockBytes } from '
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { Baselines } from './baselines.ts'
 import { BatchDecider, type DeciderShared } from './batch-decider.ts'
+import { Ceilings } from './ceilings.ts'
 import { defaultSamplerConfig } from './config.ts'
 import { DecisionMetrics } from './decision-metrics.ts'
 import { slice, summary, traceIdOf } from './fixtures.ts'
@@ -86,6 +87,7 @@ const shared: DeciderShared = {
   figures: new DecisionMetrics(new Metrics(), new ManualClock()),
   baselines: new Baselines({ windowMs: 3_600_000, countMin: 500, keysMax: 2_000 }),
   spends,
+  ceilings: new Ceilings(silentLog, new Metrics()),
   watch: new VariantWatch({ spends, log: silentLog, metrics: new Metrics(), everyMs: 1_000 }),
 }
 

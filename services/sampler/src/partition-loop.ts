@@ -1,12 +1,12 @@
 import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
-import { isRetryable, PipelineError } from '@winnow/runtime'
-import { lastBaselines, writeBaselines } from './baselines-record.ts'
+import { PipelineError } from '@winnow/runtime'
 import { BatchDecider, type Group, type Pending } from './batch-decider.ts'
 import { ChainCache, readSeries } from './chain-cache.ts'
 import { claimOf } from './decision-record.ts'
 import { DecisionsLog } from './decisions-log.ts'
 import { EvidenceReader } from './evidence-reader.ts'
 import { InFlight } from './in-flight.ts'
+import { holdShare, releaseShare, tellShare } from './partition-share.ts'
 import { PartitionState } from './partition-state.ts'
 import { PatientCalls } from './patient-calls.ts'
 import type { PoliciesInForce } from './policy-follower.ts'
@@ -79,7 +79,7 @@ export class PartitionLoop {
       if (this.#state.nextOffset > 0) this.#shared.kept.keep(this.#partition, this.#state)
       this.#shared.statuses.delete(this.#partition)
       this.#shared.positions.delete(this.#partition)
-      this.#shared.baselines.release(this.#partition)
+      releaseShare(this.#shared, this.#partition)
     }
   }
 
@@ -101,18 +101,15 @@ export class PartitionLoop {
   /** All that happens until another claims. True when the partition was given back, false when fenced. */
   async #own(reader: EvidenceReader): Promise<boolean> {
     if (!(await this.#takeClaim())) return false
-    const { baselines, topics } = this.#shared
-    const { entries } = await this.#ask(() =>
-      lastBaselines(this.#bus, topics.baselines, this.#partition),
-    )
-    baselines.hold(this.#partition, entries)
+    const spent = [this.#state.spend, this.#inFlight.spend]
+    await this.#ask(() => holdShare(this.#shared, this.#partition, spent))
     this.#logTimeMs = this.#state.decidedAtMs
     this.#calls.is('running')
     while (!this.#shared.isStopping) {
       if (!(await this.#adopt(reader.next)) || !(await this.#turn(reader))) return false
     }
     await this.#commit(reader.next)
-    await this.#writeBaselines()
+    await this.#tellShare()
     return true
   }
 
@@ -186,7 +183,7 @@ export class PartitionLoop {
     if (records.length === 0 || nowMs >= this.#committedAtMs + commitEvery) {
       await this.#commit(reader.next)
     }
-    if (nowMs >= this.#baselinesAtMs + baselinesEvery) await this.#writeBaselines()
+    if (nowMs >= this.#baselinesAtMs + baselinesEvery) await this.#tellShare()
     if (this.#watches && this.#shared.watch.isDue(nowMs)) await this.#lookAtVariants()
     if (nowMs >= this.#snapshotAtMs + snapshotEvery) await this.#writeSnapshot()
     return true
@@ -350,16 +347,9 @@ export class PartitionLoop {
     return this.#ask(() => watch.look(this.#variants, this.#logTimeMs, clock.nowMs()))
   }
 
-  async #writeBaselines(): Promise<void> {
-    const { topics, baselines, log, clock } = this.#shared
-    this.#baselinesAtMs = clock.nowMs()
-    this.#shared.background(this.#shared.follower.follow())
-    try {
-      await writeBaselines(this.#bus, topics.baselines, this.#partition, baselines)
-    } catch (error) {
-      if (!isRetryable(error)) throw error
-      log.error('sampler.baselines_not_written', error, { partition: this.#partition })
-    }
+  #tellShare(): Promise<void> {
+    this.#baselinesAtMs = this.#shared.clock.nowMs()
+    return tellShare(this.#shared, this.#partition, this.#logTimeMs)
   }
 
   #ask<T>(call: () => Promise<T>): Promise<T> {

@@ -47,6 +47,7 @@ export interface PoliciesShown {
 export interface ShownText {
   readonly version: string
   readonly rules: readonly unknown[]
+  readonly ceilings?: readonly unknown[]
   /** As a person wrote it, where one did. */
   readonly text?: string
 }
@@ -91,8 +92,8 @@ export class PolicyDesk {
     const found = this.#find(version)
     const record = found === undefined ? undefined : this.#log.text(found)
     if (record === undefined) return undefined
-    const { rules, text } = record
-    return { version: record.version, rules, ...(text !== undefined && { text }) }
+    const { kind: _, ...shown } = record
+    return shown
   }
 
   /** The policy of a version, to be asked; undefined where there is none that can be used. */

@@ -3,6 +3,7 @@ import { formats } from '@winnow/model'
 import { PipelineError, versionKey, yamlTextMistake } from '@winnow/runtime'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
+import { type CeilingSpec, ceilingMistakes, ceilingSchema, ceilingsMax } from './ceiling-spec.ts'
 
 const nameBytesMax = 64
 const labelsMax = 64
@@ -86,6 +87,8 @@ const policySchema = z.strictObject({
   /** How people call this version; a hash of the rules is appended to it. */
   version: text.regex(/^[\w.:-]+$/, 'takes letters, digits, dot, colon, dash and underscore'),
   rules: z.array(ruleSchema).min(1).max(rulesMax),
+  /** How much of what rules match may be kept; none where absent. */
+  ceilings: z.array(ceilingSchema).min(1).max(ceilingsMax).optional(),
 })
 
 export const kinds = [
@@ -108,6 +111,7 @@ export interface Policy {
   /** `<given version>-<first 8 hex digits of a hash of the rules>`: two texts never share one. */
   readonly version: string
   readonly rules: readonly RuleSpec[]
+  readonly ceilings?: readonly CeilingSpec[]
 }
 
 export type PolicyCheck =
@@ -128,6 +132,7 @@ function mistakesOf(error: z.ZodError | undefined, tree: unknown): string[] {
   return [
     ...(error?.issues ?? []).map(issue => describe(issue, tree)),
     ...contradictions(looseRules(tree)).map(({ at, message }) => `${placeOf(at)}: ${message}`),
+    ...looseCeilings(tree).map(({ at, message }) => `ceilings[${at}]: ${message}`),
   ]
 }
 
@@ -183,6 +188,13 @@ function looseRules(tree: unknown): LooseRule[] {
   }))
 }
 
+function looseCeilings(tree: unknown): ReturnType<typeof ceilingMistakes> {
+  const { ceilings } = (tree ?? {}) as { ceilings?: unknown }
+  if (!Array.isArray(ceilings)) return []
+  const names = looseRules(tree).map(({ name }) => name)
+  return ceilingMistakes(ceilings, names)
+}
+
 interface Contradiction {
   readonly at: readonly (string | number)[]
   readonly message: string
@@ -220,12 +232,21 @@ function armOf(entry: unknown): string {
   return JSON.stringify([experiment, arm])
 }
 
-function versioned(parsed: z.infer<typeof policySchema>): Policy {
-  return { version: `${parsed.version}-${hashOf(parsed.rules)}`, rules: parsed.rules }
+function versioned({ version, rules, ceilings }: z.infer<typeof policySchema>): Policy {
+  const own = { rules, ...(ceilings !== undefined && { ceilings }) }
+  return { version: `${version}-${hashOf(own)}`, ...own }
 }
 
-function hashOf(rules: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(rules)).digest('hex').slice(0, 8)
+function hashOf({ rules, ceilings }: Pick<RecordedPolicy, 'rules' | 'ceilings'>): string {
+  const hashed = JSON.stringify(ceilings === undefined ? rules : { rules, ceilings })
+  return createHash('sha256').update(hashed).digest('hex').slice(0, 8)
+}
+
+/** What a record of `control` says of a policy, as it was written. */
+export interface RecordedPolicy {
+  readonly version: string
+  readonly rules: readonly unknown[]
+  readonly ceilings?: readonly unknown[]
 }
 
 /**
@@ -233,17 +254,16 @@ function hashOf(rules: readonly unknown[]): string {
  * line. The version has to end in the hash of the rules as they were written: what another release has
  * given a default since is no other text.
  */
-export function policyOfRecord(record: {
-  readonly version: string
-  readonly rules: readonly unknown[]
-}): Policy | string {
-  const { version, rules } = record
-  if (!version.endsWith(`-${hashOf(rules)}`)) return 'its rules are not those of its version'
-  const tree = { version: version.slice(0, -9), rules }
+export function policyOfRecord({ version, ...own }: RecordedPolicy): Policy | string {
+  if (!version.endsWith(`-${hashOf(own)}`)) return 'its rules are not those of its version'
+  const { rules, ceilings } = own
+  const tree = { version: version.slice(0, -9), rules, ...(ceilings !== undefined && { ceilings }) }
   const result = policySchema.safeParse(tree)
   const mistakes = mistakesOf(result.error, tree)
-  if (result.success && mistakes.length === 0) return { version, rules: result.data.rules }
-  return mistakes.join('; ')
+  if (!result.success || mistakes.length > 0) return mistakes.join('; ')
+  const { data } = result
+  const limits = data.ceilings === undefined ? {} : { ceilings: data.ceilings }
+  return { version, rules: data.rules, ...limits }
 }
 
 function refused(mistakes: readonly string[]): PolicyCheck {

@@ -25,6 +25,7 @@ export interface PolicyTextRecord {
   readonly version: string
   /** As `policy-file.ts` reads them; the version ends in their hash. */
   readonly rules: readonly unknown[]
+  readonly ceilings?: readonly unknown[]
   /** The file as a person wrote it, with its comments; absent where none was. */
   readonly text?: string
 }
@@ -50,9 +51,10 @@ export type PolicyRecord = PolicyTextRecord | PolicyEntry
  * later finds the rules it was made with.
  */
 export function policyTextRecord(policy: Policy, text?: string): NewRecord {
-  const { version, rules } = policy
+  const { version, rules, ceilings } = policy
   const v = writtenVersion('policyRecord')
-  const own = { v, kind: 'policy', version, rules, ...(text !== undefined && { text }) }
+  const limits = ceilings === undefined ? {} : { ceilings }
+  const own = { v, kind: 'policy', version, rules, ...limits, ...(text !== undefined && { text }) }
   return record(`${policyKeyPrefix}/${version}`, own)
 }
 
@@ -88,7 +90,8 @@ export function readPolicyRecord(value: Uint8Array): PolicyRecord | string {
   if (kind === 'policy') {
     if (typeof version !== 'string' || !Array.isArray(read.rules)) return 'it has no rules'
     const text = typeof read.text === 'string' ? { text: read.text } : {}
-    return { kind, version, rules: read.rules, ...text }
+    const limits = Array.isArray(read.ceilings) ? { ceilings: read.ceilings } : {}
+    return { kind, version, rules: read.rules, ...limits, ...text }
   }
   return entryOf(read) ?? 'it names no version'
 }

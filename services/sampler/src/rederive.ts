@@ -2,6 +2,7 @@ import type { Decision, PackedSlice, RuleAnswer } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
+import { limitAnswer, partOf } from './limit-answer.ts'
 import type { RuleSpec } from './policy-file.ts'
 import { factFields, withRequests } from './revise.ts'
 import type { CompiledPolicy, Rule, RuleEnvironment } from './rules.ts'
@@ -94,9 +95,10 @@ function answerAgain(
       ...(typeof detail?.apart === 'number' && { apart: detail.apart }),
       ...(detail?.raised === true && { raised: true }),
     }),
+    ceiling: () => recorded && partOf(recorded),
     variantUsed: () => Number(detail?.used ?? 0),
   }
-  return rule(facts, environment)
+  return limitAnswer(rule(facts, environment), facts, environment)
 }
 
 /** A match of an earlier revision that this one only repeats, and that its own figures bear out. */

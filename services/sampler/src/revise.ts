@@ -7,6 +7,7 @@ import {
   type RuleAnswer,
   writtenVersion,
 } from '@winnow/model'
+import type { CeilingPart } from './ceilings.ts'
 import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import { type Input, type Merged, merge } from './merge.ts'
@@ -33,6 +34,8 @@ export interface RevisionContext {
   readonly wasKept: boolean
   slowBar(tenant: string, facts: TraceFacts, quantile: number, quantity: Quantity): SlowBar
   variantUsed(experiment: string, variant: string): number
+  /** Absent: the policy has no ceilings. */
+  ceiling?(tenant: string, rule: string, kind: string, asked: number): CeilingPart | undefined
 }
 
 export interface Revision {
@@ -214,12 +217,16 @@ function answersOf(
   earlier: readonly RuleAnswer[] | undefined,
   requests: readonly DecidedRequest[],
 ): RuleAnswer[] {
+  const { ceiling } = context
   const answers = context.policy.answer(facts, {
     nowMs: context.nowMs,
     randomness,
     earlier: name => earlier?.find(answer => answer.name === name),
     slowBar: (of, quantile, quantity) => context.slowBar(tenant, of, quantile, quantity),
     variantUsed: context.variantUsed,
+    ...(ceiling !== undefined && {
+      ceiling: (rule, kind, asked) => ceiling(tenant, rule, kind, asked),
+    }),
   })
   return withRequests(answers, requests)
 }

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { root, slice, spanIdOf } from './fixtures.ts'
 import { foldTrace, type Outcome } from './fold.ts'
 import { defaultPolicy, parsePolicy } from './policy-file.ts'
-import { compilePolicy, compileRule, type RuleEnvironment, thresholdHex } from './rules.ts'
+import { compilePolicy, compileRule, type RuleEnvironment } from './rules.ts'
+import { thresholdHex } from './threshold-hex.ts'
 
 const environment = (more: Partial<RuleEnvironment> = {}): RuleEnvironment => ({
   nowMs: 1_000,

@@ -1,9 +1,12 @@
 // Hot: every rule is asked for every revision. No expression, no configuration looked up, one object an answer.
-import { assertNever, factTextBytesMax, type RuleAnswer, thresholdOf } from '@winnow/model'
+import { assertNever, factTextBytesMax, type RuleAnswer } from '@winnow/model'
+import type { CeilingPart } from './ceilings.ts'
 import type { Outcome, TraceFacts } from './fold.ts'
+import { limitAnswer } from './limit-answer.ts'
 import { type Policy, type RuleSpec, ruleName, type VariantSpec } from './policy-file.ts'
 import { repeated } from './repeated-answers.ts'
 import { type Quantity, quantitiesOf, type SlowBar, slow } from './slow-rule.ts'
+import { thresholdHex } from './threshold-hex.ts'
 
 /** All that a rule may look at beside the facts. Everything of it that matters is in its answer. */
 export interface RuleEnvironment {
@@ -14,6 +17,8 @@ export interface RuleEnvironment {
   /** What a rule of this name answered in the revision before. */
   earlier(name: string): RuleAnswer | undefined
   slowBar(facts: TraceFacts, quantile: number, quantity: Quantity): SlowBar
+  /** What a ceiling leaves a match of this kind; absent where there are none. */
+  ceiling?(rule: string, kind: string, asked: number): CeilingPart | undefined
   /** Traces kept for a variant in the UTC day of `nowMs` so far. */
   variantUsed(experiment: string, variant: string): number
 }
@@ -44,6 +49,7 @@ export function compilePolicy(
 ): CompiledPolicy {
   const names = policy.rules.map(ruleName)
   const rules = policy.rules.map(compile)
+  const isLimited = policy.ceilings !== undefined
   return {
     policy,
     names,
@@ -54,7 +60,8 @@ export function compilePolicy(
       const answers = new Array<RuleAnswer>(rules.length)
       for (let i = 0; i < rules.length; i++) {
         try {
-          answers[i] = (rules[i] as Rule)(facts, environment)
+          const answer = (rules[i] as Rule)(facts, environment)
+          answers[i] = isLimited ? limitAnswer(answer, facts, environment) : answer
         } catch (error) {
           const name = names[i] as string
           onThrow(name, error)
@@ -104,17 +111,6 @@ export function compileRule(spec: RuleSpec): Rule {
       return assertNever(spec)
   }
 }
-
-/**
- * T in 14 hex digits, so that it compares with R as text. Probability 0 has no threshold of its own in
- * 14 digits and gets the strictest that has, 2^-56.
- */
-export function thresholdHex(probability: number): string {
-  const threshold = thresholdOf(probability)
-  return (threshold > strictest ? strictest : threshold).toString(16).padStart(14, '0')
-}
-
-const strictest = (1n << 56n) - 1n
 
 function spanError(none: RuleAnswer, facts: TraceFacts): RuleAnswer {
   const errors = facts.fatalErrors + facts.recoveredErrors

@@ -4,6 +4,7 @@ import { fnv1a } from '@winnow/model'
 import type { Component, Health, Log, Metrics, StageClock } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
 import { Baselines } from './baselines.ts'
+import { Ceilings } from './ceilings.ts'
 import type { SamplerConfig } from './config.ts'
 import { DecisionMetrics } from './decision-metrics.ts'
 import { FleetSpend } from './fleet-spend.ts'
@@ -167,6 +168,7 @@ class PipelineSampler implements Sampler {
         return sampler.#isStopping
       },
       spends,
+      ceilings: new Ceilings(log, metrics),
       watch: new VariantWatch({ spends, log, metrics, everyMs: config.spendEvery }),
       statuses: this.#statuses,
       positions: this.#positions,

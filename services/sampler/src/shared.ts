@@ -1,6 +1,7 @@
 import type { Bus } from '@winnow/bus'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import type { Baselines } from './baselines.ts'
+import type { Ceilings } from './ceilings.ts'
 import type { SamplerConfig } from './config.ts'
 import type { DecisionMetrics } from './decision-metrics.ts'
 import type { FleetSpend } from './fleet-spend.ts'
@@ -44,6 +45,7 @@ export interface Shared {
   /** What variants have used up of their caps, over all samplers. */
   readonly spends: FleetSpend
   readonly watch: VariantWatch
+  readonly ceilings: Ceilings
   readonly statuses: Map<number, PartitionStatus>
   /** The next offset of `evidence` that is not decided on yet, of each partition that is held. */
   readonly positions: Map<number, number>

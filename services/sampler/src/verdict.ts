@@ -1,6 +1,6 @@
 import { probabilityOf, type RuleAnswer, randomnessHex, type Verdict } from '@winnow/model'
 import type { TraceFacts } from './fold.ts'
-import { thresholdHex } from './rules.ts'
+import { thresholdHex } from './threshold-hex.ts'
 
 /** What of the last decision a verdict inherits. */
 export interface EarlierVerdict {

@@ -30,6 +30,8 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   variantCapUsed: ['sampler'],
   variantForecast: ['sampler'],
   variantShareMax: ['sampler'],
+  ceilingUse: ['sampler'],
+  ceilingThinned: ['sampler'],
   variantKept: ['sampler'],
   keptRatio: ['sampler'],
   fullResolutionPerError: ['sampler'],

@@ -1,0 +1,124 @@
+// Hot where a policy has ceilings: asked and told for every trace that a limited rule matches.
+
+/** Kinds of failure told apart in a window; what comes after them is one kind. */
+export const kindsMax = 200
+/** What the window before weighs in a rate, as a part of a window. */
+const beforeWeight = 0.05
+/** A window younger than this part of it tells no rate of its own. */
+const youngShare = 0.02
+/** So much of a limit is kept without a level: a few matches tell no rate, and the rest makes up for it. */
+const freeShare = 0.1
+/** The level is taken anew after this part of the limit, and of the window. */
+const refreshShare = 1 / 200
+/** As if so much of a place were always left: a trace that comes later must have a chance, and a weight. */
+const leftMin = 0.1
+
+/**
+ * Spends a limit of kept traces over a window of log time so that it lasts to the end of it, and evenly
+ * over kinds: what all kinds are expected to bring in the rest of the window is cut at one level, so that
+ * a rare kind is kept whole beside one that floods. Told what was kept, it corrects itself: what is left
+ * of the limit is spread over what is left of the window, whatever was kept too much before.
+ */
+export class RuleCeiling {
+  readonly #windowMs: number
+  /** Matches by kind in this window and in the one before, by what the rule itself would keep of them. */
+  #arrived = new Map<string, number>()
+  #before = new Map<string, number>()
+  #window = -1
+  #kept = 0
+  #limit = 0
+  #nowMs = 0
+  /** Expected of a kind in the rest of the window: what is above it is cut. */
+  #level = Number.POSITIVE_INFINITY
+  #sinceLevel = 0
+  #levelAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs
+  }
+
+  /** The share of a kind's matches that may be kept now. */
+  share(kind: string, limit: number, nowMs: number): number {
+    this.#roll(nowMs)
+    const isStale =
+      this.#limit !== limit ||
+      this.#sinceLevel >= limit * refreshShare ||
+      this.#nowMs - this.#levelAtMs >= this.#windowMs * refreshShare
+    this.#limit = limit
+    if (isStale) this.#takeLevel()
+    return Math.min(1, this.#level / Math.max(1, this.#expected(this.#kindOf(kind))))
+  }
+
+  /** `asked`: the probability of the rule itself. */
+  note(kind: string, asked: number, isKept: boolean, nowMs: number): void {
+    this.#roll(nowMs)
+    const name = this.#kindOf(kind)
+    this.#arrived.set(name, (this.#arrived.get(name) ?? 0) + asked)
+    this.#sinceLevel += asked
+    if (isKept) this.#kept++
+  }
+
+  /** What the rule would keep in this window without the limit, by the limit. Undefined: nothing for two windows. */
+  use(nowMs: number): number | undefined {
+    this.#roll(nowMs)
+    let sum = 0
+    for (const arrived of this.#arrived.values()) sum += arrived
+    for (const kind of this.#kinds()) sum += this.#expected(kind)
+    return sum === 0 || this.#limit === 0 ? undefined : sum / this.#limit
+  }
+
+  /** Log times of partitions differ: one that lies in a former window counts in this one. */
+  #roll(nowMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs)
+    const window = Math.floor(this.#nowMs / this.#windowMs)
+    if (window === this.#window) return
+    this.#before = window === this.#window + 1 ? this.#arrived : new Map()
+    this.#arrived = new Map()
+    this.#window = window
+    this.#kept = 0
+    this.#levelAtMs = Number.NEGATIVE_INFINITY
+  }
+
+  #takeLevel(): void {
+    this.#levelAtMs = this.#nowMs
+    this.#sinceLevel = 0
+    if (this.#kept < this.#limit * freeShare) {
+      this.#level = Number.POSITIVE_INFINITY
+      return
+    }
+    const expected = [...this.#kinds()].map(kind => this.#expected(kind)).sort((a, b) => a - b)
+    let left = Math.max(leftMin, this.#limit - this.#kept)
+    for (let i = 0; i < expected.length; i++) {
+      const even = left / (expected.length - i)
+      // The smallest that does not fit whole: it and all larger ones get the same.
+      if ((expected[i] as number) > even) {
+        this.#level = even
+        return
+      }
+      left -= expected[i] as number
+    }
+    this.#level = this.#kept >= this.#limit ? leftMin : Number.POSITIVE_INFINITY
+  }
+
+  *#kinds(): Generator<string> {
+    yield* this.#arrived.keys()
+    for (const kind of this.#before.keys()) if (!this.#arrived.has(kind)) yield kind
+  }
+
+  /** Matches of the kind in the rest of the window, if it goes on as in this window and the one before. */
+  #expected(kind: string): number {
+    const arrived = this.#arrived.get(kind) ?? 0
+    const before = this.#before.get(kind) ?? 0
+    const elapsed = (this.#nowMs - this.#window * this.#windowMs) / this.#windowMs
+    const rate =
+      this.#before.size > 0
+        ? (arrived + beforeWeight * before) / (elapsed + beforeWeight)
+        : arrived / Math.max(elapsed, youngShare)
+    return rate * (1 - elapsed)
+  }
+
+  #kindOf(kind: string): string {
+    const isKnown = this.#arrived.has(kind) || this.#before.has(kind)
+    return isKnown || this.#arrived.size < kindsMax ? kind : 'other'
+  }
+}
