@@ -65,6 +65,8 @@ export interface SpanOutcome {
   readonly score?: number
   readonly label?: string
   readonly passed?: boolean
+  /** A condition of `outcomes:` has said whether it passed: score and label are judged by no rule. */
+  readonly settled?: true
   /** Citation only. `unsupported` is the count of entries, never their text. */
   readonly extracted?: number
   readonly supported?: number

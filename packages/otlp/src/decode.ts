@@ -35,6 +35,17 @@ export function decodeTraces(bytes: Uint8Array, skips?: (key: string) => boolean
   return { resourceSpans }
 }
 
+/** The one span that is the field `[start, end)` of its ScopeSpans, as a scan found it. Throws as {@link decodeTraces}. */
+export function decodeSpan(bytes: Uint8Array, start: number, end: number): Span {
+  const reader = new WireReader(bytes.subarray(start, end), 'ScopeSpans')
+  let span: Span = emptySpan
+  while (reader.more()) {
+    if (reader.tag() === 18) span = readSpan(reader)
+    else reader.skip()
+  }
+  return span
+}
+
 function readResourceSpans(reader: WireReader): ResourceSpans {
   const outer = reader.enter('ResourceSpans')
   let resource = emptyResource

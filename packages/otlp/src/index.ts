@@ -1,7 +1,7 @@
 export { arrayLength } from './array-length.ts'
 export { AttributeHits, valueType } from './attribute-hits.ts'
 export { ByteSink } from './byte-sink.ts'
-export { decodeTraces } from './decode.ts'
+export { decodeSpan, decodeTraces } from './decode.ts'
 export { decodeLogs } from './decode-logs.ts'
 export { encodeLogs, encodeTraces } from './encode.ts'
 export { type Classification, classify, type GenAiKind } from './genai/classify.ts'

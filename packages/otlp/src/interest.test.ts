@@ -45,6 +45,18 @@ test('a prefix finds what begins with it, and an exact key goes before it', () =
   expect(find(interest, 'ott')).toBe(2)
 })
 
+test('prefixes that share a first byte are told apart, and one of one or two bytes is found too', () => {
+  const at = ['span'] as const
+  const long = compileInterest(['trace.a*', 'trade.*', 'evaluations.*'].map(key => ({ key, at })))
+  expect(
+    ['trace.ab', 'trade.1', 'evaluations.0', 'traceloop', 'tr', 't'].map(key => find(long, key)),
+  ).toEqual([0, 1, 2, -1, -1, -1])
+  const short = compileInterest(['a*', 'tb*', 'trace.*'].map(key => ({ key, at })))
+  expect(['a', 'ab', 'tb', 'tbc', 'trace.', 'tr', 'ta'].map(key => find(short, key))).toEqual([
+    0, 0, 1, 1, 2, -1, -1,
+  ])
+})
+
 test('every key of a full list is found and nothing else', () => {
   const keys = Array.from({ length: interestKeysMax }, (_, i) => `gen_ai.key_${i}`)
   const interest = compileInterest(keys.map(key => ({ key, at: ['span'] })))

@@ -41,6 +41,8 @@ export class Interest {
   readonly #mask: number
   /** Heads of the prefixes' chains, by their first byte. Chained in `#next` too. */
   readonly #prefixes = new Int16Array(256).fill(-1)
+  /** 1 for the third bytes of prefixes, or for all where one is shorter: many keys share a first byte. */
+  readonly #thirds = new Uint8Array(256)
 
   /** Use {@link compileInterest}, which checks the keys. */
   constructor(keys: readonly InterestKey[], isChecked: boolean) {
@@ -62,6 +64,8 @@ export class Interest {
       start += text.length
       const prefix = isPrefix(keys[index]?.key ?? '')
       const heads = prefix ? this.#prefixes : this.#slots
+      if (prefix && text.length < 3) this.#thirds.fill(1)
+      else if (prefix) this.#thirds[text[2] as number] = 1
       const head = prefix ? (text[0] as number) : hash(text, 0, text.length) & this.#mask
       this.#next[index] = heads[head] as number
       heads[head] = index
@@ -77,16 +81,23 @@ export class Interest {
   mayWant(bytes: Uint8Array, start: number, end: number): boolean {
     if (start === end) return false
     const slot = this.#slots[hash(bytes, start, end) & this.#mask] as number
-    return slot >= 0 || (this.#prefixes[bytes[start] as number] as number) >= 0
+    return slot >= 0 || this.#prefix(bytes, start, end) >= 0
   }
 
   /** The index of the key that these bytes are, if it is wanted at this level, else -1. Exact keys first. */
   find(bytes: Uint8Array, start: number, end: number, level: number): number {
     if (start === end) return -1
     const index = this.#slots[hash(bytes, start, end) & this.#mask] as number
-    const prefix = this.#prefixes[bytes[start] as number] as number
+    const prefix = this.#prefix(bytes, start, end)
     // Nearly every key ends here: the rest is apart, so that this is inlined where it is asked.
     return index < 0 && prefix < 0 ? -1 : this.#search(index, prefix, bytes, start, end, level)
+  }
+
+  /** The head of the chain in which a prefix of these bytes would be; -1: there is none. */
+  #prefix(bytes: Uint8Array, start: number, end: number): number {
+    const head = this.#prefixes[bytes[start] as number] as number
+    if (head < 0 || end - start < 3) return head
+    return this.#thirds[bytes[start + 2] as number] === 1 ? head : -1
   }
 
   #search(

@@ -238,6 +238,7 @@ function scanLink(
   row: number,
 ): void {
   table.linkCount[row] = (table.linkCount[row] as number) + 1
+  table.links++
   if (interest.isChecked) return
   let at = from
   while (at < end) {

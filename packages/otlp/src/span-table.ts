@@ -39,6 +39,8 @@ export class SpanTable {
   length = 0
   /** Rows whose `problem` is not none. */
   problems = 0
+  /** Links of all spans since `clear`, of those that were rolled back too: whether a row has to be looked for. */
+  links = 0
   /** The scanned buffers, each a view of the caller's bytes, which must stay as they are until `clear`. */
   readonly sources: Buffer[] = []
   readonly resources: HeadTable
@@ -107,6 +109,7 @@ export class SpanTable {
   /** Forgets all rows and sources; memory is kept. */
   clear(): void {
     this.#truncate(0, 0)
+    this.links = 0
     this.sources.length = 0
     this.resources.length = 0
     this.scopes.length = 0

@@ -1,4 +1,4 @@
-import { columnMistake, columnsMax } from '@winnow/model'
+import { columnMistake, columnsMax, noOutcomeMap, type OutcomeMap } from '@winnow/model'
 import {
   type AttributeLevel,
   attributeLevel,
@@ -29,6 +29,10 @@ export const factRole = {
   evaluationName: 18,
   evaluationScore: 19,
   evaluationLabel: 20,
+  /** A member of an OpenInference annotation: which one stands in its key. */
+  annotation: 21,
+  /** An attribute that `outcomes:` of the configuration names. */
+  mapped: 22,
 } as const
 
 /** The span event that carries one outcome (conventions c.4). */
@@ -73,7 +77,17 @@ const factKeys: readonly FactKey[] = [
   ...named(['gen_ai.evaluation.name'], event, factRole.evaluationName),
   ...named(['gen_ai.evaluation.score.value'], event, factRole.evaluationScore),
   ...named(['gen_ai.evaluation.score.label'], event, factRole.evaluationLabel),
+  ...named(
+    ['annotations.*', 'evaluations.*', 'trace.annotations.*', 'trace.evaluations.*'],
+    span,
+    factRole.annotation,
+  ),
 ]
+
+/** Whether an attribute has a meaning of its own, so that `outcomes:` cannot give it another. */
+export function hasOwnRole(key: string): boolean {
+  return factKeys.some(known => known.key === key)
+}
 
 /** What a scan pulls out of every span, and what each hit means. */
 export interface FactInterest {
@@ -86,6 +100,8 @@ export interface FactInterest {
   readonly columnOf: Int8Array
   /** See the model's columns. Empty where no rule asks for any. */
   readonly columns: readonly string[]
+  /** What evaluations and attributes of spans are called here. */
+  readonly outcomes: OutcomeMap
 }
 
 /** A key means something else on a resource than on a span. */
@@ -93,18 +109,28 @@ export const hitKind = (key: number, level: number): number => key * levels + le
 const levels = 4
 
 /**
- * The attributes that facts are made of, and those that rules name (`columns`), in one list.
- * RangeError for more than `columnsMax` or for one that cannot be: policies are checked where they come in.
+ * The attributes that facts are made of, those that rules name (`columns`), and those that the
+ * configuration maps to outcomes, in one list. One that it maps means that and nothing else. RangeError for more than `columnsMax` or for one that cannot be: policies are checked where they come in.
  */
-export function factInterest(columns: readonly string[] = []): FactInterest {
+export function factInterest(
+  columns: readonly string[] = [],
+  outcomes: OutcomeMap = noOutcomeMap,
+): FactInterest {
   const distinct = [...new Set(columns)]
   if (distinct.length > columnsMax) throw new RangeError(`more than ${columnsMax} columns`)
   for (const column of distinct) {
     const mistake = columnMistake(column)
     if (mistake !== undefined) throw new RangeError(`column ${JSON.stringify(column)} ${mistake}`)
   }
-  const keys: readonly FactKey[] = [
+  const own: readonly FactKey[] = [
     ...factKeys,
+    ...outcomes.attributes.map(key => ({ key, at: span, role: factRole.mapped, rank: 0 })),
+  ]
+  const isUnlisted = (column: string): boolean =>
+    !column.startsWith(':') && !own.some(({ key }) => key === column)
+  const keys: readonly FactKey[] = [
+    ...own,
+    // One that is a field of the span is no attribute.
     ...distinct.filter(isUnlisted).map(key => ({ key, at: [], role: 0, rank: 0 })),
   ]
   const wanted = keys.map(({ key, at }) => {
@@ -124,15 +150,11 @@ export function factInterest(columns: readonly string[] = []): FactInterest {
     }
   })
   const ranks = Uint8Array.from(keys, ({ rank }) => rank)
-  return { interest: compileInterest(wanted, true), roles, ranks, columnOf, columns: distinct }
+  const interest = compileInterest(wanted, true)
+  return { interest, roles, ranks, columnOf, columns: distinct, outcomes }
 }
 
 const columnLevels = ['resource', 'span'] as const
-
-/** A column that is a field of the span is no attribute. */
-function isUnlisted(column: string): boolean {
-  return !column.startsWith(':') && !factKeys.some(({ key }) => key === column)
-}
 
 function roleOfPrefix(column: string, level: AttributeLevel): number {
   const prefix = factKeys.find(

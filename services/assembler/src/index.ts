@@ -1,6 +1,6 @@
 export { Assembler, type AssemblerOptions } from './assembler.ts'
 export { type CheckpointOwner, pendingInCheckpoint } from './checkpoint.ts'
 export { type AssemblerConfig, assemblerConfigSchema } from './config.ts'
-export { type FactInterest, factInterest, plainInterest } from './fact-interest.ts'
+export { type FactInterest, factInterest, hasOwnRole, plainInterest } from './fact-interest.ts'
 export type { PendingTrace, ReadSlice } from './partition-fold.ts'
 export { sliceReader } from './read-slices.ts'

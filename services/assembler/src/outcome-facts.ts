@@ -1,6 +1,14 @@
 // Hot where spans state outcomes: one text an outcome, no object.
-import { factTextBytesMax, factToken } from '@winnow/model'
+import {
+  factTextBytesMax,
+  factToken,
+  noOutcomeMap,
+  type OutcomeMap,
+  type OutcomeRule,
+  settled,
+} from '@winnow/model'
 import { type AttributeHits, valueType } from '@winnow/otlp'
+import { AnnotationFacts } from './annotation-facts.ts'
 import { evaluationEvent, factRole } from './fact-interest.ts'
 import { FactList } from './fact-list.ts'
 import { countOf, entriesOf, numberOf } from './fact-numbers.ts'
@@ -31,6 +39,12 @@ export class OutcomeFacts {
   #eventName = ''
   #eventScore = Number.NaN
   #eventLabel = ''
+  readonly #annotations = new AnnotationFacts()
+  readonly #map: OutcomeMap
+
+  constructor(map: OutcomeMap = noOutcomeMap) {
+    this.#map = map
+  }
 
   clear(): void {
     this.list.clear()
@@ -68,6 +82,12 @@ export class OutcomeFacts {
       case factRole.outcome:
         if (hits.type[hit] === valueType.bool) this.#addFlag(source, hits, hit, spanId)
         break
+      case factRole.annotation:
+        if (this.#annotations.take(source, hits, hit)) this.ignored++
+        break
+      case factRole.mapped:
+        this.#addMapped(source, hits, hit, spanId)
+        break
       default:
         this.#takeEvaluation(source, hits, hit, role, spanId)
     }
@@ -76,12 +96,13 @@ export class OutcomeFacts {
   /** Ends a span of which something was taken. */
   endSpan(spanId: string): void {
     this.#endEvaluation(spanId)
+    if (this.#annotations.all.size > 0) this.#endAnnotations(spanId)
     if (this.#isJudged) {
       const failed = this.#passed === 0 || this.#score < 0.5 || failureLabels.includes(this.#label)
       this.#add(
         head('"judge"', spanId) +
           scoreMember(this.#score) +
-          (this.#label === '' ? '' : factToken.label + this.#label) +
+          labelMember(this.#label) +
           (this.#passed < 0 ? '' : `${factToken.passed}${this.#passed === 1}`),
         failed,
       )
@@ -135,28 +156,77 @@ export class OutcomeFacts {
     const event = hits.event[hit] as number
     if (event !== this.#event) this.#endEvaluation(spanId)
     this.#event = event
-    if (role === factRole.evaluationName) this.#eventName = nameOf(source, hits, hit)
+    if (role === factRole.evaluationName) this.#eventName = textOf(source, hits, hit)
     else if (role === factRole.evaluationLabel) this.#eventLabel = labelOf(source, hits, hit)
     else this.#eventScore = this.#number(numberOf(source, hits, hit))
   }
 
-  /** An evaluation without a name is none: the convention requires it, and no rule could ask for it. */
   #endEvaluation(spanId: string): void {
-    if (this.#event !== 0 && this.#eventName !== '') {
-      const failed =
-        failureLabels.includes(this.#eventLabel) ||
-        this.#eventScore <= (this.#eventName === '"csat"' ? 2 : 0.5)
-      this.#add(
-        head(this.#eventName, spanId) +
-          scoreMember(this.#eventScore) +
-          (this.#eventLabel === '' ? '' : factToken.label + this.#eventLabel),
-        failed,
-      )
+    if (this.#event !== 0) {
+      this.#addEvaluated(this.#eventName, this.#eventScore, this.#eventLabel, spanId)
     }
     this.#event = 0
     this.#eventName = ''
     this.#eventScore = Number.NaN
     this.#eventLabel = ''
+  }
+
+  #endAnnotations(spanId: string): void {
+    for (const { name, score, label } of this.#annotations.all.values()) {
+      this.#addEvaluated(name, score, label, spanId)
+    }
+    if (this.#annotations.isTruncated) this.list.isTruncated = true
+    this.#annotations.clear()
+  }
+
+  /** An evaluation without a name is none: the conventions require it, and no rule could ask for it. */
+  #addEvaluated(name: string, score: number, label: string, spanId: string): void {
+    if (name === '') return
+    const rule = this.#ruleOf(name)
+    if (rule !== undefined) {
+      this.#addAs(rule, spanId, score, label, -1)
+      return
+    }
+    const called = ownName(name)
+    const failed = failureLabels.includes(label) || score <= (called === '"csat"' ? 2 : 0.5)
+    const text = head(called, spanId) + scoreMember(score) + labelMember(label)
+    // Some say the same in both words of OpenInference.
+    if (!this.list.has(`${text}}`)) this.#add(text, failed)
+  }
+
+  #ruleOf(name: string): OutcomeRule | undefined {
+    return this.#map === noOutcomeMap ? undefined : this.#map.ofEvaluation(JSON.parse(name))
+  }
+
+  /** An attribute that the configuration calls an outcome: text that is a number is a score. */
+  #addMapped(source: Buffer, hits: AttributeHits, hit: number, spanId: string): void {
+    const key = source.toString('utf8', hits.keyStart[hit] as number, hits.keyEnd[hit] as number)
+    const rule = this.#map.ofAttribute(key)
+    if (rule === undefined) return
+    const isFlag = hits.type[hit] === valueType.bool
+    const score = isFlag ? Number.NaN : numberOf(source, hits, hit)
+    const label = Number.isNaN(score) ? labelOf(source, hits, hit) : ''
+    if (!isFlag && Number.isNaN(score) && label === '') this.ignored++
+    else this.#addAs(rule, spanId, score, label, isFlag ? (hits.number[hit] as number) : -1)
+  }
+
+  /** `passed`: 1, 0, or -1 where it was not stated. */
+  #addAs(rule: OutcomeRule, spanId: string, score: number, label: string, passed: number): void {
+    const stated = passed < 0 ? undefined : passed === 1
+    const verdict = settled(rule, {
+      score: Number.isNaN(score) ? undefined : score,
+      label: label === '' ? undefined : (JSON.parse(label) as string),
+      passed: stated,
+    })
+    const said = verdict ?? stated
+    this.#add(
+      head(ownName(JSON.stringify(rule.to)), spanId) +
+        scoreMember(score) +
+        labelMember(label) +
+        (said === undefined ? '' : factToken.passed + said) +
+        (verdict === undefined ? '' : ',"settled":true'),
+      said === false || (verdict === undefined && score <= 2),
+    )
   }
 
   #number(value: number): number {
@@ -172,6 +242,10 @@ export class OutcomeFacts {
 
 function head(name: string, spanId: string): string {
   return factToken.openName + name + factToken.spanId + spanId
+}
+
+function labelMember(label: string): string {
+  return label === '' ? '' : factToken.label + label
 }
 
 function scoreMember(score: number): string {
@@ -190,12 +264,16 @@ function labelOf(source: Buffer, hits: AttributeHits, hit: number): string {
   return end - start > factTextBytesMax ? '' : knownTexts.jsonText(source, start, end)
 }
 
-/** The three outcomes with rules of their own keep their names; any other goes below `outcome.`. */
-function nameOf(source: Buffer, hits: AttributeHits, hit: number): string {
+/** As JSON, cut where it is longer than a fact's text. */
+function textOf(source: Buffer, hits: AttributeHits, hit: number): string {
   const start = hits.start[hit] as number
   const end = hits.end[hit] as number
   if (hits.type[hit] !== valueType.string || start === end) return ''
-  const name = knownTexts.jsonText(source, start, cutAt(source, start, end))
+  return knownTexts.jsonText(source, start, cutAt(source, start, end))
+}
+
+/** The three outcomes with rules of their own keep their names; any other goes below `outcome.`. */
+function ownName(name: string): string {
   return ownRule.includes(name) ? name : `"outcome.${name.slice(1)}`
 }
 

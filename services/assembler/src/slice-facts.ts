@@ -50,7 +50,7 @@ export class SliceFactsExtractor {
   /** Characters that it takes in a summary, or a few more. */
   jsonLength = 0
   readonly #packer = new FactsPacker()
-  readonly #outcomes = new OutcomeFacts()
+  readonly #outcomes: OutcomeFacts
   readonly #variants = new VariantFacts()
   readonly #wanted: FactInterest
   /** Undefined where no rule asks for a column. */
@@ -73,6 +73,7 @@ export class SliceFactsExtractor {
 
   constructor(wanted: FactInterest = plainInterest) {
     this.#wanted = wanted
+    this.#outcomes = new OutcomeFacts(wanted.outcomes)
     if (wanted.columns.length > 0) this.#rows = new SpanRows(wanted)
   }
 
@@ -225,6 +226,8 @@ export class SliceFactsExtractor {
         }
       } else if (role <= factRole.flagVariant) {
         this.#variants.take(source, hits, hit, role)
+      } else if (isEvaluation(role) && table.linkCount[row] === 1) {
+        // It judges the span that it links, maybe of another trace: the receiver has sent it there.
       } else {
         if (spanId === '') spanId = spanIdOf(table, row, from)
         this.#outcomes.take(source, hits, hit, role, spanId)
@@ -388,4 +391,9 @@ function hashWord(seed: number, word: number): number {
 
 function saturated(value: number): number {
   return value > 0xffff_ffff ? 0xffff_ffff : value
+}
+
+/** Of an event or annotation that says what somebody thinks of a span. */
+function isEvaluation(role: number): boolean {
+  return role >= factRole.evaluationName && role <= factRole.annotation
 }

@@ -1,5 +1,5 @@
 import { type NewRecord, partitionOf } from '@winnow/bus'
-import { encodeTenantRuns } from '@winnow/model'
+import { encodeTenantRuns, type OutcomeMap } from '@winnow/model'
 import {
   ByteSink,
   Composer,
@@ -10,6 +10,7 @@ import {
   tenantRunsOf,
 } from '@winnow/otlp'
 import type { Clock } from '@winnow/runtime'
+import { type Carried, carriedOutcomes, nothingCarried } from './carrier-evaluations.ts'
 import type { ReceiverConfig } from './config.ts'
 import { inspectRows, RowFindings } from './grouping.ts'
 import { Pending } from './pending.ts'
@@ -20,6 +21,7 @@ export interface GatherOptions {
   readonly append: (partition: number, records: readonly NewRecord[]) => Promise<unknown>
   readonly partitions: number
   readonly config: ReceiverConfig
+  readonly outcomes: OutcomeMap
   readonly clock: Clock
   /** An integer that senders do not know. */
   readonly hashSeed: number
@@ -43,6 +45,8 @@ export interface Gathered {
   readonly report: SpanReport
   /** Rejects with what the bus says, or BUS_UNAVAILABLE after `appendWaitMax`: it may still land. */
   readonly durable: Promise<void>
+  /** Outcomes of other traces that its spans brought; the caller makes them durable too. */
+  readonly carried: Carried
 }
 
 /** The span bytes that a batch gathers before it leaves although another is under way. */
@@ -93,6 +97,7 @@ export class Gather {
   add(request: TraceRequest): Gathered {
     const table = this.#table
     const from = table.length
+    const links = table.links
     scanTraces(request.bytes, 0, request.bytes.length, table, noInterest)
     const boundBefore = this.#composer.boundBytes
     try {
@@ -115,13 +120,21 @@ export class Gather {
       table.rollback()
       request.composed()
       request.settled()
-      return { report, durable: Promise.resolve() }
+      return { report, durable: Promise.resolve(), carried: nothingCarried }
     }
+    const carried = table.links > links ? this.#carried(request, from) : nothingCarried
     request.charge(Math.max(0, this.#composer.boundBytes - boundBefore - request.bytes.length))
     const pending = new Pending(request, marks, config.appendWaitMax, () => this.#onLate(pending))
     this.#open.push(pending)
     this.#schedule()
-    return { report, durable: pending.durable }
+    return { report, durable: pending.durable, carried }
+  }
+
+  #carried({ bytes, tenant }: TraceRequest, from: number): Carried {
+    const { config, outcomes } = this.#options
+    const { evaluationsMax, evaluationCommentBytesMax } = config
+    const limits = { evaluationsMax, commentBytesMax: evaluationCommentBytesMax }
+    return carriedOutcomes(this.#table, bytes, from, tenant, { limits, outcomes })
   }
 
   /** Sends what is gathered and resolves once nothing is under way. */

@@ -1,3 +1,4 @@
+import { noOutcomeMap } from '@winnow/model'
 import { systemClock } from '@winnow/runtime'
 import { agentRequest, spansPerRequest } from '../../../packages/otlp/src/scan.bench.ts'
 import { receiverConfigSchema } from './config.ts'
@@ -13,6 +14,7 @@ const connections = 8
 async function gatherBench(): Promise<number> {
   const requests = Array.from({ length: 16 }, (_, seed) => Buffer.from(agentRequest(seed + 1)))
   const gather = new Gather({
+    outcomes: noOutcomeMap,
     append: async () => {},
     partitions: 12,
     config: receiverConfigSchema.parse({}),

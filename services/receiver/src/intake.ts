@@ -58,13 +58,14 @@ export class Intake {
   readonly #gather: Gather
 
   constructor(options: IntakeOptions) {
-    const { bus, topics, partitions, config, clock, hashSeed } = options
+    const { bus, topics, partitions, config, clock, hashSeed, outcomes } = options
     this.#options = options
     this.#window = new AppendWindow(bus)
     this.#gather = new Gather({
       append: (partition, records) => this.#append(topics.spans, partition, records),
       partitions: partitions.spans,
       config,
+      outcomes,
       clock,
       hashSeed,
     })
@@ -111,12 +112,13 @@ export class Intake {
   async #traces(request: ExportRequest): Promise<ExportResult> {
     const { metrics } = this.#options
     const { transport, tenant } = request
-    const { report, durable } = this.#gatherSpans(request)
-    await this.#noted(durable)
+    const { report, durable, carried } = this.#gatherSpans(request)
+    const outcomes = carried.records.length === 0 ? undefined : this.evaluations(carried.records)
+    await Promise.all([this.#noted(durable), outcomes])
     for (const [reason, count] of report.byReason) metrics.spansRejected.inc({ reason }, count)
     const labels = { tenant: metrics.capped('tenant', tenant), transport }
     if (report.accepted > 0) metrics.spansReceived.inc(labels, report.accepted)
-    return resultOf(report)
+    return resultOf(report, carried.refused)
   }
 
   #gatherSpans({ transport, tenant, body, ticket }: ExportRequest): Gathered {

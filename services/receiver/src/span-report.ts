@@ -61,8 +61,16 @@ export function reportSpans(
   return { accepted, rejected: refused, byReason, message }
 }
 
-export function resultOf(report: SpanReport): ExportResult {
-  return { rejected: report.rejected, errorMessage: report.message }
+/** `leftOut`: why outcomes that the spans carry were not taken, though the spans were. */
+export function resultOf(report: SpanReport, leftOut: readonly string[] = []): ExportResult {
+  const { rejected, message } = report
+  if (leftOut.length === 0) return { rejected, errorMessage: message }
+  const texts = leftOut.slice(0, refusalsDescribedMax).join('; ')
+  const said = `${leftOut.length} outcomes left out: ${texts}`
+  return {
+    rejected,
+    errorMessage: message === '' ? `accepted, but ${said}` : `${message}; ${said}`,
+  }
 }
 
 function problemOf(

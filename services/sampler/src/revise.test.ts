@@ -155,6 +155,7 @@ test('the largest decision there can be fits its record', () => {
         score: number,
         label: wide(64),
         passed: false,
+        settled: true,
         extracted: number,
         supported: number,
         unsupported: number,

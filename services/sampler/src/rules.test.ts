@@ -114,6 +114,19 @@ test('a judge fails by flag, label or score, each at its boundary', () => {
   expect(answer('judge-failed', [{ name: 'jury', passed: false }]).matched).toBe(false)
 })
 
+test('what a condition of the configuration has settled is not judged by score or label again', () => {
+  const judge = (more: Partial<Outcome>) =>
+    answer('judge-failed', [{ name: 'judge', settled: true, ...more }]).matched
+  expect(judge({ passed: true, score: 0.1, label: 'fail' })).toBe(false)
+  expect(judge({ passed: false, score: 0.9 })).toBe(true)
+  const csat = (more: Partial<Outcome>) =>
+    answer('low-csat', [{ name: 'csat', settled: true, ...more }]).matched
+  expect([csat({ passed: true, score: 1 }), csat({ passed: false, score: 1 })]).toEqual([
+    false,
+    true,
+  ])
+})
+
 test('a label is shown up to 64 bytes, one byte more is content', () => {
   const of = (bytes: number) =>
     answer('judge-failed', [{ name: 'judge', label: 'l'.repeat(bytes) }]).value

@@ -132,8 +132,9 @@ type Failure = (outcome: Outcome) => boolean | number | string | undefined
 /** What of an outcome says that it failed: its flag, its label or its score; undefined when nothing does. */
 function failure(labels: readonly string[], scoreBelow: number): Failure {
   const failing = new Set(labels)
-  return ({ passed, label, score }) => {
+  return ({ passed, label, score, settled }) => {
     if (passed === false) return false
+    if (settled === true) return undefined
     if (label !== undefined && failing.has(label.trim().toLowerCase())) return label
     if (score !== undefined && score >= 0 && score < scoreBelow) return score
     return undefined
@@ -223,7 +224,8 @@ function lowCsat(none: RuleAnswer, atMost: number, facts: TraceFacts): RuleAnswe
   let shown: Outcome | undefined
   let ignored = 0
   for (const outcome of facts.outcomes) {
-    if (outcome.name !== 'csat') continue
+    // What a condition of the configuration lets pass is not judged by its score again.
+    if (outcome.name !== 'csat' || (outcome.settled === true && outcome.passed === true)) continue
     const csat = csatOf(outcome)
     if (csat === undefined) ignored++
     else if (value === undefined || csat < value) {

@@ -17,6 +17,7 @@ import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
 import { kafkaRingKey } from './config/kafka-config.ts'
 import { hotKey, opensearchConfigSchema } from './config/opensearch-config.ts'
+import { outcomesConfigSchema } from './config/outcomes-config.ts'
 import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
 import { blobsKey, s3ConfigSchema } from './config/s3-config.ts'
 import { sourceMistakes } from './source-mistakes.ts'
@@ -105,6 +106,8 @@ const keysOfAll = z.strictObject({
   otlpHttp: addressKey('127.0.0.1:4318'),
   api: addressKey('127.0.0.1:4300'),
   metrics: addressKey('127.0.0.1:9464'),
+  /** What senders' attributes, evaluations and scores are called here, and when they fail. */
+  outcomes: outcomesConfigSchema,
   kafkaSource: kafkaSourceConfigSchema,
   receiver: receiverConfigSchema,
   assembler: assemblerConfigSchema,
@@ -168,7 +171,7 @@ function isLoopback(host: string): boolean {
 
 export type Config = z.infer<typeof configSchema>
 
-/** Every key that a `WINNOW_…` variable may set: the leaves of the schema, `keys` apart. */
+/** Every key that a `WINNOW_…` variable may set: the leaves of the schema, `keys` and `outcomes` apart. */
 export function configKeys(): string[] {
   return leaves(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), '')
 }
@@ -179,7 +182,7 @@ interface JsonSchema {
 
 function leaves(schema: unknown, path: string): string[] {
   const { properties } = schema as JsonSchema
-  if (properties === undefined) return path === '' || path === 'keys' ? [] : [path]
+  if (properties === undefined) return ['', 'keys', 'outcomes'].includes(path) ? [] : [path]
   return Object.entries(properties).flatMap(([name, child]) =>
     leaves(child, path === '' ? name : `${path}.${name}`),
   )

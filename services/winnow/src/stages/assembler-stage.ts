@@ -1,4 +1,5 @@
-import { Assembler, sliceReader } from '@winnow/assembler'
+import { Assembler, factInterest, sliceReader } from '@winnow/assembler'
+import { OutcomeMap } from '@winnow/model'
 import { systemClock } from '@winnow/runtime'
 import { openTraceBuffer } from '../open-stores.ts'
 import type { Stage, StageContext } from './stage.ts'
@@ -6,6 +7,7 @@ import type { Stage, StageContext } from './stage.ts'
 export async function assemblerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics } = context
   const buffer = await openTraceBuffer(config, 'assembler', context)
+  const wanted = factInterest([], new OutcomeMap(config.outcomes))
   const assembler = new Assembler({
     bus,
     topics,
@@ -13,7 +15,7 @@ export async function assemblerStage(context: StageContext): Promise<Stage> {
     clock: systemClock,
     log,
     metrics,
-    readSlices: sliceReader(),
+    readSlices: sliceReader(() => wanted),
     ...(buffer !== undefined && { buffer }),
   })
   return {

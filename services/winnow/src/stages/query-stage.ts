@@ -20,6 +20,7 @@ export async function queryStage(context: StageContext): Promise<Stage> {
     listen: config.api,
     keys,
     tls,
+    outcomes: config.outcomes,
     config: config.query,
     spansRetentionMs: config.retention.spans,
     clock: systemClock,

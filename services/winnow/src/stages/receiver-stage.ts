@@ -12,6 +12,7 @@ export async function receiverStage(context: StageContext): Promise<Stage> {
     listen: { grpc: config.otlpGrpc, http: config.otlpHttp },
     keys,
     tls,
+    outcomes: config.outcomes,
     // The file bus gathers by itself while the disk is busy: a timer would only add latency.
     config: { ...config.receiver, ...(config.bus === 'file' && { linger: 0 }) },
     clock: systemClock,

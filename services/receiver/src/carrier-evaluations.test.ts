@@ -1,0 +1,155 @@
+import { afterEach, expect, test } from 'vitest'
+import { carrierOutcomesMax } from './carrier-evaluations.ts'
+import {
+  post,
+  requestJson,
+  requestProto,
+  type Started,
+  spanJson,
+  startReceiver,
+} from './receiver.fixture.ts'
+
+let started: Started
+afterEach(() => started.receiver.stop())
+
+const target = { traceId: '48f0a1b2c3d4e5f60718293a4b5c6d7e', spanId: 'a1b2c3d4e5f60718' }
+
+const attributes = (values: Readonly<Record<string, string | number>>) =>
+  Object.entries(values).map(([key, value]) => ({
+    key,
+    value: typeof value === 'number' ? { doubleValue: value } : { stringValue: value },
+  }))
+
+const carrier = (values: Readonly<Record<string, string | number>>, more: object = {}) =>
+  spanJson(1, { links: [target], attributes: attributes(values), ...more })
+
+const send = async (...spans: object[]) => {
+  const answer = await post(started, '/v1/traces', requestJson(...spans))
+  return [answer.status, await answer.json()]
+}
+
+test('what a span with one link says is an evaluation of the trace that it links, and the span goes its way', async () => {
+  started = await startReceiver()
+  const span = carrier({
+    'annotations.0.annotation.name': 'judge',
+    'annotations.0.annotation.label': 'fail',
+    'annotations.0.annotation.explanation': 'wrong policy',
+    'annotations.0.annotation.annotator_kind': 'HUMAN',
+    'trace.evaluations.0.evaluation.name': 'csat',
+    'trace.evaluations.0.evaluation.score': 2,
+  })
+  expect(await send(span)).toEqual([200, {}])
+  expect((await post(started, '/v1/traces', requestProto(span))).status).toBe(200)
+  const evidence = await started.bus.evidence()
+  expect(evidence.slice(0, 2)).toEqual([
+    {
+      v: 1,
+      kind: 'evaluation',
+      tenant: 'default',
+      traceId: target.traceId,
+      id: expect.stringMatching(/\.carried-[0-9a-f]{32}$/),
+      name: 'judge',
+      spanId: target.spanId,
+      label: 'fail',
+      source: `span:${span.spanId}`,
+      comment: 'wrong policy',
+    },
+    expect.objectContaining({ name: 'csat', score: 2 }),
+  ])
+  expect(evidence.slice(2), 'sent again it is the same').toEqual(evidence.slice(0, 2))
+  expect(await started.bus.spans()).toHaveLength(2)
+})
+
+test('an event of such a span judges what it links too', async () => {
+  started = await startReceiver()
+  const event = {
+    name: 'gen_ai.evaluation.result',
+    attributes: attributes({
+      'gen_ai.evaluation.name': 'csat',
+      'gen_ai.evaluation.score.value': '1',
+    }),
+  }
+  expect(await send(carrier({}, { events: [event] }))).toEqual([200, {}])
+  expect(await started.bus.evidence()).toMatchObject([
+    { traceId: target.traceId, name: 'csat', score: 1 },
+  ])
+})
+
+test('the same result in both words is one; the sender’s own identifier makes it one over carriers', async () => {
+  started = await startReceiver()
+  const both = {
+    'annotations.0.annotation.name': 'judge',
+    'annotations.0.annotation.score': 0.1,
+    'evaluations.3.evaluation.name': 'judge',
+    'evaluations.3.evaluation.score': 0.1,
+  }
+  const identified = (n: number) =>
+    spanJson(n, {
+      links: [target],
+      attributes: attributes({
+        'evaluations.0.evaluation.name': 'judge',
+        'evaluations.0.evaluation.score': n,
+        'evaluations.0.evaluation.identifier': 'judge-v2',
+      }),
+    })
+  await send(carrier(both), identified(2), identified(3))
+  const ids = (await started.bus.evidence()).map(one => 'id' in one && one.id)
+  expect([ids.length, new Set(ids).size]).toEqual([4, 2])
+})
+
+test('without a link, or with two, it judges itself: nothing is sent elsewhere', async () => {
+  started = await startReceiver()
+  const values = { 'annotations.0.annotation.name': 'judge', 'annotations.0.annotation.score': 0 }
+  await send(carrier(values, { links: [] }), carrier(values, { links: [target, target] }))
+  expect(await started.bus.evidence()).toEqual([])
+})
+
+test('an outcome that cannot be taken is left out and said, and its span is taken', async () => {
+  started = await startReceiver()
+  const long = {
+    'annotations.0.annotation.name': 'j',
+    'annotations.0.annotation.label': 'x'.repeat(65),
+  }
+  const remark = {
+    'annotations.0.annotation.name': 'j',
+    'annotations.0.annotation.explanation': 'x',
+  }
+  const nowhere = { links: [{ traceId: '', spanId: '' }] }
+  const [status, body] = await send(
+    carrier(long),
+    carrier(remark),
+    carrier({ 'annotations.0.annotation.name': 'j', 'annotations.0.annotation.score': 1 }, nowhere),
+  )
+  const { errorMessage } = (body as { partialSuccess: { errorMessage: string } }).partialSuccess
+  expect(status).toBe(200)
+  expect(errorMessage).toContain('accepted, but 2 outcomes left out')
+  expect(errorMessage).toMatch(/label: send text of 1 to 64 bytes.*traceId: /)
+  expect(await started.bus.evidence()).toEqual([])
+  expect(await started.bus.spans()).toHaveLength(3)
+})
+
+test('carrierOutcomesMax of one span are taken, one more is said; over evaluationsMax the request’s rest is', async () => {
+  started = await startReceiver({ evaluationsMax: carrierOutcomesMax + 1 })
+  const many = (count: number) => {
+    const values: Record<string, string | number> = {}
+    for (let n = 0; n < count; n++) {
+      values[`annotations.${n}.annotation.name`] = `n${n}`
+      values[`annotations.${n}.annotation.score`] = n
+    }
+    return carrier(values)
+  }
+  expect(await send(many(carrierOutcomesMax))).toEqual([200, {}])
+  expect(await started.bus.evidence()).toHaveLength(carrierOutcomesMax)
+  const [, body] = await send(many(carrierOutcomesMax + 1), many(1), many(1))
+  expect(JSON.stringify(body)).toMatch(/carrierOutcomesMax.*evaluationsMax/)
+  expect(await started.bus.evidence()).toHaveLength(2 * carrierOutcomesMax + 1)
+})
+
+test('a bus that does not take the outcome has not taken the request', async () => {
+  started = await startReceiver()
+  started.bus.before = topic => {
+    if (topic.includes('evidence')) throw new Error('no')
+  }
+  const values = { 'annotations.0.annotation.name': 'judge', 'annotations.0.annotation.score': 0 }
+  expect((await send(carrier(values)))[0]).not.toBe(200)
+})

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto'
+import {
+  type EvaluationLimits,
+  evaluationsFrom,
+  type OutcomeMap,
+  type OutcomeRecord,
+} from '@winnow/model'
+import {
+  type AnyValue,
+  decodeSpan,
+  type KeyValue,
+  type Span,
+  type SpanTable,
+  spanProblem,
+} from '@winnow/otlp'
+import { evaluationEvent } from './log-evaluations.ts'
+
+/** Most outcomes of one carrier span that are taken; of one request as many as evaluations in one. */
+export const carrierOutcomesMax = 32
+
+export interface Carried {
+  readonly records: readonly OutcomeRecord[]
+  /** Why outcomes were left out, the first ones. */
+  readonly refused: readonly string[]
+}
+
+export const nothingCarried: Carried = { records: [], refused: [] }
+
+/**
+ * The outcomes that spans with exactly one link carry for the span that they link, as OpenInference has it
+ * for judgements that come after a span has ended: its annotations and evaluations, and the events of
+ * OpenTelemetry. Their own span goes its way all the same. Rows are those of `bytes`, from `from` on.
+ */
+export function carriedOutcomes(
+  table: SpanTable,
+  bytes: Buffer,
+  from: number,
+  tenant: string,
+  reading: { readonly limits: EvaluationLimits; readonly outcomes: OutcomeMap },
+): Carried {
+  const records: OutcomeRecord[] = []
+  const refused: string[] = []
+  for (let row = from; row < table.length; row++) {
+    if (table.linkCount[row] !== 1 || table.problem[row] !== spanProblem.none) continue
+    const start = table.start[row] as number
+    const end = table.end[row] as number
+    if (!mayCarry(bytes, start, end)) continue
+    const { evaluationsMax } = reading.limits
+    if (records.length >= evaluationsMax) {
+      refused.push(
+        `more than ${evaluationsMax} in one request (evaluationsMax); send fewer at once`,
+      )
+      break
+    }
+    const span = decodeSpan(bytes, table.fieldStart[row] as number, end)
+    const stated = statedBy(span)
+    const which = `span ${span.spanId} of trace ${span.traceId}`
+    if (stated.length > carrierOutcomesMax) {
+      refused.push(`${which} carries more than ${carrierOutcomesMax} outcomes (carrierOutcomesMax)`)
+    }
+    for (const one of stated.slice(0, carrierOutcomesMax)) {
+      const read = evaluationsFrom(tenant, inputOf(span, one), reading)
+      if (read.kind === 'evaluations') records.push(...read.records)
+      else refused.push(`${which}: ${read.mistakes.map(it => `${it.field}: ${it.remedy}`)}`)
+    }
+  }
+  return records.length + refused.length === 0 ? nothingCarried : { records, refused }
+}
+
+const mayHold = ['.annotation.', '.evaluation.', evaluationEvent].map(text => Buffer.from(text))
+
+/** Linked spans are many where messages are traced, and hardly one of them is decoded. */
+function mayCarry(bytes: Buffer, start: number, end: number): boolean {
+  const span = bytes.subarray(start, end)
+  return mayHold.some(text => span.includes(text))
+}
+
+/** One result, of whichever form. */
+interface Stated {
+  /** `span`, or `trace`: of what of the linked span it speaks. */
+  readonly scope: string
+  name?: unknown
+  score?: unknown
+  label?: unknown
+  explanation?: unknown
+  identifier?: unknown
+}
+
+/** Results without a score and a label are remarks, and no outcomes. */
+function statedBy({ attributes, events }: Span): readonly Stated[] {
+  const byKey = new Map<string, Stated>()
+  for (const { key, value } of attributes) {
+    const [, of = '', scope, member] = memberKey.exec(key) ?? []
+    if (member === undefined) continue
+    const stated = byKey.get(of) ?? { scope: scope === undefined ? 'span' : 'trace' }
+    byKey.set(of, stated)
+    stated[member as Exclude<keyof Stated, 'scope'>] = plain(value)
+  }
+  const said = events.filter(({ name }) => name === evaluationEvent).map(eventOf)
+  return [...byKey.values(), ...said].filter(
+    ({ score, label }) => score !== undefined || label !== undefined,
+  )
+}
+
+const memberKey =
+  /^((trace\.)?(?:annotations\.\d{1,9}\.annotation|evaluations\.\d{1,9}\.evaluation))\.(name|score|label|explanation|identifier)$/
+
+function eventOf({ attributes }: { readonly attributes: readonly KeyValue[] }): Stated {
+  const of = new Map(attributes.map(({ key, value }) => [key, plain(value)]))
+  return {
+    scope: 'span',
+    name: of.get('gen_ai.evaluation.name'),
+    score: of.get('gen_ai.evaluation.score.value'),
+    label: of.get('gen_ai.evaluation.score.label'),
+    explanation: of.get('gen_ai.evaluation.explanation'),
+  }
+}
+
+function inputOf(span: Span, stated: Stated): object {
+  const { name, score, label, explanation } = stated
+  const link = span.links[0]
+  return {
+    id: idOf(span, stated),
+    traceId: link?.traceId,
+    ...(link !== undefined && /[^0]/.test(link.spanId) && { spanId: link.spanId }),
+    name,
+    score,
+    label,
+    comment: explanation,
+    source: `span:${span.spanId}`,
+  }
+}
+
+/**
+ * The sender's own identifier, unique for a name and target; else what the carrier says. Never the place in a
+ * list, so that what comes in both words of OpenInference, or again, is one outcome.
+ */
+function idOf(span: Span, { scope, name, score, label, identifier }: Stated): string {
+  const target = span.links[0]?.spanId
+  const said =
+    identifier === undefined
+      ? [span.traceId, span.spanId, scope, name, score, label]
+      : [scope, scope === 'span' && target, name, identifier]
+  const digest = createHash('sha256').update(JSON.stringify(said)).digest('hex')
+  return `carried-${digest.slice(0, 32)}`
+}
+
+function plain(value: AnyValue): string | number | boolean | undefined {
+  if ('stringValue' in value) return value.stringValue
+  if ('doubleValue' in value) return value.doubleValue
+  if ('intValue' in value) return Number(value.intValue)
+  if ('boolValue' in value) return value.boolValue
+  return undefined
+}
