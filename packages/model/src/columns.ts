@@ -12,6 +12,9 @@ export const ownColumn = {
   durationMs: ':durationMs',
   /** The flag of the trace context: true or false. */
   sampled: ':sampled',
+  /** The model that was asked for and the one that answered, under whichever of their names. */
+  requestModel: ':requestModel',
+  responseModel: ':responseModel',
   /** Followed by a key of the trace state: its value. */
   statePrefix: ':state:',
 } as const

@@ -1,4 +1,4 @@
-import { columnMistake, columnsMax, noOutcomeMap, type OutcomeMap } from '@winnow/model'
+import { columnMistake, columnsMax, noOutcomeMap, type OutcomeMap, ownColumn } from '@winnow/model'
 import {
   type AttributeLevel,
   attributeLevel,
@@ -96,8 +96,8 @@ export interface FactInterest {
   readonly roles: Uint8Array
   /** By key: among the names of one role on one span the smallest that holds a usable value counts. */
   readonly ranks: Uint8Array
-  /** By {@link hitKind}: the column whose cell the value is, -1: none. */
-  readonly columnOf: Int8Array
+  /** By {@link hitKind}: the columns whose cells the value is. */
+  readonly columnsOf: readonly (readonly number[])[]
   /** See the model's columns. Empty where no rule asks for any. */
   readonly columns: readonly string[]
   /** What evaluations and attributes of spans are called here. */
@@ -122,39 +122,49 @@ export function factInterest(
     const mistake = columnMistake(column)
     if (mistake !== undefined) throw new RangeError(`column ${JSON.stringify(column)} ${mistake}`)
   }
+  const columnsByKey = new Map<string, number[]>()
+  distinct.forEach((column, at) => {
+    for (const key of keysOf(column)) columnsByKey.set(key, [...(columnsByKey.get(key) ?? []), at])
+  })
   const own: readonly FactKey[] = [
     ...factKeys,
     ...outcomes.attributes.map(key => ({ key, at: span, role: factRole.mapped, rank: 0 })),
   ]
-  const isUnlisted = (column: string): boolean =>
-    !column.startsWith(':') && !own.some(({ key }) => key === column)
+  const unlisted = [...columnsByKey.keys()].filter(key => own.every(known => known.key !== key))
   const keys: readonly FactKey[] = [
     ...own,
-    // One that is a field of the span is no attribute.
-    ...distinct.filter(isUnlisted).map(key => ({ key, at: [], role: 0, rank: 0 })),
+    ...unlisted.map(key => ({ key, at: [], role: 0, rank: 0 })),
   ]
   const wanted = keys.map(({ key, at }) => {
-    const isColumn = distinct.includes(key)
-    return { key, at: isColumn ? [...new Set([...at, ...columnLevels])] : at }
+    return { key, at: columnsByKey.has(key) ? [...new Set([...at, ...columnLevels])] : at }
   })
   const roles = new Uint8Array(keys.length * levels)
-  const columnOf = new Int8Array(keys.length * levels).fill(-1)
+  const columnsOf: (readonly number[])[] = new Array(keys.length * levels).fill(nothing)
   keys.forEach(({ key, at, role }, index) => {
     for (const level of at) roles[hitKind(index, attributeLevel[level])] = role
-    if (!distinct.includes(key)) return
+    const cells = columnsByKey.get(key)
+    if (cells === undefined) return
     for (const level of columnLevels) {
       const kind = hitKind(index, attributeLevel[level])
-      columnOf[kind] = distinct.indexOf(key)
+      columnsOf[kind] = cells
       // It is found by its own name before the prefix is looked at, and means what the prefix says too.
       if (role === 0) roles[kind] = roleOfPrefix(key, level)
     }
   })
   const ranks = Uint8Array.from(keys, ({ rank }) => rank)
   const interest = compileInterest(wanted, true)
-  return { interest, roles, ranks, columnOf, columns: distinct, outcomes }
+  return { interest, roles, ranks, columnsOf, columns: distinct, outcomes }
 }
 
+const nothing: readonly number[] = []
 const columnLevels = ['resource', 'span'] as const
+
+/** The attributes that fill a column; none where it is a field of the span. */
+function keysOf(column: string): readonly string[] {
+  if (column === ownColumn.requestModel) return genAiNames.requestModel
+  if (column === ownColumn.responseModel) return genAiNames.responseModel
+  return column.startsWith(':') ? [] : [column]
+}
 
 function roleOfPrefix(column: string, level: AttributeLevel): number {
   const prefix = factKeys.find(

@@ -85,6 +85,21 @@ test('a column may be a field of the span', () => {
   ])
 })
 
+test('a model fills its column under any of its names, and that of the name as well', () => {
+  const wanted = [':requestModel', ':responseModel', 'llm.model_name']
+  const { rows } = factsOf(
+    request([
+      span(1, { 'gen_ai.request.model': 'a', 'gen_ai.response.model': 'a-1' }),
+      span(2, { 'llm.model_name': 'b' }),
+    ]),
+    wanted,
+  )
+  expect(rows).toEqual([
+    ['a', 'a-1'],
+    ['b', null, 'b'],
+  ])
+})
+
 test('rows past rowsMax are left out and said to be, and roots find room', () => {
   const plain = (count: number) =>
     Array.from({ length: count }, (_, n) => span(n + 2, { code: n }, { parentSpanId: id(1) }))

@@ -89,8 +89,10 @@ export class SpanRows {
 
   #take(hits: AttributeHits, hit: number, source: Buffer): void {
     const kind = hitKind(hits.key[hit] as number, hits.level[hit] as number)
-    const column = this.#wanted.columnOf[kind] as number
-    if (column >= 0) this.#cells[column] = cellOf(source, hits, hit)
+    const columns = this.#wanted.columnsOf[kind] as readonly number[]
+    for (let at = 0; at < columns.length; at++) {
+      this.#cells[columns[at] as number] = cellOf(source, hits, hit)
+    }
   }
 }
 
