@@ -11,6 +11,8 @@ import { SpanTable } from './span-table.ts'
 
 /** What rules look at: the fold of a trace's slices and evaluations (protocol F). */
 export interface TraceFacts {
+  /** What the rest was folded from, in order: for what only some rules ask. */
+  readonly slices: readonly PackedSlice[]
   /** Distinct spans, and repeats of them. */
   readonly spanCount: number
   readonly duplicateSpans: number
@@ -85,6 +87,7 @@ export function foldTrace(
     }
   }
   return {
+    slices: folded,
     spanCount: table.count - table.duplicates,
     duplicateSpans: table.duplicates,
     inputTokens: table.inputTokens,

@@ -4,6 +4,7 @@ export {
   type SamplerConfig,
   samplerConfigSchema,
 } from './config.ts'
+export { policyColumns } from './policy-conditions.ts'
 export {
   type PoliciesShown,
   type PolicyAnswer,

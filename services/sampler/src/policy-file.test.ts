@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { columnsMax } from '@winnow/model'
 import { expect, test } from 'vitest'
+import { policyColumns } from './policy-conditions.ts'
 import { checkPolicy, defaultPolicy, kinds, parsePolicy, rulesMax } from './policy-file.ts'
 
 const ordinary = '  - kind: ordinary\n'
@@ -100,4 +102,81 @@ test('the policy that the README shows is a good one, of every kind', () => {
   const check = checkPolicy(yaml)
   expect(check.mistakes).toEqual([])
   expect(check.policy?.rules.map(rule => rule.kind)).toEqual(kinds)
+})
+
+test('a condition is refused with its line and column, however the file quotes it', () => {
+  const { mistakes } = checkPolicy(`version: '1'
+rules:
+  - { kind: condition, name: a, when: spanCnt > 3 }
+  - kind: condition
+    name: b
+    when: 'attribute["it''s"] == 1 && csat < "low"'
+  - kind: condition
+    name: c
+    when: "attribute[\\"tier\\"] == 1 && spanCnt > 3"
+  - kind: condition
+    name: d
+    when: |
+      hasRoot &&
+        spanCnt > 3
+  - kind: condition
+    name: e
+    when: >-
+
+      hasRoot &&
+      spanCnt > 3
+  - kind: condition
+    when: hasRoot
+  - { kind: condition, name: g, when: '' }
+  - kind: condition
+    name: h
+    when: hasRoot &&
+      spanCnt > 3
+  - kind: ordinary
+`)
+  const unknown = 'no fact is called spanCnt; did you mean spanCount?'
+  expect(mistakes).toEqual([
+    expect.stringContaining('rules[5].name: missing or of the wrong type'),
+    expect.stringContaining('rules[6].when'),
+    `3:39: rules[0].when: ${unknown}`,
+    '6:39: rules[1].when: no such overload: number < string; compare like with like',
+    `9:40: rules[2].when: ${unknown}`,
+    `14:9: rules[3].when: ${unknown}`,
+    `20:7: rules[4].when: ${unknown}`,
+    `27:7: rules[7].when: ${unknown}`,
+  ])
+})
+
+test('a condition that depends on the order of facts is noted with its place, and is no mistake', () => {
+  const check = checkPolicy(`version: '1'
+rules:
+  - { kind: condition, name: few, when: spanCount < 3 }
+  - { kind: condition, name: many, when: spanCount > 30 }
+  - { kind: condition, name: quiet, when: "csat > 4 || csat <= 2" }
+${ordinary}`)
+  expect(check.ok && check.notes).toEqual([
+    '3:41: rules[0].when: order-dependent: more facts can turn `spanCount < 3` off: spanCount only grows',
+    '5:44: rules[2].when: order-dependent: more facts can turn `csat > 4` off: csat only falls',
+  ])
+})
+
+test('conditions name at most columnsMax attributes together', () => {
+  const of = (count: number) =>
+    checkPolicy(
+      `version: '1'\nrules:\n${Array.from({ length: count }, (_, at) => `  - { kind: condition, name: c${at}, when: 'attribute["k${at}"] == 1' }\n`).join('')}${ordinary}`,
+    )
+  expect(of(columnsMax).ok).toBe(true)
+  expect(of(columnsMax + 1).mistakes).toEqual([
+    'rules: the conditions name 33 attributes and fields of spans, more than 32; name fewer',
+  ])
+})
+
+test('the columns of a policy are those of its conditions', () => {
+  const policy = parsePolicy(`version: '1'
+rules:
+  - { kind: condition, name: a, when: 'attribute["x"] == 1 || "m" in models' }
+  - { kind: condition, name: b, when: 'attribute["x"] == 2 || spans.exists(s, s.name == "q")' }
+${ordinary}`)
+  expect(policyColumns(policy)).toEqual(['x', ':requestModel', ':responseModel', ':name'])
+  expect(policyColumns(defaultPolicy)).toEqual([])
 })

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { formats } from '@winnow/model'
 import { PipelineError, versionKey, yamlTextMistake } from '@winnow/runtime'
-import { parseDocument } from 'yaml'
+import { type Document, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { type CeilingSpec, ceilingMistakes, ceilingSchema, ceilingsMax } from './ceiling-spec.ts'
+import { checkConditions } from './policy-conditions.ts'
+import { SourceMap } from './source-map.ts'
 
 const nameBytesMax = 64
 const labelsMax = 64
@@ -68,6 +70,13 @@ const ruleSchema = z.discriminatedUnion(
       ...common,
       variants: z.array(variant).max(variantsMax).default([]),
     }),
+    z.strictObject({
+      kind: z.literal('condition'),
+      ...common,
+      name: text.describe('what decisions call it'),
+      /** In CEL, over the facts of condition-facts.ts. */
+      when: z.string().trim().min(1),
+    }),
     z.strictObject({ kind: z.literal('ordinary'), probability: probability.default(0.1) }),
   ],
   {
@@ -99,6 +108,7 @@ export const kinds = [
   'outcome-failed',
   'slow',
   'active-variant',
+  'condition',
   'ordinary',
 ] as const
 
@@ -115,17 +125,25 @@ export interface Policy {
 }
 
 export type PolicyCheck =
-  | { readonly ok: true; readonly mistakes: readonly []; readonly policy: Policy }
+  | {
+      readonly ok: true
+      readonly mistakes: readonly []
+      readonly policy: Policy
+      /** What is no mistake and has to be known: one line each, with its place. */
+      readonly notes: readonly string[]
+    }
   | { readonly ok: false; readonly mistakes: readonly string[]; readonly policy: undefined }
 
 /** Reads a policy's YAML and names all its mistakes at once, each with its place and what to do. */
 export function checkPolicy(yaml: string): PolicyCheck {
-  const tree = treeOf(yaml)
-  if (Array.isArray(tree)) return refused(tree.map(message => `not YAML: ${message}`))
+  const read = readYaml(yaml)
+  if (!read.ok) return refused(read.mistakes.map(message => `not YAML: ${message}`))
+  const { tree, document } = read
   const result = policySchema.safeParse(tree)
-  const mistakes = mistakesOf(result.error, tree)
+  const conditions = checkConditions(tree, new SourceMap(yaml, document))
+  const mistakes = [...mistakesOf(result.error, tree), ...conditions.mistakes]
   if (!result.success || mistakes.length > 0) return refused(mistakes)
-  return { ok: true, mistakes: [], policy: versioned(result.data) }
+  return { ok: true, mistakes: [], policy: versioned(result.data), notes: conditions.notes }
 }
 
 function mistakesOf(error: z.ZodError | undefined, tree: unknown): string[] {
@@ -148,24 +166,36 @@ export function parsePolicy(yaml: string, source = 'policy'): Policy {
 
 /** What is in force where no file is given: each kind once, in this order. */
 export const defaultPolicy: Policy = versioned(
-  policySchema.parse({ version: 'default', rules: kinds.map(kind => ({ kind })) }),
+  policySchema.parse({
+    version: 'default',
+    rules: kinds.filter(kind => kind !== 'condition').map(kind => ({ kind })),
+  }),
 )
 
 export function ruleName(rule: RuleSpec): string {
   return rule.kind === 'ordinary' ? rule.kind : (rule.name ?? rule.kind)
 }
 
+type ReadYaml =
+  | { readonly ok: true; readonly tree: unknown; readonly document: Document }
+  | { readonly ok: false; readonly mistakes: readonly string[] }
+
 /** The mapping that the text holds, or what is wrong with the text. */
-function treeOf(yaml: string): unknown | readonly string[] {
+function readYaml(yaml: string): ReadYaml {
   const mistake = yamlTextMistake(yaml)
-  if (mistake !== undefined) return [`the file ${mistake}`]
+  if (mistake !== undefined) return { ok: false, mistakes: [`the file ${mistake}`] }
   try {
     const document = parseDocument(yaml, { logLevel: 'error' })
-    if (document.errors.length > 0) return document.errors.map(({ message }) => firstLine(message))
+    const { errors } = document
+    if (errors.length > 0) {
+      return { ok: false, mistakes: errors.map(({ message }) => firstLine(message)) }
+    }
     const tree: unknown = document.toJS()
-    return Array.isArray(tree) ? ['the top level must be keys and values'] : tree
+    return Array.isArray(tree)
+      ? { ok: false, mistakes: ['the top level must be keys and values'] }
+      : { ok: true, tree, document }
   } catch (error) {
-    return [firstLine((error as Error).message)]
+    return { ok: false, mistakes: [firstLine((error as Error).message)] }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Decision, PackedSlice, RuleAnswer } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
+import { conditionOf, isRepeat } from './condition-rule.ts'
 import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
 import { limitAnswer, partOf } from './limit-answer.ts'
@@ -87,6 +88,7 @@ function answerAgain(
   const environment: RuleEnvironment = {
     nowMs: typeof detail?.atMs === 'number' ? detail.atMs : decision.decidedAtMs,
     randomness,
+    close: decision,
     earlier: () => undefined,
     slowBar: () => ({
       ...(typeof threshold === 'number' && { threshold }),
@@ -104,11 +106,13 @@ function answerAgain(
 /** A match of an earlier revision that this one only repeats, and that its own figures bear out. */
 function isHandedDown(
   spec: RuleSpec,
-  { matched, value, threshold, spanId, detail }: RuleAnswer,
+  recorded: RuleAnswer,
   decision: Decision,
   facts: TraceFacts,
 ): boolean {
+  const { matched, value, threshold, spanId, detail } = recorded
   if (decision.revision === 1) return false
+  if (spec.kind === 'condition') return isRepeat(recorded, conditionOf(spec.when).hash)
   if (spec.kind === 'slow') {
     const isAbove = typeof threshold === 'number' && Number(value) > threshold
     if (spanId !== facts.root?.spanId) return matched && isAbove

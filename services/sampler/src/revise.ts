@@ -140,14 +140,14 @@ function judgementOf(
   inputs: readonly Input[],
   context: RevisionContext,
 ) {
-  const { placed, requests } = merged
+  const { placed } = merged
   const { tenant, traceId } = (inputs[0] as Input).evidence
   const { slices, earlier } = placed
   const all = earlier.slices.length === 0 ? slices : [...earlier.slices, ...slices]
   const facts = foldTrace(all, merged.evaluations)
   const randomness = randomnessText(traceId, facts)
   const before = placed.begins === undefined ? series?.last.rules : undefined
-  const rules = answersOf(context, tenant, facts, randomness, before, requests)
+  const rules = answersOf(context, tenant, facts, randomness, before, merged)
   const judged = judge(rules, randomness, facts.upstream, earlierOf(placed, series?.last, context))
   const isLost = judged.verdict === 'keep' && isTooLate(series?.last, facts, context)
   const evaluations = effects(merged.evaluations, judged, isLost, all.length > 0, evaluation =>
@@ -215,12 +215,13 @@ function answersOf(
   facts: TraceFacts,
   randomness: string,
   earlier: readonly RuleAnswer[] | undefined,
-  requests: readonly DecidedRequest[],
+  { close, requests }: Merged,
 ): RuleAnswer[] {
   const { ceiling } = context
   const answers = context.policy.answer(facts, {
     nowMs: context.nowMs,
     randomness,
+    close,
     earlier: name => earlier?.find(answer => answer.name === name),
     slowBar: (of, quantile, quantity) => context.slowBar(tenant, of, quantile, quantity),
     variantUsed: context.variantUsed,

@@ -1,8 +1,11 @@
 // Hot: every rule is asked for every revision. No expression, no configuration looked up, one object an answer.
 import { assertNever, factTextBytesMax, type RuleAnswer } from '@winnow/model'
 import type { CeilingPart } from './ceilings.ts'
+import { conditionRule } from './condition-rule.ts'
 import type { Outcome, TraceFacts } from './fold.ts'
 import { limitAnswer } from './limit-answer.ts'
+import type { Close } from './merge.ts'
+import { csatOf, missingClaims } from './outcome-values.ts'
 import { type Policy, type RuleSpec, ruleName, type VariantSpec } from './policy-file.ts'
 import { repeated } from './repeated-answers.ts'
 import { type Quantity, quantitiesOf, type SlowBar, slow } from './slow-rule.ts'
@@ -19,6 +22,8 @@ export interface RuleEnvironment {
   slowBar(facts: TraceFacts, quantile: number, quantity: Quantity): SlowBar
   /** What a ceiling leaves a match of this kind; absent where there are none. */
   ceiling?(rule: string, kind: string, asked: number): CeilingPart | undefined
+  /** How the trace was closed, as far as it was. */
+  readonly close?: Omit<Close, 'closedAtMs'>
   /** Traces kept for a variant in the UTC day of `nowMs` so far. */
   variantUsed(experiment: string, variant: string): number
 }
@@ -97,6 +102,8 @@ export function compileRule(spec: RuleSpec): Rule {
       return slow(none, spec.quantile, spec.quantity ?? 'duration')
     case 'active-variant':
       return activeVariant(none, spec.variants)
+    case 'condition':
+      return conditionRule(name, probability, spec.when)
     case 'ordinary': {
       const threshold = thresholdHex(probability)
       return (_facts, { randomness }) => ({
@@ -205,12 +212,6 @@ function citationFailed(none: RuleAnswer, fails: Failure): Rule {
   }
 }
 
-/** Claims without support, by either sign; undefined where nothing was counted. */
-function missingClaims({ extracted, supported, unsupported }: Outcome): number | undefined {
-  if (extracted === undefined || supported === undefined) return unsupported
-  return Math.max(unsupported ?? 0, extracted - supported)
-}
-
 function claimsOf({ extracted, supported, unsupported }: Outcome): Record<string, number> {
   return {
     ...(extracted !== undefined && { extracted }),
@@ -246,12 +247,6 @@ function lowCsat(none: RuleAnswer, atMost: number, facts: TraceFacts): RuleAnswe
     ...spanOf(shown),
     ...(ignored > 0 && { detail: { ignored } }),
   }
-}
-
-/** On 1 to 5, as a number or a text that is one; anything else is no CSAT. */
-function csatOf({ score, label }: Outcome): number | undefined {
-  const csat = score ?? (label === undefined || label.trim() === '' ? Number.NaN : Number(label))
-  return csat >= 1 && csat <= 5 ? csat : undefined
 }
 
 function outcomeFailed(none: RuleAnswer, passed: RuleAnswer, facts: TraceFacts): RuleAnswer {

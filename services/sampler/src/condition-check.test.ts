@@ -1,0 +1,200 @@
+import { columnBytesMax } from '@winnow/model'
+import { describe, expect, test } from 'vitest'
+import { checkCondition, patternCharsMax } from './condition-check.ts'
+import { conditionBytesMax, functionNames } from './condition-environment.ts'
+import { conditionFacts } from './condition-facts.ts'
+
+/** Each mistake as `offset: message`. */
+function mistakesIn(text: string): string[] {
+  const check = checkCondition(text)
+  return check.ok ? [] : check.mistakes.map(({ at, message }) => `${at}: ${message}`)
+}
+
+function orderOf(text: string): string | undefined {
+  const check = checkCondition(text)
+  if (!check.ok) throw new Error(check.mistakes.map(({ message }) => message).join('; '))
+  return check.condition.orderDependent
+}
+
+function must(text: string) {
+  const check = checkCondition(text)
+  if (!check.ok) throw new Error(`${text}: ${check.mistakes[0]?.message}`)
+  return check.condition
+}
+
+test('every fact that is documented can be compared as its type says', () => {
+  const as = {
+    number: (fact: string) => `${fact} >= 2`,
+    bool: (fact: string) => `${fact} || !${fact}`,
+    string: (fact: string) => `${fact} == "a" || ${fact}.startsWith("b")`,
+    'list of strings': (fact: string) => `"a" in ${fact} && ${fact}.exists(x, x.contains("b"))`,
+    values: (fact: string) =>
+      `${fact} == "a" || ${fact} > 2 || ${fact} in [1.5, 2.0] || ${fact} == true`,
+    'list of spans': (fact: string) => `${fact}.exists(s, s.name == "a")`,
+  }
+  for (const { name, type } of conditionFacts) {
+    const fact = name.replace('…', 'some.key')
+    const text = as[type](fact)
+    const whole = name.startsWith('s.') ? `spans.exists(s, ${text})` : text
+    expect(mistakesIn(whole), whole).toEqual([])
+  }
+})
+
+test('every function that is documented is one', () => {
+  for (const call of ['startsWith', 'endsWith', 'contains', 'matches']) {
+    expect(functionNames).toContain(call)
+    expect(mistakesIn(`root.name.${call}("a") && attribute["k"].${call}("a")`)).toEqual([])
+  }
+  for (const text of [
+    'size(services) > 2',
+    'services.all(x, x == "a")',
+    'services.exists_one(x, x == "a")',
+    'services.filter(x, x == "a").size() > 1',
+    'root.name.lowerAscii() == root.service.upperAscii()',
+    'attribute["k"].isPresent()',
+    'attribute["k"].asNumber() >= 500',
+    'attribute["k"].asText() in ["1", "2"]',
+    'attribute["k"].asBool() == true',
+    '2 * costUsd + 1 > inputTokens / 3 - 1',
+  ]) {
+    expect(mistakesIn(text), text).toEqual([])
+  }
+})
+
+describe('what is no condition is refused, with where it is and what to write', () => {
+  const cases: [text: string, ...mistakes: string[]][] = [
+    ['spanCnt > 3', '0: no fact is called spanCnt; did you mean spanCount?'],
+    ['csat <= 2.0 && judge.scor < 0.5', '21: judge has no scor; did you mean score?'],
+    [
+      'spnaCount > 3 || durationMS > 5',
+      '0: no fact is called spnaCount; did you mean spanCount?',
+      '17: no fact is called durationMS; did you mean durationMs?',
+    ],
+    ['csat == "low"', '0: no such overload: number == string; compare like with like'],
+    ['spanCount', '0: is a number and no condition; compare it with something'],
+    ['spanCount > ', '12: Unexpected token: EOF'],
+    ['attribute.isPresent()', '0: name one: attribute["…"]; what no rule names is not recorded'],
+    [
+      'attribute[root.name] == "a"',
+      '0: its name has to be written out in quotes, so that it is recorded',
+    ],
+    ['attribute[":path"] == "a"', '0: the name ":path" begins with a colon'],
+    ['services[0] == "a"', '0: no place by number; ask with exists or in'],
+    ['has(judge.score)', '0: no function is called has; write isPresent()'],
+    ['dyn(csat) == "a"', '0: no function is called dyn; docs/policies.md lists them'],
+    [
+      'root.name.matches("(")',
+      '18: no regular expression: Invalid regular expression: /(/u: Unterminated group',
+    ],
+    [
+      'root.name.matches("(a+)+")',
+      '18: a repeated group that repeats within takes time without bound; repeat one of the two',
+    ],
+    ['root.name.matches(root.service)', '18: a pattern has to be written out in quotes'],
+    ['services % 2 == 0', '0: % has no use in a condition'],
+  ]
+  test.each(cases)('%s', (text, ...mistakes) => {
+    expect(mistakesIn(text)).toEqual(mistakes)
+  })
+})
+
+test('text, patterns and names have their limits', () => {
+  const padded = (bytes: number) => `spanCount > 1${' '.repeat(bytes - 13)}`
+  expect(mistakesIn(padded(conditionBytesMax))).toEqual([])
+  expect(mistakesIn(padded(conditionBytesMax + 1))).toEqual([
+    '0: has 2049 bytes, more than 2048; make it several rules',
+  ])
+  const pattern = (chars: number) => `root.name.matches("${'a'.repeat(chars)}")`
+  expect(mistakesIn(pattern(patternCharsMax))).toEqual([])
+  expect(mistakesIn(pattern(patternCharsMax + 1))).toEqual([
+    '18: a pattern of 257 characters, more than 256',
+  ])
+  const named = (bytes: number) => `attribute["${'k'.repeat(bytes)}"] == 1`
+  expect(mistakesIn(named(columnBytesMax))).toEqual([])
+  expect(mistakesIn(named(columnBytesMax + 1))[0]).toContain('has 129 bytes, more than 128')
+  const deep = (depth: number) => `${'!('.repeat(depth)}hasRoot${')'.repeat(depth)}`
+  expect(mistakesIn(deep(10))).toEqual([])
+  expect(mistakesIn(deep(40))).toHaveLength(1)
+  const nodes = (count: number) => Array.from({ length: count }, () => 'hasRoot').join('||')
+  expect(mistakesIn(nodes(20))).toEqual([])
+  expect(mistakesIn(nodes(200))).toHaveLength(1)
+})
+
+test('what a condition names is what is recorded for it', () => {
+  const { columns, named, compared } = must(
+    'attribute["tier"] == "gold" && root.attribute["code"] > 1 && attribute.flat == true && ' +
+      'spans.exists(s, s.attribute["a"] == 1 && s.kind == "server" && s.traceState["v"] == "x") && ' +
+      'traceState["w"] == "y" && "OK" in statuses && "m" in models && outcome["resolved"].failed',
+  )
+  expect(columns).toEqual([
+    'tier',
+    'code',
+    'flat',
+    'a',
+    ':kind',
+    ':state:v',
+    ':state:w',
+    ':status',
+    ':requestModel',
+    ':responseModel',
+  ])
+  expect(named).toEqual({
+    attributes: ['tier', 'flat'],
+    rootAttributes: ['code'],
+    states: ['w'],
+    outcomes: ['resolved'],
+    spanColumns: ['a', ':kind', ':state:v'],
+  })
+  expect(compared.map(({ text }) => text)).toEqual([
+    'attribute["tier"]',
+    'root.attribute["code"]',
+    'attribute["flat"]',
+    'traceState["w"]',
+    'statuses',
+    'models',
+    'outcome["resolved"].failed',
+  ])
+})
+
+describe('a condition that more facts can turn off depends on their order', () => {
+  test.each([
+    'spanCount > 100',
+    '100 <= spanCount',
+    'hasRoot && errorCount >= 1',
+    'csat <= 2.0 || judge.score < 0.5',
+    'attribute["tier"] == "gold"',
+    'attribute["code"].asNumber() >= 500 && attribute["k"].isPresent()',
+    '"a" in services && services.exists(x, x.startsWith("b"))',
+    'spans.exists(s, s.name != "a" && !(s.attribute["k"] == 1))',
+    'size(services) > 2 && services.filter(x, x != "a").size() > 1',
+    'inputTokens + outputTokens > 1000 && -1 * judge.score > -0.5',
+    'costUsd * 2 > 1 && 5 - spanCount / 2 < 1',
+    'outcome["resolved"].failed',
+    '2 > 1 ? spanCount > 1 : hasRoot',
+  ])('it does not: %s', text => {
+    expect(orderOf(text)).toBeUndefined()
+  })
+
+  test.each([
+    ['spanCount < 3', 'more facts can turn `spanCount < 3` off: spanCount only grows'],
+    ['!(errorCount > 0)', 'more facts can turn `!(errorCount > 0)` off: errorCount only grows'],
+    ['spanCount == 3', 'more facts can turn `spanCount == 3` off: spanCount only grows'],
+    ['10 / spanCount > 1', 'more facts can turn `(10 / spanCount) > 1` off: spanCount only grows'],
+    ['csat > 4.0', 'more facts can turn `csat > 4.0` off: csat only falls'],
+    [
+      'spanCount > 3 && root.name == "a"',
+      'more facts can turn `root.name == "a"` off: root.name may change',
+    ],
+    [
+      'attribute["k"] != "a"',
+      'more facts can turn `attribute["k"] != "a"` off: attribute["…"] only grows',
+    ],
+    [
+      'spans.all(s, s.name == "a")',
+      'more facts can turn `spans.all(s, s.name == "a")` off: spans only grows',
+    ],
+    ['judge.passed', 'more facts can turn `judge.passed` off: judge.passed may change'],
+  ])('it does: %s', (text, why) => {
+    expect(orderOf(text)).toBe(why)
+  })
+})

@@ -1,0 +1,113 @@
+// Hot: once a revision and condition.
+
+import type { RuleAnswer, SpanCell } from '@winnow/model'
+import { PipelineError } from '@winnow/runtime'
+import { type ComparedFact, type Condition, checkCondition } from './condition-check.ts'
+import { Values } from './condition-values.ts'
+import { ConditionView } from './condition-view.ts'
+import type { TraceFacts } from './fold.ts'
+import { repeated } from './repeated-answers.ts'
+import type { Rule, RuleEnvironment } from './rules.ts'
+
+/** Facts that one answer states: a decision carries the answers of all rules. */
+export const statedFactsMax = 3
+
+/**
+ * A condition as a rule. Where it depends on the order in which facts come it is asked only once the
+ * trace has a span, and a match is repeated by later revisions: a keep must not turn into a drop.
+ */
+export function conditionRule(name: string, probability: number, text: string): Rule {
+  const condition = conditionOf(text)
+  const { program, named, compared, orderDependent, hash } = condition
+  const none = repeated({ name, matched: false, probability })
+  const stated = compared.slice(0, statedFactsMax)
+  return (facts, environment) => {
+    if (orderDependent !== undefined) {
+      if (facts.spanCount === 0) return none
+      const earlier = environment.earlier(name)
+      if (isRepeat(earlier, hash)) return { ...earlier, probability }
+    }
+    const view = viewOf(facts, environment)
+    view.need(named)
+    const matched = program(view) === true
+    if (stated.length === 0) return matched ? { name, matched, probability } : none
+    const value = statedOf(view, stated[0] as ComparedFact, matched)
+    if (!matched) return value === undefined ? none : { name, matched, probability, value }
+    const detail = detailOf(view, stated, orderDependent === undefined ? undefined : hash)
+    return { name, matched, probability, ...(value !== undefined && { value }), detail }
+  }
+}
+
+/** A match by a rule with this very condition, which a later revision takes over. */
+export function isRepeat(earlier: RuleAnswer | undefined, hash: string): earlier is RuleAnswer {
+  return earlier?.matched === true && earlier.detail?.when === hash
+}
+
+const known = new Map<string, Condition>()
+const knownMax = 1_024
+
+/** CONFIG_INVALID where it is none: a policy's conditions were checked when it was read. */
+export function conditionOf(text: string): Condition {
+  const before = known.get(text)
+  if (before !== undefined) return before
+  const check = checkCondition(text)
+  if (!check.ok) {
+    throw new PipelineError('CONFIG_INVALID', `condition ${text}: ${check.mistakes[0]?.message}`)
+  }
+  if (known.size >= knownMax) known.clear()
+  known.set(text, check.condition)
+  return check.condition
+}
+
+let lastFacts: TraceFacts | undefined
+let lastEnvironment: RuleEnvironment | undefined
+let lastView: ConditionView | undefined
+
+/** The conditions of a policy are asked one after another for the same trace: what one computed is there. */
+function viewOf(facts: TraceFacts, environment: RuleEnvironment): ConditionView {
+  if (facts !== lastFacts || environment !== lastEnvironment || lastView === undefined) {
+    lastView = new ConditionView(facts, environment)
+    lastFacts = facts
+    lastEnvironment = environment
+  }
+  return lastView
+}
+
+function detailOf(
+  view: ConditionView,
+  stated: readonly ComparedFact[],
+  hash: string | undefined,
+): Record<string, string | number | boolean> {
+  const detail: Record<string, string | number | boolean> = {}
+  for (const fact of stated) {
+    const value = statedOf(view, fact, true)
+    if (value !== undefined) detail[fact.text] = value
+  }
+  if (hash !== undefined) detail.when = hash
+  return detail
+}
+
+/** What can be stated: a number, a flag, a text of at most 64 bytes; of a list how many it has. */
+function statedOf(
+  view: ConditionView,
+  { path, key }: ComparedFact,
+  matched: boolean,
+): string | number | boolean | undefined {
+  let value: unknown = view
+  for (const step of path.split('.')) {
+    const field = step.endsWith('[]') ? step.slice(0, -2) : step
+    value = (value as Record<string, unknown>)[field]
+    if (field !== step) value = (value as ReadonlyMap<string, unknown>).get(key as string)
+  }
+  if (value instanceof Values) return shownOf(value, matched)
+  if (Array.isArray(value)) return value.length
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+  return typeof value === 'boolean' || (typeof value === 'string' && value !== '')
+    ? value
+    : undefined
+}
+
+function shownOf({ shown, all }: Values, matched: boolean): string | number | boolean | undefined {
+  const cell: SpanCell | undefined = matched && shown !== null ? shown : all[0]
+  return cell === undefined || cell === null || typeof cell === 'object' ? undefined : cell
+}
