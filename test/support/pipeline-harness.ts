@@ -3,13 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Assembler, assemblerConfigSchema, sliceReader } from '@winnow/assembler'
+import { Assembler, assemblerConfigSchema, factInterest, sliceReader } from '@winnow/assembler'
 import { type Bus, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { ColdHashers, FileColdKeys } from '@winnow/privacy'
 import { Query, queryConfigSchema } from '@winnow/query'
 import { createReceiver, type Receiver, receiverConfigSchema } from '@winnow/receiver'
 import { type Component, createLog, Health, Metrics, type StageClock } from '@winnow/runtime'
-import { createSampler, defaultPolicy, parsePolicy, samplerConfigSchema } from '@winnow/sampler'
+import {
+  createSampler,
+  defaultPolicy,
+  parsePolicy,
+  policyColumns,
+  samplerConfigSchema,
+} from '@winnow/sampler'
 import {
   FileBlobStore,
   MemoryBlobStore,
@@ -115,10 +121,12 @@ export class PipelineHarness {
     const shared = { bus, topics: this.topics, clock, log, metrics: this.metrics }
     const buffer = options.buffer !== undefined && { buffer: options.buffer }
     const anyPort = { host: '127.0.0.1', port: 0 }
+    const policy = options.policy === undefined ? defaultPolicy : parsePolicy(options.policy)
+    const interest = factInterest(policyColumns(policy))
     this.#assembler = new Assembler({
       ...shared,
       config: assemblerConfigSchema.parse(options.assembler ?? {}),
-      readSlices: sliceReader(),
+      readSlices: sliceReader(() => interest),
       ...buffer,
     })
     this.#receiver = createReceiver({
@@ -131,7 +139,7 @@ export class PipelineHarness {
     const sampler = createSampler({
       ...shared,
       group: 'sampler',
-      policy: options.policy === undefined ? defaultPolicy : parsePolicy(options.policy),
+      policy,
       health: this.#health,
       config: samplerConfigSchema.parse({}),
     })

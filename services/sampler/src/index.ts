@@ -1,4 +1,5 @@
 export { decodeBaselines } from './baselines-record.ts'
+export { ColumnFollower, type ColumnFollowerOptions } from './column-follower.ts'
 export {
   defaultSamplerConfig,
   type SamplerConfig,

@@ -9,8 +9,11 @@ export interface ConditionFindings {
   readonly notes: readonly string[]
 }
 
-/** Of a policy file's tree, also where the rest of it is wrong. Each line says where: `12:9: …`. */
-export function checkConditions(tree: unknown, source: SourceMap): ConditionFindings {
+/**
+ * Of a policy's tree, also where the rest of it is wrong. Each line says where: `12:9: …`, where there is
+ * a file.
+ */
+export function checkConditions(tree: unknown, source?: SourceMap): ConditionFindings {
   const mistakes: string[] = []
   const notes: string[] = []
   const columns = new Set<string>()
@@ -19,6 +22,7 @@ export function checkConditions(tree: unknown, source: SourceMap): ConditionFind
     const { kind, when } = (rule ?? {}) as { kind?: unknown; when?: unknown }
     if (kind !== 'condition' || typeof when !== 'string' || when.trim() === '') continue
     const place = (offset: number): string => {
+      if (source === undefined) return `rules[${at}].when`
       const { line, column } = source.at(['rules', at, 'when'], offset)
       return `${line}:${column}: rules[${at}].when`
     }

@@ -289,7 +289,7 @@ export function policyOfRecord({ version, ...own }: RecordedPolicy): Policy | st
   const { rules, ceilings } = own
   const tree = { version: version.slice(0, -9), rules, ...(ceilings !== undefined && { ceilings }) }
   const result = policySchema.safeParse(tree)
-  const mistakes = mistakesOf(result.error, tree)
+  const mistakes = [...mistakesOf(result.error, tree), ...checkConditions(tree).mistakes]
   if (!result.success || mistakes.length > 0) return mistakes.join('; ')
   const { data } = result
   const limits = data.ceilings === undefined ? {} : { ceilings: data.ceilings }

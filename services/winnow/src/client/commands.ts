@@ -105,7 +105,6 @@ Examples:
     .option('--data <dir>', 'read the topics in this data folder')
     .option('--config <file>', 'read the topics of the bus that this winnow.yaml names')
     .action(showVerify)
-  registerPolicyCheck(program)
 }
 
 /** A command that asks a running Winnow: where it is, and with which key. */
@@ -275,27 +274,6 @@ async function showVerify(
     print(verifyText(report).trimEnd())
   }
   if (!report.balanced) throw new CommandEnd(exitCode.no, '')
-}
-
-function registerPolicyCheck(program: Command): void {
-  program
-    .command('policy')
-    .description('work with policy files')
-    .command('check <file>')
-    .description('say every mistake of a policy file')
-    .option('--json', 'as JSON')
-    .addHelpText('after', '\nExample:\n  $ winnow policy check policy.yaml')
-    .action(async (file: string, options: { json?: boolean }) => {
-      const { checkPolicy } = await import('@winnow/sampler')
-      const result = checkPolicy(readText(file))
-      if (options.json) print(JSON.stringify(result))
-      else if (result.ok)
-        print(
-          `${file} is a policy: version ${result.policy.version}, ${result.policy.rules.length} rules`,
-        )
-      else for (const mistake of result.mistakes) print(`${file}: ${mistake}`)
-      if (!result.ok) throw new CommandEnd(exitCode.no, '')
-    })
 }
 
 export function readText(file: string): string {

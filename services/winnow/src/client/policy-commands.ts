@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { type ApiAnswer, type ClientOptions, callApi } from './api-client.ts'
 import { client, expected, print, readText } from './commands.ts'
+import { registerPolicyFiles } from './policy-files.ts'
 
 interface Options extends ClientOptions {
   readonly json?: boolean
@@ -18,8 +19,8 @@ interface SaidOptions extends Options {
 
 /** `winnow policy …`: show and change the policies of a running Winnow, one process or a fleet. */
 export function registerPolicyCommands(program: Command): void {
-  const policy =
-    program.commands.find(command => command.name() === 'policy') ?? program.command('policy')
+  const policy = program.command('policy').description('work with policies')
+  registerPolicyFiles(policy)
   registerApply(policy)
   registerShow(policy)
   registerDiff(policy)

@@ -29,8 +29,9 @@ export class PolicyFiles {
       ...this.#watch('policyShadow', policyShadow, next => this.#sampler?.useShadow(next)),
     ]
     try {
-      this.policy = policy === undefined ? defaultPolicy : policyOf('policy', policy)
-      this.shadow = policyShadow === undefined ? undefined : policyOf('policyShadow', policyShadow)
+      const configured = configuredPolicies({ policy, policyShadow })
+      this.policy = configured.policy
+      this.shadow = configured.shadow
     } catch (error) {
       this.close()
       throw error
@@ -79,6 +80,17 @@ export class PolicyFiles {
       metrics.policyReloads.inc({ key, result: 'refused' })
       log.error('sampler.policy_file_refused', error, { key, path })
     }
+  }
+}
+
+/** CONFIG_INVALID lists every mistake of a file. */
+export function configuredPolicies({ policy, policyShadow }: Files): {
+  readonly policy: Policy
+  readonly shadow: Policy | undefined
+} {
+  return {
+    policy: policy === undefined ? defaultPolicy : policyOf('policy', policy),
+    shadow: policyShadow === undefined ? undefined : policyOf('policyShadow', policyShadow),
   }
 }
 
