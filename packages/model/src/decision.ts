@@ -98,6 +98,8 @@ export interface Decision {
   readonly firstSpanAtMs: number | null
   readonly closedAtMs: number | null
   readonly decidedAtMs: number
+  /** Since when a keep has had its `th`; absent: since `decidedAtMs`. What came later changed nothing of it. */
+  readonly weighedAtMs?: number
   /** Append time of the first evidence of the series; every revision repeats it. */
   readonly seriesAtMs: number
   /** Not the first series: the index entry had outlived its life when it began, or see {@link seriesFrom}. */

@@ -30,6 +30,7 @@ function rich(): string {
     .replace('"stratum":"span-error"', '"stratum":"span-error","inherited":true,"gone":true')
     .replace(',"closeReason"', ',"series":true,"closeReason"')
     .replace('],"evaluations"', '],"writePrev":true,"evaluations"')
+    .replace(',"seriesAtMs"', ',"weighedAtMs":5,"seriesAtMs"')
     .replace(',"sliceCount"', ',"seriesFrom":{"offset":7,"start":9},"sliceCount"')
     .replace('"durationMs":2608', '"durationMs":1.5e-7')
     .replace('"service":"refund-bot"', '"service":"Grüße, 支払い"')

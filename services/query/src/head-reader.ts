@@ -124,6 +124,7 @@ const key = {
   gone: Buffer.from(',"gone":true'),
   policyVersion: Buffer.from(',"policyVersion":'),
   cause: Buffer.from(',"cause":'),
+  weighedAtMs: Buffer.from(',"weighedAtMs":'),
   seriesAtMs: Buffer.from(',"seriesAtMs":'),
   series: Buffer.from(',"series":true'),
   closeReason: Buffer.from(',"closeReason":'),
@@ -178,6 +179,7 @@ function skipWeights(): boolean {
 }
 
 function skipClose(): void {
+  if (reader.has(key.weighedAtMs)) reader.skip(nothing)
   reader.skip(key.seriesAtMs)
   reader.has(key.series)
   reader.skip(key.closeReason)

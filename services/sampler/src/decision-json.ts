@@ -107,6 +107,10 @@ function writeTimes(out: JsonBytes, decision: Decision): void {
   out.number(decision.lastSpanAtMs)
   out.raw(',"decidedAtMs":')
   out.number(decision.decidedAtMs)
+  if (decision.weighedAtMs !== undefined) {
+    out.raw(',"weighedAtMs":')
+    out.number(decision.weighedAtMs)
+  }
   out.raw(',"seriesAtMs":')
   out.number(decision.seriesAtMs)
   if (decision.series === true) out.raw(',"series":true')

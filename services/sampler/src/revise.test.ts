@@ -71,6 +71,31 @@ test('what only evaluations know is kept by no draw: its spans may state another
   for (const one of [early, failed]) expect(rederive(one, policy).differences).toEqual([])
 })
 
+test('a keep says since when it has had its probability, whatever came since', () => {
+  const at = (nowMs: number, last: Decision | undefined, ...evidence: Evidence[]): Decision => {
+    const inputs = evidence.map(one => ({ evidence: one, appendedAtMs: 2_000 }))
+    const series = last && { offset: 0, last, earlier: noSlices, isCut: false }
+    return must(revise(series, inputs, { ...context, nowMs })?.decision)
+  }
+  const lucky = traceIdOf(1, 'ffffffffffffff')
+  const first = at(5_000, undefined, summary(lucky, [slice(0, [span], root(10))]))
+  expect(first).toMatchObject({ verdict: 'keep', th: 'e6666666666666' })
+  expect(first).not.toHaveProperty('weighedAtMs')
+  const praised = at(6_000, first, evaluation(lucky, { name: 'judge', score: 0.9 }))
+  expect(praised).toMatchObject({ revision: 2, weighedAtMs: 5_000 })
+  const failed = at(7_000, praised, evaluation(lucky, { name: 'csat', score: 1 }))
+  expect(failed).toMatchObject({ revision: 3, th: '0' })
+  expect(failed).not.toHaveProperty('weighedAtMs')
+  const reviewed = at(8_000, failed, evaluation(lucky, { name: 'review', score: 0.9 }))
+  expect(reviewed).toMatchObject({ revision: 4, weighedAtMs: 7_000 })
+  for (const one of [praised, reviewed]) {
+    expect(rederive(one, policy).differences).toEqual([])
+    expect(JSON.parse(Buffer.from(decisionBytes(one)).toString())).toMatchObject({
+      weighedAtMs: one.weighedAtMs,
+    })
+  }
+})
+
 test('evaluations and requests of a trace are bounded, at the limit and one past it', () => {
   const many = (count: number) =>
     Array.from({ length: count }, (_, n) => evaluation(id, { name: `e${n}`, id: `${id}.${n}` }))

@@ -121,6 +121,7 @@ export function revise(
   addShadow(decision, facts, last, context)
   if (judged.isInherited) decision.inherited = true
   if (isLost) decision.gone = true
+  else if (isWeighedAs(last, decision)) decision.weighedAtMs = last.weighedAtMs ?? last.decidedAtMs
   const isTurned = decision.write.length > 0 && series?.last.verdict !== 'keep'
   if (isTurned && placed.prev !== null) decision.writePrev = true
   return {
@@ -131,6 +132,11 @@ export function revise(
     refusedNames: merged.refusedNames,
     placed,
   }
+}
+
+/** What came since has not changed with which probability the trace is here. */
+function isWeighedAs(last: Decision | undefined, { th, verdict }: Decision): last is Decision {
+  return last?.verdict === 'keep' && verdict === 'keep' && last.gone !== true && last.th === th
 }
 
 /** Facts and verdict of all slices of the series, wherever they are placed. */
