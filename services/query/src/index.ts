@@ -1,6 +1,7 @@
 export { type ApiRoute, apiRoutes } from './api-routes.ts'
 export { type QueryConfig, queryConfigSchema } from './config.ts'
 export type { Searched } from './decision-lookup.ts'
+export type { EstimateAnswer } from './estimate/estimate-route.ts'
 export { Query, type QueryOptions } from './query.ts'
 export type { SamplingReport } from './sampling.ts'
 export type { SearchPage } from './search.ts'

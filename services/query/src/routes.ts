@@ -13,8 +13,9 @@ import { ApiError, scopeMissing } from './api-error.ts'
 import { appendEvidence } from './append-evidence.ts'
 import type { DecisionFold } from './decision-fold.ts'
 import type { DecisionLookup } from './decision-lookup.ts'
+import { estimate, refuseListed } from './estimate/estimate-route.ts'
 import { samplingReport } from './sampling.ts'
-import { moment, parseSearch, refuseUnknown, search } from './search.ts'
+import { flag, moment, parseSearch, refuseUnknown, search } from './search.ts'
 import { otlpOf, spansOf, structuredOf } from './trace-read.ts'
 import { explain, type PendingFacts, shown, type Waits, type Why } from './why.ts'
 
@@ -236,6 +237,10 @@ export async function getSearch(
 ): Promise<Answer> {
   const request = parseSearch(query, deps.clock.nowMs())
   const { hot, fold, waits } = deps
+  if (flag(query, 'estimate')) {
+    refuseListed(query)
+    return { status: 200, body: await estimate(tenant, request, hot, waits.spansRetentionMs) }
+  }
   const page = await search(tenant, request, {
     hot,
     fold,

@@ -27,7 +27,8 @@ export interface SearchRequest {
   readonly minDurationMs?: number
 }
 
-const KNOWN = [
+/** What of a search may be asked for. */
+export const searchKeys = [
   'state',
   'limit',
   'cursor',
@@ -41,7 +42,7 @@ const KNOWN = [
 
 /** Reads the query of `/search`; without `state` it lists kept traces. Unknown parameters are refused. */
 export function parseSearch(query: URLSearchParams, nowMs: number): SearchRequest {
-  refuseUnknown(query, KNOWN)
+  refuseUnknown(query, [...searchKeys, 'estimate'])
   const text = (name: string): string | undefined => query.get(name) ?? undefined
   const state = text('state') ?? 'kept'
   if (!STATES.some(known => known === state)) {
@@ -229,6 +230,16 @@ function wholeNumber(
   throw new ApiError(400, 'INVALID_NUMBER', `use a whole number from ${min} to ${max}`, {
     field: name,
     value: String(value),
+  })
+}
+
+/** Whether `name` is `true`; left out it is not, and anything else is refused. */
+export function flag(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name)
+  if (value === null || value === 'true' || value === 'false') return value === 'true'
+  throw new ApiError(400, 'INVALID_FLAG', `use ${name}=true, or leave it out`, {
+    field: name,
+    value,
   })
 }
 
