@@ -33,25 +33,7 @@ Examples:
   )
     .option('--format <format>', 'otlp: as OTLP/JSON')
     .action(showTrace)
-  client(
-    program,
-    'search',
-    'list traces',
-    `
-Examples:
-  $ winnow search --rule citation-failed --since 1h
-  $ winnow search --state dropped --service refund-bot --limit 10 --json`,
-  )
-    .option('--state <state>', 'kept (default), dropped, expired or awaiting')
-    .option('--rule <name>', 'matched by this rule')
-    .option('--service <name>', 'whose root is of this service')
-    .option('--variant <name>', 'of this experiment variant')
-    .option('--since <time>', 'decided since: RFC 3339, or 15m, 24h, 7d')
-    .option('--until <time>', 'decided before')
-    .option('--min-duration-ms <ms>', 'whose root took at least this')
-    .option('--limit <count>', 'at most so many (default 50)')
-    .option('--cursor <cursor>', 'the page after this one')
-    .action(showSearch)
+  registerSearch(program)
   client(
     program,
     'sampling',
@@ -105,6 +87,33 @@ Examples:
     .option('--data <dir>', 'read the topics in this data folder')
     .option('--config <file>', 'read the topics of the bus that this winnow.yaml names')
     .action(showVerify)
+}
+
+function registerSearch(program: Command): void {
+  client(
+    program,
+    'search',
+    'list traces',
+    `
+Examples:
+  $ winnow search --rule citation-failed --since 1h
+  $ winnow search --state dropped --service refund-bot --limit 10 --json
+  $ winnow search --estimate --service refund-bot --since 24h     how many there are, dropped ones too`,
+  )
+    .option('--state <state>', 'kept (default), dropped, expired or awaiting')
+    .option('--rule <name>', 'matched by this rule')
+    .option('--service <name>', 'whose root is of this service')
+    .option('--variant <name>', 'of this experiment variant')
+    .option('--since <time>', 'decided since: RFC 3339, or 15m, 24h, 7d')
+    .option('--until <time>', 'decided before')
+    .option('--min-duration-ms <ms>', 'whose root took at least this')
+    .option('--limit <count>', 'at most so many (default 50)')
+    .option('--cursor <cursor>', 'the page after this one')
+    .option(
+      '--estimate',
+      'of all such traces, from the kept ones: how many, error rate, tokens, cost, durations, each with its 95 % interval',
+    )
+    .action(showSearch)
 }
 
 /** A command that asks a running Winnow: where it is, and with which key. */
@@ -163,7 +172,9 @@ async function showTrace(id: string, options: Options & { format?: string }): Pr
   )
 }
 
-async function showSearch(options: Options & Record<string, string | undefined>): Promise<void> {
+async function showSearch(
+  options: Options & { estimate?: true } & Record<string, string | boolean | undefined>,
+): Promise<void> {
   const names = [
     'state',
     'rule',
@@ -178,7 +189,11 @@ async function showSearch(options: Options & Record<string, string | undefined>)
   const query = new URLSearchParams()
   for (const name of names) {
     const value = options[name]
-    if (value !== undefined) query.set(name, value)
+    if (value !== undefined) query.set(name, String(value))
+  }
+  if (options.estimate) {
+    await showEstimate(options, query)
+    return
   }
   const page = expected<{
     traces: readonly {
@@ -205,6 +220,19 @@ async function showSearch(options: Options & Record<string, string | undefined>)
     )
   }
   if (page.traces.length === 0) throw new CommandEnd(exitCode.no, '')
+}
+
+async function showEstimate(options: Options, query: URLSearchParams): Promise<void> {
+  query.set('estimate', 'true')
+  const answer = expected<import('@winnow/query').EstimateAnswer>(
+    await callApi(options, 'GET', `/api/v1/search?${query}`),
+  )
+  if (options.json) print(JSON.stringify(answer))
+  else {
+    const { estimateText } = await import('../render/estimate-text.ts')
+    print(estimateText(answer).trimEnd())
+  }
+  if (answer.kept === 0) throw new CommandEnd(exitCode.no, '')
 }
 
 async function showSampling(options: Options & { since?: string }): Promise<void> {
