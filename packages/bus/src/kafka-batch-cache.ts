@@ -1,5 +1,5 @@
+import type { HeldMemory } from '@winnow/runtime'
 import type { BusRecord } from './bus.ts'
-import type { HeldMemory } from './kafka-memory.ts'
 
 /** The records of one stored batch, and the offsets it spans: compaction leaves holes inside. */
 export interface DecodedBatch {

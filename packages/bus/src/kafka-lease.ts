@@ -1,7 +1,6 @@
-import { PipelineError } from '@winnow/runtime'
+import { type HeldMemory, PipelineError } from '@winnow/runtime'
 import { type Batch, type Lease, noteBytesMax, type Position } from './bus.ts'
 import { fromKafka, kafkaType } from './kafka-errors.ts'
-import type { HeldMemory } from './kafka-memory.ts'
 import type { KafkaReader } from './kafka-reader.ts'
 
 /** Who commits: refused by the broker once the group has moved on without it. */

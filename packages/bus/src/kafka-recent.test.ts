@@ -1,7 +1,7 @@
 import { zstdCompressSync } from 'node:zlib'
+import { MemoryPool, pieceBytesMin } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { encodeBatch, encodeRecords, writtenCodec } from './kafka-batches.ts'
-import { MemoryPool, pieceBytesMin } from './kafka-memory.ts'
 import { RecentBatches, type WrittenBatch } from './kafka-recent.ts'
 import { type StoredBatch, splitBatches } from './kafka-records.ts'
 

@@ -1,7 +1,8 @@
 // Hot on Kafka: every batch that is read in order passes here. One lookup a batch.
+import type { HeldMemory } from '@winnow/runtime'
 import type { BusRecord } from './bus.ts'
 import { BatchCache, type DecodedBatch } from './kafka-batch-cache.ts'
-import { batchMemory, type HeldMemory } from './kafka-memory.ts'
+import { batchMemory } from './kafka-memory.ts'
 import type { KafkaLimits } from './kafka-options.ts'
 import {
   checksumOf,

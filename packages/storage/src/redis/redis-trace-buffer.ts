@@ -9,6 +9,7 @@ import { type LeftOut, redisTrouble } from './redis-errors.ts'
 import { RedisKeys } from './redis-keys.ts'
 import { type RedisLimits, redisLimits } from './redis-limits.ts'
 import { RedisLink } from './redis-link.ts'
+import { pooledSet, type SetValue } from './redis-set.ts'
 
 export interface RedisTraceBufferOptions extends RedisAccess {
   /** As the key `buffer` has it. */
@@ -49,7 +50,7 @@ export class RedisTraceBuffer implements TraceBuffer {
   readonly #limits: RedisLimits
   readonly #link: RedisLink
   readonly #keys = new RedisKeys()
-  readonly #isCluster: boolean
+  readonly #set: SetValue
   readonly #records: ByteWindow
   /** By key: the last put replaces the one before. */
   readonly #checkpoints = new Map<string, { readonly bytes: number; readonly untilMs: number }>()
@@ -69,7 +70,12 @@ export class RedisTraceBuffer implements TraceBuffer {
       log,
       setUp: isUp => metrics.traceBufferUp.set({ stage }, isUp ? 1 : 0),
     })
-    const buffer = new RedisTraceBuffer(options, limits, link, address.kind === 'cluster')
+    // A single server's command is written before it returns. A cluster's may be written again to where
+    // its slot has moved, when the caller's memory has other bytes: it has a copy of its own.
+    const set: SetValue = client.isCluster
+      ? (key, value, lifeMs) => client.set(key, Buffer.from(value), 'PX', lifeMs)
+      : await pooledSet(client)
+    const buffer = new RedisTraceBuffer(options, limits, link, set)
     await link.connect(limits.connectWaitMs)
     return buffer
   }
@@ -78,11 +84,11 @@ export class RedisTraceBuffer implements TraceBuffer {
     options: RedisTraceBufferOptions,
     limits: RedisLimits,
     link: RedisLink,
-    isCluster: boolean,
+    set: SetValue,
   ) {
     const { clock } = options
     this.#options = options
-    this.#isCluster = isCluster
+    this.#set = set
     this.#limits = limits
     this.#link = link
     this.#records = new ByteWindow(clock, options.recordLifeMs)
@@ -222,10 +228,7 @@ export class RedisTraceBuffer implements TraceBuffer {
     const lifeMs = kind === 'record' ? recordLifeMs : this.#limits.checkpointLifeMs
     this.#inflightBytes += value.length
     try {
-      // A single server's command is written, and so copied, before this returns. A cluster's may be
-      // written again to where its slot has moved, when the caller's memory has other bytes.
-      const own = this.#isCluster ? Buffer.from(value) : bufferOver(value)
-      await this.#link.client.set(key, own, 'PX', lifeMs)
+      await this.#set(key, value, lifeMs)
       this.#puts.passed(partition)
       metrics.traceBufferPutBytes.inc({ kind }, value.length)
       this.#tell()
@@ -304,10 +307,6 @@ export class RedisTraceBuffer implements TraceBuffer {
     traceBufferReads.inc({ result: 'miss' }, read.length - hits)
     traceBufferReadBytes.inc(bytes)
   }
-}
-
-function bufferOver({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** The answers of a pipeline; rejects with the first that is an error. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { MemoryPool, pieceBytesMin } from './kafka-memory.ts'
+import { MemoryPool, pieceBytesMin } from './memory-pool.ts'
 
 test('what the last has let go is used again, for less as well, and not before', () => {
   const pool = new MemoryPool(1e6)
