@@ -275,7 +275,9 @@ const failingAlone = '0'.repeat(14)
 
 /** Would this evaluation have the trace kept by itself? */
 function rescues(policy: CompiledPolicy, evaluation: Evaluation, randomness: string): boolean {
-  const answers = policy.answer(foldTrace([], [evaluation]), {
+  const { experiment = null, variant = null } = evaluation
+  const facts = { ...foldTrace([], [evaluation]), experiment, variant }
+  const answers = policy.answer(facts, {
     nowMs: 0,
     randomness,
     earlier: () => undefined,
