@@ -75,6 +75,7 @@ export {
   readTraceLedger,
   readTraceSpans,
   type SegmentRows,
+  segmentOverhead,
   type WrittenSegment,
   writeSegment,
 } from './segments/segment.ts'

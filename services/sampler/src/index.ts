@@ -1,3 +1,10 @@
+export {
+  type BacktestOptions,
+  type BacktestReport,
+  backtest,
+  type Flip,
+} from './backtest/backtest.ts'
+export type { DecidedSince } from './backtest/recorded-facts.ts'
 export { decodeBaselines } from './baselines-record.ts'
 export { ColumnFollower, type ColumnFollowerOptions } from './column-follower.ts'
 export {

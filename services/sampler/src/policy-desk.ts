@@ -1,5 +1,6 @@
 import type { Bus, NewRecord } from '@winnow/bus'
 import { type Clock, PipelineError } from '@winnow/runtime'
+import type { DecidedSince } from './backtest/recorded-facts.ts'
 import { ControlReader, controlPartition } from './control-reader.ts'
 import { checkPolicy, type Policy } from './policy-file.ts'
 import { type AppliedPolicy, PolicyLog, type PolicyState } from './policy-log.ts'
@@ -96,11 +97,17 @@ export class PolicyDesk {
     return shown
   }
 
-  /** The policy of a version, to be asked; undefined where there is none that can be used. */
-  async policy(version: string): Promise<Policy | undefined> {
+  /** The policies that were in force, the oldest first, and what stands behind every version. */
+  async decided(): Promise<{
+    readonly inForce: readonly DecidedSince[]
+    readonly known: (version: string) => Policy | undefined
+  }> {
     await this.#state()
-    const found = this.#log.policy(this.#find(version) ?? version)
-    return typeof found === 'string' ? undefined : found
+    const known = (version: string): Policy | undefined => {
+      const found = this.#log.policy(version)
+      return typeof found === 'string' ? undefined : found
+    }
+    return { inForce: this.#log.decided, known }
   }
 
   /** The newest first. */

@@ -66,3 +66,15 @@ test('a rule that stands elsewhere changes no verdict', () => {
     },
   ])
 })
+
+test('a ceiling that came is told', () => {
+  const text = `  - kind: span-error\n${rest}`
+  const { changes, sameVerdicts } = diffPolicies(
+    policy(text),
+    policy(`${text}\nceilings:\n  - { rule: span-error, perMinute: 60 }`),
+  )
+  expect(sameVerdicts).toBe(false)
+  expect(changes).toMatchObject([
+    { rule: 'ceilings', text: ['ceilings has { rule: span-error, perMinute: 60 } now'] },
+  ])
+})

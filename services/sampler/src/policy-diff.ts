@@ -33,6 +33,11 @@ export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
     else if (textOf(old) !== textOf(spec)) changes.push(changed(name, old, spec))
   }
   for (const [name, spec] of was) if (!is.has(name)) changes.push(removed(name, spec))
+  const [limits, ceilings] = [before.ceilings ?? [], after.ceilings ?? []]
+  if (JSON.stringify(limits) !== JSON.stringify(ceilings)) {
+    const text = listText('ceilings', limits, ceilings)
+    changes.push({ rule: 'ceilings', kind: 'changed', text })
+  }
   const sameVerdicts = changes.length === 0
   return {
     before: before.version,

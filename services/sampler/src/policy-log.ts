@@ -90,6 +90,24 @@ export class PolicyLog {
     }
   }
 
+  /** The policies that decided, and those beside them, as far as the history goes; the oldest first. */
+  get decided(): readonly {
+    readonly atMs: number
+    readonly policy: Policy
+    readonly shadow: Policy | undefined
+  }[] {
+    const [live, shadow] = [new Slot(), new Slot()]
+    const decided: { atMs: number; policy: Policy; shadow: Policy | undefined }[] = []
+    for (const entry of this.history) {
+      const slot = entry.kind === 'policy-shadow' ? shadow : live
+      slot.take(entry, entry.version === null ? undefined : this.policy(entry.version))
+      const { used } = live
+      if (used === undefined) continue
+      decided.push({ atMs: entry.atMs, policy: used.policy, shadow: shadow.used?.policy })
+    }
+    return decided
+  }
+
   /** What stands behind a version, or why it cannot be used. */
   policy(version: string): Policy | string {
     const known = this.#policies.get(version)

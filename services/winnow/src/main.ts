@@ -2,7 +2,7 @@ import process from 'node:process'
 import { Command, CommanderError } from 'commander'
 import { registerCheckCommands } from './check-commands.ts'
 import { registerClientCommands } from './client/commands.ts'
-import { registerPolicyCommands } from './client/policy-commands.ts'
+import { registerBacktest, registerPolicyCommands } from './client/policy-commands.ts'
 import { CommandEnd, exitCode } from './exit-codes.ts'
 import { registerKeyCommands } from './key-commands.ts'
 import { registerRunCommands } from './run-commands.ts'
@@ -20,6 +20,7 @@ registerRunCommands(program)
 registerCheckCommands(program)
 registerClientCommands(program)
 registerPolicyCommands(program)
+registerBacktest(program)
 registerKeyCommands(program)
 
 // A reader that has seen enough, as `| head`, is no failure: the command ends with its own status.

@@ -119,6 +119,20 @@ export async function readLedgerRow(
   throw new PipelineError('DATA_CORRUPT', `${place.key} has no row ${place.row}`)
 }
 
+/**
+ * What of an object's `bytes` is no column's: its footer, its indexes and the filter of trace ids. One ranged
+ * read; undefined: it is gone.
+ */
+export async function segmentOverhead(
+  store: BlobStore,
+  { key, bytes }: Pick<BlobInfo, 'key' | 'bytes'>,
+): Promise<number | undefined> {
+  const object = await openParquet(store, key, bytes)
+  const columns = object?.footer.row_groups.flatMap(group => group.columns)
+  const held = columns?.map(({ meta_data }) => Number(meta_data?.total_compressed_size ?? 0))
+  return held && Math.max(0, bytes - held.reduce((sum, one) => sum + one, 0))
+}
+
 /** Every span row of a segment of warm or cold. */
 export async function readAllSpans(store: BlobStore, key: string): Promise<SpanRow[]> {
   const object = await openParquet(store, key)

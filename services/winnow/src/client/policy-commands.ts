@@ -5,6 +5,7 @@ import type { PoliciesShown, Policy, ShownPolicy, ShownText } from '@winnow/samp
 import type { Command } from 'commander'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { type ApiAnswer, type ClientOptions, callApi } from './api-client.ts'
+import type { BacktestCommandOptions } from './backtest-command.ts'
 import { client, expected, print, readText } from './commands.ts'
 import { registerPolicyFiles } from './policy-files.ts'
 
@@ -37,6 +38,40 @@ Example:
   $ winnow policy release --message "back to the files of the deployment"`,
     ),
   ).action((options: SaidOptions) => change(options, { release: true }))
+}
+
+/** `winnow backtest`: what a policy would have kept of what is in the ledger. */
+export function registerBacktest(program: Command): void {
+  program
+    .command('backtest')
+    .description('what another policy would have kept, from the ledger’s facts alone')
+    .requiredOption('--policy <file>', 'the policy file')
+    .requiredOption('--since <time>', 'decided since: RFC 3339, or 15m, 24h, 7d')
+    .option('--until <time>', 'decided before')
+    .option('--tenant <name>', 'of one tenant alone')
+    .option('--known-bad <file>', 'trace ids, one a line, that the policy has to keep')
+    .option('--max-share <share>', 'exit 1 where it would keep more than this, 0 to 1')
+    .option('--flips <file>', 'write every trace whose verdict would change, as a line of JSON')
+    .option('--data <dir>', 'folder of everything that is kept (default ./data)')
+    .option('--config <file>', 'winnow.yaml; every key can also be set by a WINNOW_… variable')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+It reads the ledger’s segments and what of \`decisions\` is in none yet, beside a running process too, and no body.
+Exit codes, for CI: 0 the policy may go; 1 it loses a known-bad trace (without --known-bad: one that was kept and has
+a failed outcome), or keeps more than --max-share; 2 it has mistakes, or needs a fact that was not recorded in the
+window, and since when it was; 3 a store does not answer.
+
+Examples:
+  $ winnow backtest --policy next.yaml --since 7d
+  $ winnow backtest --policy next.yaml --since 24h --known-bad incidents.txt --max-share 0.15 --json
+  $ winnow backtest --policy next.yaml --since 7d --config winnow.yaml --flips flips.jsonl`,
+    )
+    .action(async (options: BacktestCommandOptions) => {
+      const { backtestCommand } = await import('./backtest-command.ts')
+      await backtestCommand(options)
+    })
 }
 
 function registerApply(policy: Command): void {

@@ -1,0 +1,167 @@
+import { createWriteStream, existsSync, readFileSync } from 'node:fs'
+import process from 'node:process'
+import { topicSpecs } from '@winnow/bus'
+import { createLog, systemClock } from '@winnow/runtime'
+import { type BacktestReport, backtest, type Flip, PolicyDesk, parsePolicy } from '@winnow/sampler'
+import { CommandEnd, exitCode } from '../exit-codes.ts'
+import { openBusForReading } from '../open-bus.ts'
+import { openBlobStore } from '../open-stores.ts'
+import { type Config, loadConfig } from '../program-config.ts'
+import { backtestText } from '../render/backtest-text.ts'
+
+export interface BacktestCommandOptions {
+  readonly policy: string
+  readonly since: string
+  readonly until?: string
+  readonly tenant?: string
+  readonly knownBad?: string
+  readonly flips?: string
+  readonly maxShare?: string
+  readonly data?: string
+  readonly config?: string
+  readonly json?: boolean
+}
+
+/** Ids in a file of known-bad traces. */
+export const knownBadMax = 1_000_000
+
+/** Reads the stores themselves, beside a running process too; nothing is changed. */
+export async function backtestCommand(options: BacktestCommandOptions): Promise<void> {
+  const config = loadConfig({
+    ...(options.config !== undefined && { file: options.config }),
+    env: process.env,
+    options: { data: options.data },
+    readFile: path => readFileSync(path, 'utf8'),
+  })
+  const policy = parsePolicy(readText(options.policy), options.policy)
+  const nowMs = systemClock.nowMs()
+  const sinceMs = momentOf('--since', options.since, nowMs)
+  const untilMs =
+    options.until === undefined ? undefined : momentOf('--until', options.until, nowMs)
+  const maxShare = shareOf(options.maxShare)
+  const knownBad = options.knownBad === undefined ? undefined : idsIn(options.knownBad)
+  const flips = options.flips === undefined ? undefined : createWriteStream(options.flips)
+  const listed: Flip[] = []
+  const progress = new ProgressLine()
+  const report = await withStores(config, async ({ bus, blobs, topics }) => {
+    const desk = new PolicyDesk({ bus, control: topics.control.name, clock: systemClock })
+    return backtest({
+      ...(await desk.decided()),
+      bus,
+      topic: topics.decisions.name,
+      blobs,
+      policy,
+      sinceMs,
+      ...(untilMs !== undefined && { untilMs }),
+      ...(options.tenant !== undefined && { tenant: options.tenant }),
+      ...(knownBad !== undefined && { knownBad }),
+      onFlip: flip => {
+        flips?.write(`${JSON.stringify(flip)}\n`)
+        if (listed.length < flipsListedMax) listed.push(flip)
+      },
+      onProgress: ({ decisions, segments, ofSegments }) =>
+        progress.show(`${segments} of ${ofSegments} segments, ${decisions} decisions read`),
+      nowMs: () => performance.now(),
+    })
+  })
+  await new Promise<void>(resolve => (flips === undefined ? resolve() : flips.end(resolve)))
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...report, listedFlips: listed })}\n`)
+  else process.stdout.write(`${backtestText(report)}\n`)
+  judge(report, maxShare)
+}
+
+/** Flips that `--json` lists; `--flips` has all of them. */
+const flipsListedMax = 1_000
+
+function judge({ knownBad, kept }: BacktestReport, maxShare: number): void {
+  if (knownBad.lost > 0) {
+    throw new CommandEnd(exitCode.no, `the policy loses ${knownBad.lost} known-bad traces`)
+  }
+  if (kept.after.share <= maxShare) return
+  const share = `${(kept.after.share * 100).toFixed(2)} %`
+  throw new CommandEnd(exitCode.no, `the policy keeps ${share}, more than --max-share ${maxShare}`)
+}
+
+async function withStores<T>(
+  config: Config,
+  work: (stores: {
+    readonly bus: Awaited<ReturnType<typeof openBusForReading>>
+    readonly blobs: Awaited<ReturnType<typeof openBlobStore>>
+    readonly topics: ReturnType<typeof topicSpecs>
+  }) => Promise<T>,
+): Promise<T> {
+  const topics = topicSpecs({ ...config.topics, retentionMs: config.retention })
+  const log = createLog(systemClock)
+  const bus = await openBusForReading(config, [topics.decisions, topics.control], log)
+  try {
+    const blobs = await openBlobStore(config, { mayWrite: false, log })
+    try {
+      return await work({ bus, blobs, topics })
+    } finally {
+      await blobs.close()
+    }
+  } finally {
+    await bus.close()
+  }
+}
+
+const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+function momentOf(option: string, text: string, nowMs: number): number {
+  const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
+  if (count !== undefined) return nowMs - Number(count) * units[unit as keyof typeof units]
+  const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isFinite(at)) return at
+  throw new CommandEnd(
+    exitCode.usage,
+    `${option} "${text}" is no time; use 15m, 24h, 7d, or 2026-11-21T00:00:00Z`,
+  )
+}
+
+function shareOf(text: string | undefined): number {
+  if (text === undefined) return 1
+  const share = Number(text)
+  if (text.trim() !== '' && share >= 0 && share <= 1) return share
+  throw new CommandEnd(exitCode.usage, `--max-share "${text}" is no share; give 0 to 1, as 0.15`)
+}
+
+function idsIn(file: string): ReadonlySet<string> {
+  const ids = new Set<string>()
+  readText(file)
+    .split('\n')
+    .forEach((line, at) => {
+      const id = line.replace(/#.*$/, '').trim().toLowerCase()
+      if (id === '') return
+      if (!/^[0-9a-f]{32}$/.test(id)) {
+        const where = `${file}:${at + 1}`
+        throw new CommandEnd(
+          exitCode.usage,
+          `${where}: "${id.slice(0, 80)}" is no trace id of 32 hex digits`,
+        )
+      }
+      ids.add(id)
+    })
+  if (ids.size > knownBadMax) {
+    throw new CommandEnd(
+      exitCode.usage,
+      `${file} names ${ids.size} traces, more than ${knownBadMax}`,
+    )
+  }
+  return ids
+}
+
+function readText(file: string): string {
+  if (!existsSync(file)) throw new CommandEnd(exitCode.usage, `cannot read ${file}: no such file`)
+  return readFileSync(file, 'utf8')
+}
+
+/** A line on standard error every two seconds: work that is done sooner says nothing. */
+class ProgressLine {
+  #shownAtMs = systemClock.nowMs()
+
+  show(text: string): void {
+    if (systemClock.nowMs() < this.#shownAtMs + 2_000) return
+    this.#shownAtMs = systemClock.nowMs()
+    process.stderr.write(`winnow: ${text}\n`)
+  }
+}
