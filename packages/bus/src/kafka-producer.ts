@@ -17,8 +17,8 @@ interface Outgoing {
   readonly untilMs: number
   /** Where it lies. It goes back where the broker has taken it: else it may still be on its way out. */
   readonly memory: readonly HeldMemory[]
-  /** Why the last attempt failed: what its callers are told when time runs out. */
-  error: PipelineError
+  /** Why the last attempt failed: what its callers are told when time runs out. None was made yet. */
+  error: PipelineError | undefined
 }
 
 const firstPauseMs = 100
@@ -78,19 +78,12 @@ export class KafkaProducer {
       const [stored, codec] =
         packed.length < plain.length ? [packed, writtenCodec.zstd] : [plain, writtenCodec.none]
       const encoded = encodeBatch(stored, codec, records.length, this.#clock.nowMs())
-      const why = `${this.#topic}/${partition}: not sent yet`
       const packedMemory = memory[1]
       if (codec === writtenCodec.zstd && packedMemory !== undefined) {
         const both = { stored: packedMemory, plain: plainMemory }
         this.#onSend(partition, { codec, stored, plain, memory: both })
       }
-      return {
-        partition,
-        encoded,
-        memory,
-        untilMs,
-        error: new PipelineError('BUS_UNAVAILABLE', why),
-      }
+      return { partition, encoded, memory, untilMs, error: undefined }
     })
   }
 
@@ -104,12 +97,17 @@ export class KafkaProducer {
       const nextMs = this.#clock.nowMs() + pauseMs
       const isOver = this.#closing.signal.aborted
       for (const one of left) {
-        if (isOver || nextMs >= one.untilMs) outcomes.set(one.partition, one.error)
+        if (isOver || nextMs >= one.untilMs) outcomes.set(one.partition, this.#whyOf(one))
       }
       left = left.filter(one => !outcomes.has(one.partition))
       if (left.length === 0) return outcomes
       await systemClock.sleep(pauseMs, this.#closing.signal)
     }
+  }
+
+  #whyOf({ error, partition }: Outgoing): PipelineError {
+    const what = `${this.#topic}/${partition}: not sent yet`
+    return error ?? new PipelineError('BUS_UNAVAILABLE', what)
   }
 
   /** Asks every leader once; returns what may be tried again. */

@@ -44,6 +44,14 @@ test('a bus is files or Kafka', () => {
   expect(() => load({ env: { WINNOW_BUS: 'redis://a' } })).toThrow(/bus is "redis:\/\/a": use file/)
 })
 
+test('the ring of Kafka’s spans is none, or its least and more in whole KiB', () => {
+  const ringOf = (ring: string) => load({ env: { WINNOW_KAFKA_RING: ring } }).kafka.ring
+  expect([ringOf('0B'), ringOf('16MiB'), ringOf('16385KiB')]).toEqual([0, 16 << 20, 16385 << 10])
+  for (const wrong of ['16383KiB', '16777217B', '1B']) {
+    expect(() => ringOf(wrong)).toThrow(/kafka\.ring.*give 0B for none/)
+  }
+})
+
 test('a buffer is none or a Redis, and its password has a key of its own', () => {
   for (const buffer of [
     'none',
