@@ -106,6 +106,14 @@ test('a drop that becomes a keep is a rescue, and stays one', () => {
   expect(later).toMatchObject({ isRescue: false, stratum: 'rescued', primary: 'b' })
 })
 
+test('what a rule rescues one in two of stands for two, as what it keeps at once', () => {
+  const half = 'a0000000000000'
+  const rescued = judge([rule('a', 0.5), ordinary], half, undefined, earlier())
+  expect(rescued).toMatchObject({ stratum: 'rescued', th: '8', adjustedCount: 2 })
+  const kept = judge([rule('a', 0.5), ordinary], half, undefined, undefined)
+  expect(kept).toMatchObject({ stratum: 'a', th: '8', adjustedCount: 2 })
+})
+
 test('a trace of which only evaluations had come was never dropped', () => {
   const awaited = judge([rule('a', 1), ordinary], low, undefined, earlier({ isAwaiting: true }))
   expect(awaited).toMatchObject({ isRescue: false, stratum: 'a' })

@@ -33,7 +33,8 @@ export interface Judged {
  * upstream threshold is composed, never multiplied: the stricter of the two is stated as `th` and
  * weighs. It does not decide: a trace that came here has passed it, and one that contradicts it must not
  * lose a keep when a late slice states it. A rule with probability 1 stands for its own stratum alone,
- * with weight 1. Keep is irrevocable (invariant 4).
+ * with weight 1, and so does what it rescues: no draw was made. What a rule rescues by a draw weighs as
+ * what it keeps by one. Keep is irrevocable (invariant 4).
  */
 export function judge(
   answers: readonly RuleAnswer[],
@@ -70,7 +71,7 @@ export function judge(
     verdict: 'keep',
     primary: name,
     ...rest,
-    adjustedCount: isMust || isRescued ? 1 : 1 / probabilityOf(BigInt(`0x${effective}`)),
+    adjustedCount: isMust ? 1 : 1 / probabilityOf(BigInt(`0x${effective}`)),
     stratum: isRescued ? 'rescued' : name,
     isRescue,
   }
