@@ -84,7 +84,8 @@ function repeat(): Tally[] {
     const estimator = new Estimator(retentionMs)
     for (const trace of world) {
       const draw = random.unit()
-      const decision = isRequested(trace) ? requestedOf(trace, draw) : keptOf(trace, draw)
+      const decision =
+        keptOf(trace, draw) ?? (isRequested(trace) ? requestedOf(trace, draw) : undefined)
       if (decision !== undefined) estimator.take(decision)
     }
     const report = estimator.report()
@@ -107,7 +108,7 @@ function exactWidth(values: readonly number[]): number {
   return (sorted[0.975 * runs] as number) - (sorted[0.025 * runs] as number)
 }
 
-/** Whoever asks for traces asks for those that cost most: no chance at all. */
+/** Whoever asks for dropped traces asks for those that cost most: no chance at all. */
 const isRequested = ({ costUsd }: WorldTrace): boolean => costUsd > 0.02
 
 describe(`${runs} samples of the same ${size} traces, seed ${seed}`, () => {

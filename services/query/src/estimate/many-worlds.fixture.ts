@@ -97,7 +97,7 @@ export function keptOf(trace: WorldTrace, draw: number): EstimatedDecision | und
   return { ...decision, rules, probability: after, th, stratum: 'rescued', inherited: true }
 }
 
-/** The same after somebody asked for it, who has seen what it is: kept for certain, whatever was drawn. */
+/** The same of a dropped one after somebody asked for it, who has seen what it is: whatever was drawn. */
 export function requestedOf(trace: WorldTrace, draw: number): EstimatedDecision | undefined {
   const { upstream, decision } = trace
   if (draw < 1 - upstream) return undefined
@@ -107,7 +107,7 @@ export function requestedOf(trace: WorldTrace, draw: number): EstimatedDecision 
     rules: [...decision.rules, asked, drawn(draw)],
     probability: 1,
     th: thresholdText(thresholdOf(upstream)),
-    stratum: keptOf(trace, draw)?.stratum ?? 'rescued',
+    stratum: 'rescued',
   }
 }
 
