@@ -69,7 +69,8 @@ export class ConditionView {
       if (startMs < start) start = startMs
       if (endMs > end) end = endMs
     }
-    return end > start ? end - start : 0
+    // Of Unix milliseconds a double has no more than microseconds.
+    return end > start ? Math.round((end - start) * 1_000) / 1_000 : 0
   }
 
   get errorCount(): number {

@@ -12,6 +12,9 @@ export {
   type SamplerConfig,
   samplerConfigSchema,
 } from './config.ts'
+export type { Imported } from './import/imported.ts'
+export { importRefinery } from './import/refinery.ts'
+export { importTailSampling } from './import/tail-sampling.ts'
 export { policyColumns } from './policy-conditions.ts'
 export {
   type PoliciesShown,
