@@ -220,7 +220,7 @@ export class BatchDecider {
     const { ceilings } = this.#shared
     return {
       ceiling: (tenant, rule, kind, asked) =>
-        ceilings.part(specs, { tenant, rule, kind, asked }, nowMs),
+        ceilings.part(specs, { tenant, rule, kind, asked, partition: this.#partition }, nowMs),
     }
   }
 
@@ -235,7 +235,8 @@ export class BatchDecider {
       if (part === undefined || last?.rules.some(one => one.name === rule && one.matched)) continue
       const asked = policy.rules.find(spec => ruleName(spec) === rule)?.probability ?? 1
       const isKept = randomness >= thresholdHex(probability)
-      const match = { tenant, rule, kind: kindOf(answer, facts), asked, isKept }
+      const kind = kindOf(answer, facts)
+      const match = { tenant, rule, kind, asked, isKept, partition: this.#partition }
       this.#shared.ceilings.note(match, part.per, decidedAtMs)
       if (!isKept && randomness >= thresholdHex(asked)) this.#shared.ceilings.thinned(tenant, rule)
     }

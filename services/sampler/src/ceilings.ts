@@ -14,6 +14,7 @@ export interface CeilingMatch {
   readonly tenant: string
   readonly rule: string
   readonly kind: string
+  readonly partition: number
   /** Asked for by the rule itself. */
   readonly asked: number
   readonly isKept: boolean
@@ -24,16 +25,21 @@ const tenantsMax = 1_000
 /** From this part of a ceiling on it is said that it is near. */
 export const nearShare = 0.8
 
+/** What a rule keeps of a tenant, in each partition that is held here. */
+interface OfRule {
+  readonly labels: Labels
+  readonly parts: Map<number, RuleCeiling>
+}
+
 /**
- * How much of what rules match may be kept, by tenant and rule, for one process: a ceiling's part for the
- * partitions held here. Trace ids fall evenly on partitions, so that each has the same part of a
- * tenant's traffic, and samplers need not tell each other.
+ * How much of what rules match may be kept, by tenant and rule: a ceiling's part for each partition. Trace
+ * ids fall evenly on partitions, so that each has the same part of a tenant's traffic: samplers need not
+ * tell each other, and one whose partitions are unequally far behind is right by the log time of each.
  */
 export class Ceilings {
   readonly #log: Log
   readonly #metrics: Metrics
-  readonly #rules = new Map<string, { readonly labels: Labels; readonly of: RuleCeiling }>()
-  readonly #held = new Set<number>()
+  readonly #rules = new Map<string, OfRule>()
   #partitions = 1
 
   constructor(log: Log, metrics: Metrics) {
@@ -41,38 +47,32 @@ export class Ceilings {
     this.#metrics = metrics
   }
 
-  /** `partitions`: how many there are in all. */
-  hold(partition: number, partitions: number): void {
-    this.#held.add(partition)
+  /** How many partitions there are in all. */
+  share(partitions: number): void {
     this.#partitions = partitions
   }
 
   release(partition: number): void {
-    this.#held.delete(partition)
+    for (const { parts } of this.#rules.values()) parts.delete(partition)
   }
 
-  /** Undefined: no line of `specs` is about the tenant and rule. `asked`: the rule's own probability. */
+  /** Undefined: no line of `specs` is about the tenant and rule. `nowMs`: the partition's log time. */
   part(
     specs: readonly CeilingSpec[],
-    { tenant, rule, kind, asked }: Omit<CeilingMatch, 'isKept'>,
+    { tenant, rule, kind, asked, partition }: Omit<CeilingMatch, 'isKept'>,
     nowMs: number,
   ): CeilingPart | undefined {
     const spec = specOf(specs, tenant, rule)
     if (spec === undefined) return undefined
     const { ceiling, per } = figureOf(spec)
-    const limit = (ceiling * this.#held.size) / this.#partitions
-    const share = this.#ruleOf(tenant, rule, per).share(kind, limit, nowMs)
-    return { probability: asked * share, ceiling, per }
+    const of = this.#of(tenant, rule, per, partition)
+    return { probability: asked * of.share(kind, ceiling / this.#partitions, nowMs), ceiling, per }
   }
 
   /** Counts a match that {@link part} was asked for, once it is decided. */
-  note(
-    { tenant, rule, kind, asked, isKept }: CeilingMatch,
-    per: CeilingPart['per'],
-    nowMs: number,
-  ): void {
-    const of = this.#ruleOf(tenant, rule, per)
-    of.note(kind, asked, isKept, nowMs)
+  note(match: CeilingMatch, per: CeilingPart['per'], nowMs: number): void {
+    const { tenant, rule, kind, asked, isKept, partition } = match
+    this.#of(tenant, rule, per, partition).note(kind, asked, isKept, nowMs)
   }
 
   /** A match that was not kept because of the ceiling. */
@@ -80,15 +80,18 @@ export class Ceilings {
     this.#metrics.ceilingThinned.inc(this.#labels(tenant, rule))
   }
 
-  /** Says how near each ceiling is. Called now and then; `nowMs` is log time. */
-  say(nowMs: number): void {
-    for (const [key, { labels, of }] of this.#rules) {
-      const use = of.use(nowMs)
-      if (use === undefined) {
+  /** Says how near each ceiling is. Called now and then; `nowMs` is the partition's log time. */
+  say(partition: number, nowMs: number): void {
+    for (const [key, { labels, parts }] of this.#rules) {
+      if (parts.get(partition)?.demand(nowMs) === 0) parts.delete(partition)
+      if (parts.size === 0) {
         this.#rules.delete(key)
         this.#metrics.ceilingUse.remove(labels)
         continue
       }
+      const of = [...parts.values()]
+      const limit = of.reduce((sum, one) => sum + one.limit, 0)
+      const use = of.reduce((sum, one) => sum + one.demand(), 0) / limit
       this.#metrics.ceilingUse.set(labels, use)
       if (use >= nearShare) {
         const kind = use > 1 ? 'sampler.ceiling_reached' : 'sampler.ceiling_near'
@@ -97,15 +100,21 @@ export class Ceilings {
     }
   }
 
-  #ruleOf(tenant: string, rule: string, per: CeilingPart['per']): RuleCeiling {
+  #of(tenant: string, rule: string, per: CeilingPart['per'], partition: number): RuleCeiling {
     const own = `${tenant}\0${rule}\0${per}`
     const isOver = !this.#rules.has(own) && this.#rules.size >= tenantsMax
     const key = isOver ? `\0${rule}\0${per}` : own
-    const known = this.#rules.get(key)
-    if (known !== undefined) return known.of
-    const of = new RuleCeiling(per === 'minute' ? 60_000 : 3_600_000)
-    this.#rules.set(key, { labels: this.#labels(isOver ? 'other' : tenant, rule), of })
-    return of
+    let of = this.#rules.get(key)
+    if (of === undefined) {
+      of = { labels: this.#labels(isOver ? 'other' : tenant, rule), parts: new Map() }
+      this.#rules.set(key, of)
+    }
+    let part = of.parts.get(partition)
+    if (part === undefined) {
+      part = new RuleCeiling(per === 'minute' ? 60_000 : 3_600_000)
+      of.parts.set(partition, part)
+    }
+    return part
   }
 
   #labels(tenant: string, rule: string): Labels {

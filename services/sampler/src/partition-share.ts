@@ -15,7 +15,7 @@ export async function holdShare(
   const { entries } = await lastBaselines(bus, topics.baselines, partition)
   const partitions = await bus.partitionCount(topics.baselines)
   baselines.hold(partition, entries)
-  ceilings.hold(partition, partitions)
+  ceilings.share(partitions)
   spends.hold(partition, spent)
 }
 
@@ -29,7 +29,7 @@ export function releaseShare({ baselines, ceilings, spends }: Shared, partition:
 export async function tellShare(shared: Shared, partition: number, nowMs: number): Promise<void> {
   const { bus, topics, baselines, ceilings, follower, log } = shared
   shared.background(follower.follow())
-  ceilings.say(nowMs)
+  ceilings.say(partition, nowMs)
   try {
     await writeBaselines(bus, topics.baselines, partition, baselines)
   } catch (error) {

@@ -7,7 +7,9 @@ const beforeWeight = 0.05
 /** A window younger than this part of it tells no rate of its own. */
 const youngShare = 0.02
 /** So much of a limit is kept without a level: a few matches tell no rate, and the rest makes up for it. */
-const freeShare = 0.1
+const freeShare = 0.3
+/** A smaller limit holds on average alone: what is left of it is no whole trace, and whoever waits for one gets it. */
+const exactMin = 5
 /** The level is taken anew after this part of the limit, and of the window. */
 const refreshShare = 1 / 200
 /** As if so much of a place were always left: a trace that comes later must have a chance, and a weight. */
@@ -25,8 +27,10 @@ export class RuleCeiling {
   #arrived = new Map<string, number>()
   #before = new Map<string, number>()
   #window = -1
+  /** Traces kept in the window, and how many would be on average. */
   #kept = 0
-  #limit = 0
+  #expectedKept = 0
+  limit = 0
   #nowMs = 0
   /** Expected of a kind in the rest of the window: what is above it is cut. */
   #level = Number.POSITIVE_INFINITY
@@ -41,33 +45,33 @@ export class RuleCeiling {
   share(kind: string, limit: number, nowMs: number): number {
     this.#roll(nowMs)
     const isStale =
-      this.#limit !== limit ||
+      this.limit !== limit ||
       this.#sinceLevel >= limit * refreshShare ||
       this.#nowMs - this.#levelAtMs >= this.#windowMs * refreshShare
-    this.#limit = limit
+    this.limit = limit
     if (isStale) this.#takeLevel()
-    return Math.min(1, this.#level / Math.max(1, this.#expected(this.#kindOf(kind))))
+    return this.#shareOf(this.#kindOf(kind))
   }
 
   /** `asked`: the probability of the rule itself. */
   note(kind: string, asked: number, isKept: boolean, nowMs: number): void {
     this.#roll(nowMs)
     const name = this.#kindOf(kind)
+    this.#expectedKept += asked * this.#shareOf(name)
     this.#arrived.set(name, (this.#arrived.get(name) ?? 0) + asked)
     this.#sinceLevel += asked
     if (isKept) this.#kept++
   }
 
-  /** What the rule would keep in this window without the limit, by the limit. Undefined: nothing for two windows. */
-  use(nowMs: number): number | undefined {
+  /** What the rule would keep in this window without the limit; 0 once nothing came for two windows. */
+  demand(nowMs = this.#nowMs): number {
     this.#roll(nowMs)
     let sum = 0
     for (const arrived of this.#arrived.values()) sum += arrived
     for (const kind of this.#kinds()) sum += this.#expected(kind)
-    return sum === 0 || this.#limit === 0 ? undefined : sum / this.#limit
+    return sum
   }
 
-  /** Log times of partitions differ: one that lies in a former window counts in this one. */
   #roll(nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
     const window = Math.floor(this.#nowMs / this.#windowMs)
@@ -76,18 +80,20 @@ export class RuleCeiling {
     this.#arrived = new Map()
     this.#window = window
     this.#kept = 0
+    this.#expectedKept = 0
     this.#levelAtMs = Number.NEGATIVE_INFINITY
   }
 
   #takeLevel(): void {
     this.#levelAtMs = this.#nowMs
     this.#sinceLevel = 0
-    if (this.#kept < this.#limit * freeShare) {
+    const kept = this.limit < exactMin ? this.#expectedKept : this.#kept
+    if (kept + 1 <= this.limit * freeShare) {
       this.#level = Number.POSITIVE_INFINITY
       return
     }
     const expected = [...this.#kinds()].map(kind => this.#expected(kind)).sort((a, b) => a - b)
-    let left = Math.max(leftMin, this.#limit - this.#kept)
+    let left = Math.max(Math.min(leftMin, this.limit / 50), this.limit - kept)
     for (let i = 0; i < expected.length; i++) {
       const even = left / (expected.length - i)
       // The smallest that does not fit whole: it and all larger ones get the same.
@@ -97,7 +103,11 @@ export class RuleCeiling {
       }
       left -= expected[i] as number
     }
-    this.#level = this.#kept >= this.#limit ? leftMin : Number.POSITIVE_INFINITY
+    this.#level = kept >= this.limit ? leftMin : Number.POSITIVE_INFINITY
+  }
+
+  #shareOf(name: string): number {
+    return Math.min(1, this.#level / Math.max(1, this.#expected(name)))
   }
 
   *#kinds(): Generator<string> {
