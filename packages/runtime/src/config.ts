@@ -9,8 +9,16 @@ const BYTE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 
 
 /** A key like `quiet: 5s`; its value inside is milliseconds. `fallback` is written as a user would. */
 export function durationKey(fallback: string) {
-  return quantityKey(fallback, DURATION_UNITS_MS, '5s, 250ms, 2min, 24h or 7d')
+  return quantityKey(fallback, DURATION_UNITS_MS, durationExamples)
 }
+
+/** The same where nothing stands for an absent one. */
+export function durationOrNone() {
+  const read = quantityOf(DURATION_UNITS_MS, durationExamples)
+  return quantityText(durationExamples).transform(read).optional()
+}
+
+const durationExamples = '5s, 250ms, 2min, 24h or 7d'
 
 /** A key like `maxBytes: 16MiB`; its value inside is bytes. */
 export function bytesKey(fallback: string) {
@@ -44,16 +52,20 @@ export interface Address {
 }
 
 function quantityKey(fallback: string, units: Readonly<Record<string, number>>, examples: string) {
-  return z
-    .string({ error: `use a number with a unit: ${examples}` })
-    .default(fallback)
-    .transform((text, context) => {
-      const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim())
-      const unit = units[match?.[2] ?? '']
-      if (match !== null && unit !== undefined) return Math.round(Number(match[1]) * unit)
-      context.addIssue({ code: 'custom', message: `use a number with a unit: ${examples}` })
-      return z.NEVER
-    })
+  return quantityText(examples).default(fallback).transform(quantityOf(units, examples))
+}
+
+const quantityText = (examples: string) =>
+  z.string({ error: `use a number with a unit: ${examples}` })
+
+function quantityOf(units: Readonly<Record<string, number>>, examples: string) {
+  return (text: string, context: z.RefinementCtx): number => {
+    const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim())
+    const unit = units[match?.[2] ?? '']
+    if (match !== null && unit !== undefined) return Math.round(Number(match[1]) * unit)
+    context.addIssue({ code: 'custom', message: `use a number with a unit: ${examples}` })
+    return z.NEVER
+  }
 }
 
 /**

@@ -77,6 +77,11 @@ export class Metrics {
     'Traces by the first decision on their spans.',
     ['service'],
   )
+  readonly tracesRedecided = this.#counter(
+    'winnow_redecided_traces_total',
+    'Traces decided again, by what came first after the decision on their spans; of winnow_traces_decided_total it is a share.',
+    ['cause'],
+  )
   readonly tracesKept = this.#counter(
     'winnow_traces_kept_total',
     'Traces that became kept, at once or by a rescue, by primary rule: a rule that keeps all it matches, or chance.',

@@ -39,6 +39,8 @@ const turnBytes = 512 * 1024
 const magic = 0x54_4f_43_57 // "WCOT" as bytes
 const headBytes = 12
 const flag = { rooted: 1, entry: 2 } as const
+/** Above them lies the trace's line of `closeTimes`. */
+const flagBits = 2
 const reasons: readonly CloseReason[] = ['root', 'rootless', 'long', 'spans', 'bytes', 'refs']
 
 /**
@@ -196,7 +198,8 @@ function writeTrace(
   out.u32(trace.sliceCount)
   out.u32(trace.spanCount)
   out.u32(trace.jsonLength)
-  out.u8((trace.isRooted ? flag.rooted : 0) | (trace.hasEntry ? flag.entry : 0))
+  const flags = (trace.isRooted ? flag.rooted : 0) | (trace.hasEntry ? flag.entry : 0)
+  out.u8(flags | (trace.closeTimes << flagBits))
   if (closed !== undefined) {
     out.u8(reasons.indexOf(closed.reason))
     out.f64(closed.closedAtMs)
@@ -248,6 +251,7 @@ function readFields(from: ByteReader, isClosed: boolean) {
     jsonLength,
     isRooted: (flags & flag.rooted) > 0,
     hasEntry: (flags & flag.entry) > 0,
+    closeTimes: flags >>> flagBits,
     reason: (isClosed ? reasons[from.u8()] : 'root') as CloseReason,
     closedAtMs: isClosed ? from.f64() : 0,
     missingParents: isClosed ? from.u32() : 0,

@@ -1,5 +1,6 @@
 import { bytesKey, durationKey } from '@winnow/runtime'
 import { z } from 'zod'
+import { closeTimesSchema } from './close-times.ts'
 
 /** The waits and limits of an assembler. Waits can be short: whatever comes later is a fragment. */
 export const assemblerConfigSchema = z
@@ -10,6 +11,8 @@ export const assemblerConfigSchema = z
     rootless: durationKey('60s'),
     /** An open trace is summarised as it is after this long, however busy it still is. */
     openMax: durationKey('2min'),
+    /** Other waits for traces of a service or with a root of a name; of several lines the first. */
+    closeTimes: closeTimesSchema,
     /** How far the broker's clock may lag behind ours before a wall-clock close could overtake a record. */
     clockSlack: durationKey('2s'),
     /** A trace over one of these is summarised in parts. */

@@ -92,3 +92,17 @@ export function costOfDetails(source: Buffer, hits: AttributeHits, hit: number):
   const total = costs.find(([name]) => name === 'total')
   return total === undefined ? costs.reduce((sum, [, cost]) => sum + cost, 0) : total[1]
 }
+
+/** FNV-1a over the four bytes of a big-endian word. */
+export function hashWord(seed: number, word: number): number {
+  let hash = seed
+  for (let shift = 24; shift >= 0; shift -= 8) {
+    hash = Math.imul(hash ^ ((word >>> shift) & 255), 0x01000193)
+  }
+  return hash >>> 0
+}
+
+/** As 32 bits without a sign hold it. */
+export function saturated(value: number): number {
+  return value > 0xffff_ffff ? 0xffff_ffff : value
+}

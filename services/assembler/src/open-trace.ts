@@ -1,4 +1,5 @@
 import { type CloseReason, idText } from '@winnow/model'
+import { firstLine } from './close-times.ts'
 import { summaryFactsMax } from './config.ts'
 import { type TraceKey, wordsOfTrace } from './trace-key.ts'
 import type { Chain } from './trace-pool.ts'
@@ -14,6 +15,26 @@ export interface CloseRules {
   readonly maxRefs: number
   /** Traces of one partition that are open at once. */
   readonly maxOpen: number
+  /** Waits of their own, by number from 1 on. */
+  readonly closeTimes?: readonly OwnWaits[]
+}
+
+/** What a line leaves out is as for all. */
+export interface OwnWaits {
+  readonly quiet?: number | undefined
+  readonly rootless?: number | undefined
+  readonly openMax?: number | undefined
+}
+
+/** The rules of each line of `closeTimes`; of number 0 those of all. */
+export function rulesByLine(rules: CloseRules): readonly CloseRules[] {
+  const lines = (rules.closeTimes ?? []).map(({ quiet, rootless, openMax }) => ({
+    ...rules,
+    quiet: quiet ?? rules.quiet,
+    rootless: rootless ?? rules.rootless,
+    openMax: openMax ?? rules.openMax,
+  }))
+  return [rules, ...lines]
 }
 
 /** What there is to know of a slice beside its bytes. */
@@ -24,6 +45,8 @@ export interface AddedSlice {
   readonly jsonLength: number
   readonly hasRoot: boolean
   readonly hasEntry: boolean
+  /** The line of `closeTimes` that it asks for; 0 or absent: none. */
+  readonly closeTimes?: number
 }
 
 /** Spans whose parent is not there: in all, and those of them that are entry spans. */
@@ -60,6 +83,8 @@ export class OpenTrace implements Chain, TraceKey {
   hasEntry = false
   /** It has a span without parent; `state` says so only while it is open. */
   isRooted = false
+  /** The first line of `closeTimes` that one of its slices asked for; 0: none did. */
+  closeTimes = 0
   state: TraceState = 'rootless'
   /** When the schedule looks at it next; an older entry of the schedule is stale. */
   checkAtMs = Number.POSITIVE_INFINITY
@@ -87,6 +112,7 @@ export class OpenTrace implements Chain, TraceKey {
     readonly jsonLength: number
     readonly isRooted: boolean
     readonly hasEntry: boolean
+    readonly closeTimes: number
   }): OpenTrace {
     const tenant = saved.key.slice(traceIdLength)
     const key = { tenant, ...wordsOfTrace(saved.key.slice(0, traceIdLength)) }
@@ -98,6 +124,7 @@ export class OpenTrace implements Chain, TraceKey {
     trace.jsonLength = saved.jsonLength
     trace.hasEntry = saved.hasEntry
     trace.isRooted = saved.isRooted
+    trace.closeTimes = saved.closeTimes
     if (saved.isRooted) trace.#move('root')
     return trace
   }
@@ -118,6 +145,8 @@ export class OpenTrace implements Chain, TraceKey {
     this.jsonLength += slice.jsonLength
     this.lastAtMs = atMs
     if (slice.hasEntry) this.hasEntry = true
+    const { closeTimes = 0 } = slice
+    if (closeTimes > 0) this.closeTimes = firstLine(this.closeTimes, closeTimes)
     this.#move('slice')
     if (!slice.hasRoot) return
     this.isRooted = true

@@ -1,7 +1,7 @@
 // Hot: every slice of the pipeline passes here, its spans as bytes.
 import type { CloseReason } from '@winnow/model'
 import { LogTime, type LogTimeState } from './log-time.ts'
-import { type AddedSlice, type CloseRules, OpenTrace } from './open-trace.ts'
+import { type AddedSlice, type CloseRules, OpenTrace, rulesByLine } from './open-trace.ts'
 import { Schedule } from './schedule.ts'
 import { SliceHeadReader, SliceHeadWriter } from './slice-bytes.ts'
 import { isSameTrace, type TraceKey, wordsOfTrace } from './trace-key.ts'
@@ -55,6 +55,8 @@ export interface PendingTrace {
  */
 export class PartitionFold {
   readonly #rules: CloseRules
+  /** Of each line of `closeTimes`, behind those of all. */
+  readonly #rulesByLine: readonly CloseRules[]
   readonly #open = new TraceMap()
   readonly #schedule = new Schedule<OpenTrace>()
   readonly #closed: ClosedTrace[] = []
@@ -74,6 +76,7 @@ export class PartitionFold {
 
   constructor(rules: CloseRules, from: number | FoldState) {
     this.#rules = rules
+    this.#rulesByLine = rulesByLine(rules)
     if (typeof from === 'number') {
       this.position = from
       this.time = new LogTime()
@@ -218,7 +221,7 @@ export class PartitionFold {
     const { quiet, rootless } = this.#rules
     const isNew = trace.checkAtMs === Number.POSITIVE_INFINITY
     const soonMs = isNew ? this.time.nowMs + Math.min(quiet, rootless) : Number.POSITIVE_INFINITY
-    const atMs = Math.min(trace.earliestDueMs(this.#rules), soonMs)
+    const atMs = Math.min(trace.earliestDueMs(this.#rulesOf(trace)), soonMs)
     // A later time needs no new entry: the earlier one finds out when it is popped.
     if (atMs >= trace.checkAtMs) return
     trace.checkAtMs = atMs
@@ -242,13 +245,19 @@ export class PartitionFold {
 
   /** Undefined: closed. Else when to look at it again. */
   #closeIfDue(trace: OpenTrace, beforeMs: number, stampMs: number): number | undefined {
-    const earliestMs = trace.earliestDueMs(this.#rules)
+    const rules = this.#rulesOf(trace)
+    const earliestMs = trace.earliestDueMs(rules)
     if (earliestMs >= beforeMs) return earliestMs
     const spans = trace.asksForParents ? this.#spansOf(trace) : undefined
-    const { atMs, reason } = trace.due(this.#rules, spans ?? nothingMissing)
+    const { atMs, reason } = trace.due(rules, spans ?? nothingMissing)
     if (atMs >= beforeMs) return atMs
     this.#close(trace, reason, 'due', stampMs, spans ?? this.#spansOf(trace))
     return undefined
+  }
+
+  /** Of a checkpoint made under more lines than there are now some traces have none. */
+  #rulesOf({ closeTimes }: OpenTrace): CloseRules {
+    return this.#rulesByLine[closeTimes] ?? this.#rules
   }
 
   #close(

@@ -2,6 +2,7 @@
 import { decodeTenantRuns, idText, type TenantRun } from '@winnow/model'
 import { type Interest, SpanTable, scanTraces, spanProblem } from '@winnow/otlp'
 import { PipelineError } from '@winnow/runtime'
+import { type CloseTimes, CloseTimesFinder } from './close-times.ts'
 import { type FactInterest, plainInterest } from './fact-interest.ts'
 import type { ReadSlice } from './partition-fold.ts'
 import { SliceFactsExtractor } from './slice-facts.ts'
@@ -24,8 +25,12 @@ export type SliceReader = (
  * none: DATA_CORRUPT where no receiver of ours composed it, PAYLOAD_INVALID where it is not OTLP.
  * `wanted` is asked before every record, for rules change while a process runs.
  */
-export function sliceReader(wanted: () => FactInterest = () => plainInterest): SliceReader {
-  const slices = new RecordSlices(wanted)
+export function sliceReader(
+  wanted: () => FactInterest = () => plainInterest,
+  closeTimes: CloseTimes = [],
+): SliceReader {
+  const finder = closeTimes.length === 0 ? undefined : new CloseTimesFinder(closeTimes)
+  const slices = new RecordSlices(wanted, finder)
   return (value, header) => slices.begin(value, header)
 }
 
@@ -42,11 +47,13 @@ class RecordSlices implements RecordSlice, IterableIterator<RecordSlice> {
   jsonLength = 0
   hasRoot = false
   hasEntry = false
+  closeTimes = 0
   facts: Uint8Array = new Uint8Array()
   readonly #table = new SpanTable()
   readonly #wanted: () => FactInterest
   #interest = plainInterest
-  #extractor = new SliceFactsExtractor()
+  readonly #finder: CloseTimesFinder | undefined
+  #extractor: SliceFactsExtractor
   readonly #ends: number[] = []
   readonly #given = { done: false, value: this as RecordSlice } as const
   #runs: readonly TenantRun[] = []
@@ -54,8 +61,10 @@ class RecordSlices implements RecordSlice, IterableIterator<RecordSlice> {
   /** The first row that was not given yet. */
   #row = 0
 
-  constructor(wanted: () => FactInterest) {
+  constructor(wanted: () => FactInterest, finder: CloseTimesFinder | undefined) {
     this.#wanted = wanted
+    this.#finder = finder
+    this.#extractor = new SliceFactsExtractor(plainInterest, finder)
   }
 
   begin(value: Uint8Array, header: Uint8Array | undefined): this {
@@ -63,7 +72,7 @@ class RecordSlices implements RecordSlice, IterableIterator<RecordSlice> {
     const wanted = this.#wanted()
     if (wanted !== this.#interest) {
       this.#interest = wanted
-      this.#extractor = new SliceFactsExtractor(wanted)
+      this.#extractor = new SliceFactsExtractor(wanted, this.#finder)
     }
     const runs = runsOf(value, header)
     scanRuns(this.#table, value, runs, this.#ends, wanted.interest)
@@ -99,6 +108,7 @@ class RecordSlices implements RecordSlice, IterableIterator<RecordSlice> {
     this.jsonLength = extractor.jsonLength
     this.hasRoot = extractor.hasRoot
     this.hasEntry = extractor.hasEntry
+    this.closeTimes = extractor.closeTimes
     return this.#given
   }
 

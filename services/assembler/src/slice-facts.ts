@@ -9,9 +9,10 @@ import {
   spanIdToken,
 } from '@winnow/model'
 import { attributeLevel, type SpanTable, valueType } from '@winnow/otlp'
+import { type CloseTimesFinder, firstLine } from './close-times.ts'
 import { type FactInterest, factRole, hitKind, plainInterest } from './fact-interest.ts'
 import { FactList } from './fact-list.ts'
-import { costOfDetails, countOf, numberOf } from './fact-numbers.ts'
+import { costOfDetails, countOf, hashWord, numberOf, saturated } from './fact-numbers.ts'
 import { knownTexts } from './known-texts.ts'
 import { OutcomeFacts } from './outcome-facts.ts'
 import { FactsPacker } from './packed-facts.ts'
@@ -47,12 +48,16 @@ export class SliceFactsExtractor {
   /** Of the slice that was packed last: whether it has a span without parent, and an entry span. */
   hasRoot = false
   hasEntry = false
+  /** The line of `closeTimes` that is the slice's; 0: none. */
+  closeTimes = 0
   /** Characters that it takes in a summary, or a few more. */
   jsonLength = 0
   readonly #packer = new FactsPacker()
   readonly #outcomes: OutcomeFacts
   readonly #variants = new VariantFacts()
   readonly #wanted: FactInterest
+  /** Undefined where all traces wait alike. */
+  readonly #finder: CloseTimesFinder | undefined
   /** Undefined where no rule asks for a column. */
   readonly #rows: SpanRows | undefined
   /** The shared texts of the slices before, and that of this one. */
@@ -71,9 +76,10 @@ export class SliceFactsExtractor {
   #firstHi = 0
   #firstLo = 0
 
-  constructor(wanted: FactInterest = plainInterest) {
+  constructor(wanted: FactInterest = plainInterest, finder?: CloseTimesFinder) {
     this.#wanted = wanted
     this.#outcomes = new OutcomeFacts(wanted.outcomes)
+    this.#finder = finder
     if (wanted.columns.length > 0) this.#rows = new SpanRows(wanted)
   }
 
@@ -120,6 +126,7 @@ export class SliceFactsExtractor {
     this.#th = ''
     this.hasRoot = false
     this.hasEntry = false
+    this.closeTimes = 0
   }
 
   #findStart(table: SpanTable, from: number, to: number): void {
@@ -154,6 +161,9 @@ export class SliceFactsExtractor {
         }
       }
       this.#serviceOf[at - first] = service
+      if (this.#finder !== undefined) {
+        this.closeTimes = firstLine(this.closeTimes, this.#finder.ofService(service))
+      }
       const isNew = service !== unknownService && !this.#services.has(service)
       if (isNew && this.#services.hasRoom(false)) this.#services.add(service, false)
     }
@@ -279,13 +289,17 @@ export class SliceFactsExtractor {
     isRoot: boolean,
     isError: boolean,
   ): void {
+    const service = this.#serviceOf[
+      (table.resource[row] as number) - (table.resource[from] as number)
+    ] as string
+    if (this.#finder !== undefined) {
+      const line = this.#finder.ofRoot(service, nameOf(table, source, row))
+      this.closeTimes = firstLine(this.closeTimes, line)
+    }
     if (!this.#roots.hasRoom(isRoot)) return
     const parent = isRoot
       ? ''
       : `${factToken.parentId}"${idText(table.parent0[row] as number, table.parent1[row] as number)}"`
-    const service = this.#serviceOf[
-      (table.resource[row] as number) - (table.resource[from] as number)
-    ] as string
     const name = nameOf(table, source, row)
     const hi = table.startHi[row] as number
     const lo = table.startLo[row] as number
@@ -379,19 +393,6 @@ function nameOf(table: SpanTable, source: Buffer, row: number): string {
 
 const noRank = 255
 const fnvStart = 0x811c9dc5
-
-/** FNV-1a over the four bytes of a big-endian word. */
-function hashWord(seed: number, word: number): number {
-  let hash = seed
-  for (let shift = 24; shift >= 0; shift -= 8) {
-    hash = Math.imul(hash ^ ((word >>> shift) & 255), 0x01000193)
-  }
-  return hash >>> 0
-}
-
-function saturated(value: number): number {
-  return value > 0xffff_ffff ? 0xffff_ffff : value
-}
 
 /** Of an event or annotation that says what somebody thinks of a span. */
 function isEvaluation(role: number): boolean {

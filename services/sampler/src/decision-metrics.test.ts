@@ -190,3 +190,19 @@ test('what is older than an hour is no longer in a ratio', async () => {
     told.counted(outcome)
   expect(await read('winnow_kept_ratio{tenant="default"}')).toBe('1')
 })
+
+test('a trace that is decided again counts once, by what came first', async () => {
+  const { told, read } = figures()
+  const fragment = (traceId: string, at: number) => summary(traceId, [slice(at, [{ id: at }])])
+  const csat = (traceId: string, id: string) => evaluation(traceId, { name: 'csat', score: 5, id })
+  const [a, b, c] = [traceIdOf(1), traceIdOf(2), traceIdOf(3)]
+  for (const one of [
+    ...outcomes(1_000_000, whole(a), fragment(a, 2), fragment(a, 3)),
+    ...outcomes(1_000_000, csat(b, '1'), whole(b), csat(b, '2')),
+    ...outcomes(1_000_000, whole(c)),
+  ]) {
+    told.counted(one)
+  }
+  expect(await read('winnow_redecided_traces_total{cause="fragment"}')).toBe('1')
+  expect(await read('winnow_redecided_traces_total{cause="evaluation"}')).toBe('1')
+})

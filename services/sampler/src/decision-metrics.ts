@@ -18,6 +18,8 @@ export interface Outcome {
   readonly isNewFailure: boolean
   /** Rules, the catch-all apart, that match now and did not match the trace's last decision. */
   readonly newMatches: readonly string[]
+  /** The first one after that on its spans. */
+  readonly isDecidedAgain: boolean
   /** A registered experiment asked for it. */
   readonly isActiveVariant: boolean
   /** Append time of the last slice where the revision brought one. */
@@ -51,6 +53,7 @@ export class DecisionMetrics {
     if (lastSpanAtMs !== null) {
       metrics.decisionDelay.observe(Math.max(0, nowMs - lastSpanAtMs) / 1000)
     }
+    if (outcome.isDecidedAgain) metrics.tracesRedecided.inc({ cause: decision.cause })
     if (isRescue) metrics.rescued.inc({ cause: decision.cause })
     for (const rule of outcome.newMatches) metrics.ruleMatches.inc({ rule })
     const isKept = decision.verdict === 'keep' && decision.gone !== true
@@ -110,11 +113,21 @@ export function outcomeOf(
     isRescue,
     becameGone: decision.gone === true && last?.gone !== true,
     isFirst: decision.sliceCount > 0 && (last === undefined || last.sliceCount === 0),
+    isDecidedAgain: isDecidedAgain(decision, last),
     isNewFailure: isNewFailure && decision.sliceCount > 0,
     newMatches: decision.sliceCount > 0 ? newMatches(decision, last) : [],
     isActiveVariant: asksForVariant(decision, policy),
     lastSpanAtMs: isNew ? facts.lastAppendedAtMs : null,
   }
+}
+
+/** What has the trace's spans for the first time is its first decision, with or without one that awaited them. */
+function isDecidedAgain(
+  { sliceCount }: Pick<Decision, 'sliceCount'>,
+  last: Decision | undefined,
+): boolean {
+  if (last === undefined || last.sliceCount === 0 || sliceCount === 0) return false
+  return last.revision === 1 || last.cause === 'completed'
 }
 
 /** A trace that awaited its spans has matched nothing yet that was counted. */

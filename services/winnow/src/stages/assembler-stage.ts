@@ -36,7 +36,7 @@ export async function assemblerStage(context: StageContext): Promise<Stage> {
         wanted = factInterest(columns, outcomes)
       }
       return wanted
-    }),
+    }, config.assembler.closeTimes),
     ...(buffer !== undefined && { buffer }),
   })
   return {

@@ -32,6 +32,7 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   variantShareMax: ['sampler'],
   ceilingUse: ['sampler'],
   ceilingThinned: ['sampler'],
+  tracesRedecided: ['sampler'],
   variantKept: ['sampler'],
   keptRatio: ['sampler'],
   fullResolutionPerError: ['sampler'],
