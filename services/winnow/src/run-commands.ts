@@ -44,7 +44,7 @@ const targets: Readonly<Record<StageName, Target>> = {
     description: 'only the sampler: evidence to decisions',
     listens: [],
     example: '--data /srv/winnow --metrics 127.0.0.1:9466',
-    more: 'Those that run share the partitions and the data folder; all of them need the same policy.',
+    more: 'Those that run share the partitions, the data folder and the policy in force (winnow policy --help).',
   },
   writer: {
     description: 'only the writer: what is kept to the stores',

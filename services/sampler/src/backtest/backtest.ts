@@ -58,6 +58,8 @@ export interface BacktestReport extends BacktestTotals {
   readonly partial: number
   /** Traces decided by a policy without a `slow` rule that the policy has; it does not match them. */
   readonly unasked: number
+  /** Lines of the policy's ceilings, which are left out: it keeps that much at most. */
+  readonly ceilings: number
   readonly tookMs: number
 }
 
@@ -81,6 +83,7 @@ export async function backtest(options: BacktestOptions): Promise<BacktestReport
     gone: run.gone,
     partial: run.partial,
     unasked: run.unasked,
+    ceilings: policy.ceilings?.length ?? 0,
     ...(await run.sums.totals(run.tiers)),
     tookMs: Math.round(nowMs() - startedAtMs),
   }

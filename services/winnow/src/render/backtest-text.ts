@@ -42,7 +42,7 @@ function badText({ knownBad }: BacktestReport): string {
 
 /** What of it is reckoned, and from what. */
 function approximations(report: BacktestReport, calibratedFrom: number): string[] {
-  const { gone, partial, unasked, decisions, tookMs } = report
+  const { gone, partial, unasked, ceilings, decisions, tookMs } = report
   const seconds = tookMs / 1000
   return [
     calibratedFrom === 0
@@ -57,6 +57,7 @@ function approximations(report: BacktestReport, calibratedFrom: number): string[
     ...(unasked > 0
       ? [`${unasked} traces were decided by a policy without this one's slow rules`]
       : []),
+    ...(ceilings > 0 ? ['its ceilings are left out: it keeps that much at most'] : []),
     `${decisions} decisions in ${seconds.toFixed(1)} s, ${Math.round(decisions / Math.max(0.001, seconds))} a second`,
   ]
 }
