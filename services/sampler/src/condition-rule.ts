@@ -20,7 +20,7 @@ export function conditionRule(name: string, probability: number, text: string): 
   const condition = conditionOf(text)
   const { program, named, compared, orderDependent, hash } = condition
   const none = repeated({ name, matched: false, probability })
-  const stated = compared.slice(0, statedFactsMax)
+  const stated = compared.slice(0, statedFactsMax).map(withSteps)
   return (facts, environment) => {
     if (orderDependent !== undefined) {
       if (facts.spanCount === 0) return none
@@ -31,12 +31,24 @@ export function conditionRule(name: string, probability: number, text: string): 
     view.need(named)
     const matched = program(view) === true
     if (stated.length === 0) return matched ? { name, matched, probability } : none
-    const value = statedOf(view, stated[0] as ComparedFact, matched)
+    const value = statedOf(view, stated[0] as StatedFact, matched)
     if (!matched) return value === undefined ? none : { name, matched, probability, value }
     const detail = detailOf(view, stated, orderDependent === undefined ? undefined : hash)
     return { name, matched, probability, ...(value !== undefined && { value }), detail }
   }
 }
+
+interface StatedFact extends ComparedFact {
+  readonly steps: readonly string[]
+}
+
+/** Where a path goes on by the fact's key. */
+const keyStep = '[]'
+
+const withSteps = (fact: ComparedFact): StatedFact => ({
+  ...fact,
+  steps: fact.path.replaceAll('[]', '.[]').split('.'),
+})
 
 /** A match by a rule with this very condition, which a later revision takes over. */
 export function isRepeat(earlier: RuleAnswer | undefined, hash: string): earlier is RuleAnswer {
@@ -75,7 +87,7 @@ function viewOf(facts: TraceFacts, environment: RuleEnvironment): ConditionView 
 
 function detailOf(
   view: ConditionView,
-  stated: readonly ComparedFact[],
+  stated: readonly StatedFact[],
   hash: string | undefined,
 ): Record<string, string | number | boolean> {
   const detail: Record<string, string | number | boolean> = {}
@@ -90,14 +102,16 @@ function detailOf(
 /** What can be stated: a number, a flag, a text of at most 64 bytes; of a list how many it has. */
 function statedOf(
   view: ConditionView,
-  { path, key }: ComparedFact,
+  { steps, key }: StatedFact,
   matched: boolean,
 ): string | number | boolean | undefined {
   let value: unknown = view
-  for (const step of path.split('.')) {
-    const field = step.endsWith('[]') ? step.slice(0, -2) : step
-    value = (value as Record<string, unknown>)[field]
-    if (field !== step) value = (value as ReadonlyMap<string, unknown>).get(key as string)
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i] as string
+    value =
+      step === keyStep
+        ? (value as ReadonlyMap<string, unknown>).get(key as string)
+        : (value as Record<string, unknown>)[step]
   }
   if (value instanceof Values) return shownOf(value, matched)
   if (Array.isArray(value)) return value.length

@@ -224,19 +224,19 @@ export class ConditionView {
 
   #allRows(): readonly NamedRow[] {
     if (this.#rows !== undefined) return this.#rows
-    const rows = new Map<string, NamedRow>()
-    for (const { lists } of this.#facts.slices) {
-      const { columns, rows: own } = lists
+    const rows: NamedRow[] = []
+    const { slices } = this.#facts
+    for (let i = 0; i < slices.length; i++) {
+      const { columns, rows: own } = (slices[i] as PackedSlice).lists
       if (columns === undefined || own === undefined) continue
-      const named = columns.join('\n')
-      for (const cells of own) {
-        const key = `${named}\n${JSON.stringify(cells)}`
-        if (rows.has(key)) continue
-        if (rows.size < traceRowsMax) rows.set(key, { columns, cells })
+      for (let at = 0; at < own.length; at++) {
+        const cells = own[at] as SpanRow
+        if (isKnown(rows, columns, cells)) continue
+        if (rows.length < traceRowsMax) rows.push({ columns, cells })
         else this.#isCut = true
       }
     }
-    this.#rows = [...rows.values()]
+    this.#rows = rows
     return this.#rows
   }
 
@@ -282,6 +282,28 @@ function take(view: OutcomeView, outcome: Outcome): void {
   const missing = missingClaims(outcome)
   if (missing !== undefined && !(missing <= view.missing)) view.missing = missing
 }
+
+/** Slices that were read under the same rules share the array of their columns, mostly. */
+function isKnown(rows: readonly NamedRow[], columns: readonly string[], cells: SpanRow): boolean {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as NamedRow
+    if (row.columns !== columns && row.columns.join('\n') !== columns.join('\n')) continue
+    if (areSame(row.cells, cells)) return true
+  }
+  return false
+}
+
+function areSame(a: SpanRow, b: SpanRow): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) {
+    const [one, other] = [a[i], b[i]]
+    const areHidden = isHidden(one) && isHidden(other)
+    if (one !== other && !areHidden) return false
+  }
+  return true
+}
+
+const isHidden = (cell: SpanCell | undefined): boolean => typeof cell === 'object' && cell !== null
 
 function rowOfRoot(slices: readonly PackedSlice[], spanId: string): NamedRow | undefined {
   for (const { lists } of slices) {

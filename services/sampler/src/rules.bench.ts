@@ -1,8 +1,8 @@
-import type { PackedSlice } from '@winnow/model'
+import { type PackedSlice, packSlice } from '@winnow/model'
 import { Baselines } from './baselines.ts'
 import { root, slice } from './fixtures.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
-import { defaultPolicy } from './policy-file.ts'
+import { defaultPolicy, parsePolicy } from './policy-file.ts'
 import { compilePolicy, type RuleEnvironment } from './rules.ts'
 import { judge } from './verdict.ts'
 
@@ -73,12 +73,76 @@ function rate(one: (at: number) => unknown): number {
 const decide = (of: TraceFacts) =>
   judge(policy.answer(of, environment), environment.randomness, of.upstream, undefined)
 
+/** As people write them: sums, outcomes, the root, attributes of any span and of one and the same. */
+const conditions = [
+  'spanCount > 100',
+  'costUsd > 0.5 || totalTokens > 20000',
+  'durationMs > 30000',
+  'judge.score < 0.3',
+  'citation.missing > 0 && judge.isPresent',
+  'csat <= 2.0',
+  '"payments" in services && errorCount > 1',
+  'root.name == "refund_chat.turn" && root.durationMs > 60000',
+  'attribute["app.tenant.tier"] == "gold" && attribute["retry.count"] > 2',
+  'spans.exists(s, s.attribute["http.response.status_code"] >= 500 && s.attribute["retry.count"] > 1)',
+]
+const tenConditions = compilePolicy(
+  parsePolicy(
+    `version: ten\nrules:\n${conditions.map((when, at) => `  - { kind: condition, name: c${at}, when: '${when}' }\n`).join('')}  - { kind: ordinary, probability: 0.1 }\n`,
+  ),
+)
+const columns = ['app.tenant.tier', 'retry.count', 'http.response.status_code']
+const rows = [
+  [['silver']],
+  [
+    ['silver', 0],
+    ['silver', 1, 200],
+  ],
+  [['silver'], ['silver', 2, 404]],
+  [['silver', 0, 200]],
+]
+/** The same traffic, with what the conditions name recorded: four to six distinct rows a trace. */
+const recorded = slices.map((each, id) =>
+  each.map((one, at) => {
+    const { ref, appendedAtMs, facts: own } = one
+    const cells = rows[at] as (string | number)[][]
+    const named = id % 10 === 0 ? [...cells, ['gold', 3, 503]] : cells
+    return packSlice({ ref, appendedAtMs, facts: { ...own, columns, rows: named } })
+  }),
+)
+const recordedFacts = recorded.map(each => foldTrace(each))
+
 export const benches = [
   {
     name: 'rules: all of the default policy and the verdict, 8 spans a trace',
     unit: 'traces/s',
     atLeast: 300_000,
     run: () => rate(at => decide(facts[at] as TraceFacts)),
+  },
+  {
+    name: 'rules: ten conditions in CEL and the verdict, 8 spans a trace',
+    unit: 'traces/s',
+    atLeast: 100_000,
+    run: () =>
+      rate(at => {
+        const of = recordedFacts[at] as TraceFacts
+        const here = { ...environment }
+        return judge(tenConditions.answer(of, here), here.randomness, of.upstream, undefined)
+      }),
+  },
+  {
+    name: 'rules: fold of 4 slices with rows, ten conditions, verdict',
+    unit: 'traces/s',
+    run: () =>
+      rate(at => {
+        const of = foldTrace(recorded[at] as PackedSlice[])
+        return judge(
+          tenConditions.answer(of, environment),
+          environment.randomness,
+          of.upstream,
+          undefined,
+        )
+      }),
   },
   {
     name: 'rules: fold of 4 slices, all rules, verdict',
