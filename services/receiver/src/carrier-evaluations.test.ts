@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { carrierOutcomesMax } from './carrier-evaluations.ts'
+import { carriedOutcomesMax, carrierOutcomesMax } from './carrier-evaluations.ts'
 import {
   post,
   requestJson,
@@ -128,22 +128,44 @@ test('an outcome that cannot be taken is left out and said, and its span is take
   expect(await started.bus.spans()).toHaveLength(3)
 })
 
-test('carrierOutcomesMax of one span are taken, one more is said; over evaluationsMax the request’s rest is', async () => {
-  started = await startReceiver({ evaluationsMax: carrierOutcomesMax + 1 })
-  const many = (count: number) => {
-    const values: Record<string, string | number> = {}
-    for (let n = 0; n < count; n++) {
-      values[`annotations.${n}.annotation.name`] = `n${n}`
-      values[`annotations.${n}.annotation.score`] = n
-    }
-    return carrier(values)
+const many = (count: number) => {
+  const values: Record<string, string | number> = {}
+  for (let n = 0; n < count; n++) {
+    values[`annotations.${n}.annotation.name`] = `n${n}`
+    values[`annotations.${n}.annotation.score`] = n
   }
+  return carrier(values)
+}
+
+test('carrierOutcomesMax of one span are taken, of more the answer says how many are not', async () => {
+  started = await startReceiver()
   expect(await send(many(carrierOutcomesMax))).toEqual([200, {}])
   expect(await started.bus.evidence()).toHaveLength(carrierOutcomesMax)
-  const [, body] = await send(many(carrierOutcomesMax + 1), many(1), many(1))
-  expect(JSON.stringify(body)).toMatch(/carrierOutcomesMax.*evaluationsMax/)
+  const [, body] = await send(many(carrierOutcomesMax + 3), many(1))
+  expect(JSON.stringify(body)).toMatch(/but 3 outcomes left out.*carrierOutcomesMax/)
   expect(await started.bus.evidence()).toHaveLength(2 * carrierOutcomesMax + 1)
 })
+
+test('a batch of carriers is taken whole, however many evaluations one request of the API may have', async () => {
+  started = await startReceiver({ evaluationsMax: 1 })
+  expect(await send(many(2), many(2), many(1))).toEqual([200, {}])
+  expect(await started.bus.evidence()).toHaveLength(5)
+})
+
+test('carriedOutcomesMax of one request are taken, of more the answer says how many are not', async () => {
+  started = await startReceiver()
+  const full = carriedOutcomesMax / carrierOutcomesMax
+  const whole = many(carrierOutcomesMax)
+  const spans = Array.from({ length: full }, () => whole)
+  expect((await post(started, '/v1/traces', requestProto(...spans))).status).toBe(200)
+  expect(await started.bus.evidence()).toHaveLength(carriedOutcomesMax)
+  const [, body] = await send(...spans, many(2), many(carrierOutcomesMax + 1))
+  const left = 2 + carrierOutcomesMax + 1
+  expect(JSON.stringify(body)).toMatch(
+    new RegExp(`but ${left} outcomes left out.*carriedOutcomesMax`),
+  )
+  expect(await started.bus.evidence()).toHaveLength(2 * carriedOutcomesMax)
+}, 60_000)
 
 test('a bus that does not take the outcome has not taken the request', async () => {
   started = await startReceiver()

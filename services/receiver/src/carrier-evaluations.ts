@@ -14,17 +14,30 @@ import {
   spanProblem,
 } from '@winnow/otlp'
 import { evaluationEvent } from './log-evaluations.ts'
+import { refusalsDescribedMax } from './span-report.ts'
 
-/** Most outcomes of one carrier span that are taken; of one request as many as evaluations in one. */
+/** Most outcomes of one carrier span that are taken. */
 export const carrierOutcomesMax = 32
+
+/**
+ * Most of one request: what senders batch is far below it, because nobody sends again what an
+ * acknowledged request left out. It bounds the memory that many small outcomes take.
+ */
+export const carriedOutcomesMax = 65_536
 
 export interface Carried {
   readonly records: readonly OutcomeRecord[]
-  /** Why outcomes were left out, the first ones. */
-  readonly refused: readonly string[]
+  readonly leftOut: LeftOut
 }
 
-export const nothingCarried: Carried = { records: [], refused: [] }
+/** Outcomes that were not taken although their span was. */
+export interface LeftOut {
+  readonly count: number
+  /** Why, the first ones. */
+  readonly reasons: readonly string[]
+}
+
+export const nothingCarried: Carried = { records: [], leftOut: { count: 0, reasons: [] } }
 
 /**
  * The outcomes that spans with exactly one link carry for the span that they link, as OpenInference has it
@@ -39,32 +52,36 @@ export function carriedOutcomes(
   reading: { readonly limits: EvaluationLimits; readonly outcomes: OutcomeMap },
 ): Carried {
   const records: OutcomeRecord[] = []
-  const refused: string[] = []
+  const reasons: string[] = []
+  let count = 0
+  const leaveOut = (outcomes: number, why: string): void => {
+    count += outcomes
+    if (reasons.length < refusalsDescribedMax) reasons.push(why)
+  }
   for (let row = from; row < table.length; row++) {
     if (table.linkCount[row] !== 1 || table.problem[row] !== spanProblem.none) continue
     const start = table.start[row] as number
     const end = table.end[row] as number
     if (!mayCarry(bytes, start, end)) continue
-    const { evaluationsMax } = reading.limits
-    if (records.length >= evaluationsMax) {
-      refused.push(
-        `more than ${evaluationsMax} in one request (evaluationsMax); send fewer at once`,
-      )
-      break
-    }
     const span = decodeSpan(bytes, table.fieldStart[row] as number, end)
     const stated = statedBy(span)
     const which = `span ${span.spanId} of trace ${span.traceId}`
-    if (stated.length > carrierOutcomesMax) {
-      refused.push(`${which} carries more than ${carrierOutcomesMax} outcomes (carrierOutcomesMax)`)
+    const ofRequest = carriedOutcomesMax - records.length
+    const taken = stated.slice(0, Math.min(carrierOutcomesMax, ofRequest))
+    if (stated.length > taken.length) {
+      const limit =
+        taken.length < carrierOutcomesMax
+          ? `the request carries more than ${carriedOutcomesMax} outcomes (carriedOutcomesMax); send fewer spans at once`
+          : `it carries more than ${carrierOutcomesMax} outcomes (carrierOutcomesMax)`
+      leaveOut(stated.length - taken.length, `${which}: ${limit}`)
     }
-    for (const one of stated.slice(0, carrierOutcomesMax)) {
+    for (const one of taken) {
       const read = evaluationsFrom(tenant, inputOf(span, one), reading)
       if (read.kind === 'evaluations') records.push(...read.records)
-      else refused.push(`${which}: ${read.mistakes.map(it => `${it.field}: ${it.remedy}`)}`)
+      else leaveOut(1, `${which}: ${read.mistakes.map(it => `${it.field}: ${it.remedy}`)}`)
     }
   }
-  return records.length + refused.length === 0 ? nothingCarried : { records, refused }
+  return records.length + count === 0 ? nothingCarried : { records, leftOut: { count, reasons } }
 }
 
 const mayHold = ['.annotation.', '.evaluation.', evaluationEvent].map(text => Buffer.from(text))

@@ -118,7 +118,7 @@ export class Intake {
     for (const [reason, count] of report.byReason) metrics.spansRejected.inc({ reason }, count)
     const labels = { tenant: metrics.capped('tenant', tenant), transport }
     if (report.accepted > 0) metrics.spansReceived.inc(labels, report.accepted)
-    return resultOf(report, carried.refused)
+    return resultOf(report, carried.leftOut)
   }
 
   #gatherSpans({ transport, tenant, body, ticket }: ExportRequest): Gathered {

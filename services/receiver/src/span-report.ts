@@ -61,12 +61,14 @@ export function reportSpans(
   return { accepted, rejected: refused, byReason, message }
 }
 
-/** `leftOut`: why outcomes that the spans carry were not taken, though the spans were. */
-export function resultOf(report: SpanReport, leftOut: readonly string[] = []): ExportResult {
+/** `leftOut`: outcomes that the spans carry and that were not taken, though the spans were. */
+export function resultOf(
+  report: SpanReport,
+  leftOut: { readonly count: number; readonly reasons: readonly string[] },
+): ExportResult {
   const { rejected, message } = report
-  if (leftOut.length === 0) return { rejected, errorMessage: message }
-  const texts = leftOut.slice(0, refusalsDescribedMax).join('; ')
-  const said = `${leftOut.length} outcomes left out: ${texts}`
+  if (leftOut.count === 0) return { rejected, errorMessage: message }
+  const said = `${leftOut.count} outcomes left out: ${leftOut.reasons.join('; ')}`
   return {
     rejected,
     errorMessage: message === '' ? `accepted, but ${said}` : `${message}; ${said}`,
