@@ -94,10 +94,13 @@ export const carriers: Readonly<Record<string, Carrier>> = {
     send: sender =>
       sendLinked(sender, { attributes: annotations('trace.evaluations', 'evaluation') }, 'grpc'),
   },
-  'linked span, event': {
-    comes: 'beside',
+  'event of a span that links another': {
+    comes: 'within',
     send: sender =>
-      sendLinked(sender, { events: [{ name: 'gen_ai.evaluation.result', attributes: failed }] }),
+      sendLate(sender, {
+        links: [{ traceId: `cc${sender.traceId.slice(2)}`, spanId: rootId }],
+        events: [{ name: 'gen_ai.evaluation.result', attributes: failed }],
+      }),
   },
   'judge.* on a span': {
     comes: 'within',

@@ -69,15 +69,19 @@ test('a session’s, one without a name, and what only looks like one are none; 
   ).toHaveLength(1)
 })
 
-test('a span with one link judges another: of its own trace it says nothing but its own attributes', () => {
+test('annotations of a span with one link judge another; its events and its own attributes are about itself', () => {
   const values = {
     'annotations.0.annotation.name': 'judge',
     'annotations.0.annotation.label': 'fail',
     'outcome.resolved': false,
   }
   const events = [eventOf({ 'gen_ai.evaluation.name': 'csat', 'gen_ai.evaluation.score.value': 1 })]
-  const own = [{ name: 'outcome.resolved', spanId, passed: false }]
-  expect(outcomesOf(values, { links: [link], events })).toEqual(own)
+  const own = [
+    { name: 'csat', spanId, score: 1 },
+    { name: 'outcome.resolved', spanId, passed: false },
+  ]
+  const stated = outcomesOf(values, { links: [link], events })
+  expect(stated.toSorted((a, b) => a.name.localeCompare(b.name))).toEqual(own)
   expect(outcomesOf(values, { events })).toHaveLength(3)
   expect(outcomesOf(values, { links: [link, link], events })).toHaveLength(3)
 })

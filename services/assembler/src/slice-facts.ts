@@ -236,8 +236,9 @@ export class SliceFactsExtractor {
         }
       } else if (role <= factRole.flagVariant) {
         this.#variants.take(source, hits, hit, role)
-      } else if (isEvaluation(role) && table.linkCount[row] === 1) {
+      } else if (role === factRole.annotation && table.linkCount[row] === 1) {
         // It judges the span that it links, maybe of another trace: the receiver has sent it there.
+        // An event is about its own span, whatever that links.
       } else {
         if (spanId === '') spanId = spanIdOf(table, row, from)
         this.#outcomes.take(source, hits, hit, role, spanId)
@@ -393,8 +394,3 @@ function nameOf(table: SpanTable, source: Buffer, row: number): string {
 
 const noRank = 255
 const fnvStart = 0x811c9dc5
-
-/** Of an event or annotation that says what somebody thinks of a span. */
-function isEvaluation(role: number): boolean {
-  return role >= factRole.evaluationName && role <= factRole.annotation
-}

@@ -5,15 +5,7 @@ import {
   type OutcomeMap,
   type OutcomeRecord,
 } from '@winnow/model'
-import {
-  type AnyValue,
-  decodeSpan,
-  type KeyValue,
-  type Span,
-  type SpanTable,
-  spanProblem,
-} from '@winnow/otlp'
-import { evaluationEvent } from './log-evaluations.ts'
+import { type AnyValue, decodeSpan, type Span, type SpanTable, spanProblem } from '@winnow/otlp'
 import { refusalsDescribedMax } from './span-report.ts'
 
 /** Most outcomes of one carrier span that are taken. */
@@ -41,8 +33,8 @@ export const nothingCarried: Carried = { records: [], leftOut: { count: 0, reaso
 
 /**
  * The outcomes that spans with exactly one link carry for the span that they link, as OpenInference has it
- * for judgements that come after a span has ended: its annotations and evaluations, and the events of
- * OpenTelemetry. Their own span goes its way all the same. Rows are those of `bytes`, from `from` on.
+ * for judgements that come after a span has ended: its annotations and evaluations. Its events are about
+ * itself, as any event is, and the span goes its way all the same. Rows are those of `bytes`, from `from` on.
  */
 export function carriedOutcomes(
   table: SpanTable,
@@ -84,7 +76,7 @@ export function carriedOutcomes(
   return records.length + count === 0 ? nothingCarried : { records, leftOut: { count, reasons } }
 }
 
-const mayHold = ['.annotation.', '.evaluation.', evaluationEvent].map(text => Buffer.from(text))
+const mayHold = ['.annotation.', '.evaluation.'].map(text => Buffer.from(text))
 
 /** Linked spans are many where messages are traced, and hardly one of them is decoded. */
 function mayCarry(bytes: Buffer, start: number, end: number): boolean {
@@ -92,7 +84,7 @@ function mayCarry(bytes: Buffer, start: number, end: number): boolean {
   return mayHold.some(text => span.includes(text))
 }
 
-/** One result, of whichever form. */
+/** One result, in whichever of the two words. */
 interface Stated {
   /** `span`, or `trace`: of what of the linked span it speaks. */
   readonly scope: string
@@ -104,7 +96,7 @@ interface Stated {
 }
 
 /** Results without a score and a label are remarks, and no outcomes. */
-function statedBy({ attributes, events }: Span): readonly Stated[] {
+function statedBy({ attributes }: Span): readonly Stated[] {
   const byKey = new Map<string, Stated>()
   for (const { key, value } of attributes) {
     const [, of = '', scope, member] = memberKey.exec(key) ?? []
@@ -113,25 +105,13 @@ function statedBy({ attributes, events }: Span): readonly Stated[] {
     byKey.set(of, stated)
     stated[member as Exclude<keyof Stated, 'scope'>] = plain(value)
   }
-  const said = events.filter(({ name }) => name === evaluationEvent).map(eventOf)
-  return [...byKey.values(), ...said].filter(
+  return [...byKey.values()].filter(
     ({ score, label }) => score !== undefined || label !== undefined,
   )
 }
 
 const memberKey =
   /^((trace\.)?(?:annotations\.\d{1,9}\.annotation|evaluations\.\d{1,9}\.evaluation))\.(name|score|label|explanation|identifier)$/
-
-function eventOf({ attributes }: { readonly attributes: readonly KeyValue[] }): Stated {
-  const of = new Map(attributes.map(({ key, value }) => [key, plain(value)]))
-  return {
-    scope: 'span',
-    name: of.get('gen_ai.evaluation.name'),
-    score: of.get('gen_ai.evaluation.score.value'),
-    label: of.get('gen_ai.evaluation.score.label'),
-    explanation: of.get('gen_ai.evaluation.explanation'),
-  }
-}
 
 function inputOf(span: Span, stated: Stated): object {
   const { name, score, label, explanation } = stated
