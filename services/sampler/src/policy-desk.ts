@@ -8,6 +8,7 @@ import {
   type PolicyEntry,
   policyAuthorBytesMax,
   policyEntryRecord,
+  policyHistoryMax,
   policyMessageBytesMax,
   policyTextBytesMax,
   policyTextRecord,
@@ -66,6 +67,7 @@ export class PolicyDesk {
   readonly #clock: Clock
   readonly #log = new PolicyLog()
   readonly #reader: ControlReader
+  #lastTurn: Promise<unknown> = Promise.resolve()
 
   constructor(options: { readonly bus: Bus; readonly control: string; readonly clock: Clock }) {
     this.#bus = options.bus
@@ -113,28 +115,30 @@ export class PolicyDesk {
   /** The newest first. */
   async history(): Promise<readonly ShownPolicy[]> {
     await this.#state()
-    return this.#log.history.map(shownEntry).reverse()
+    return this.#log.history.slice(-policyHistoryMax).map(shownEntry).reverse()
   }
 
   /** Resolves once `control` has it. Rejects with what may pass. */
   async apply(request: PolicyRequest): Promise<PolicyAnswer> {
     const mistakes = requestMistakes(request)
     if (mistakes.length > 0) return { kind: 'mistakes', mistakes }
-    const state = await this.#state()
-    const policy = this.#policyOf(request)
-    if (policy !== null && 'kind' in policy) return policy
-    const { text, author, message, shadow = false } = request
-    const version = policy?.version ?? null
-    const records: NewRecord[] = []
-    if (policy !== null && this.#log.text(policy.version) === undefined) {
-      records.push(policyTextRecord(policy, text))
-    }
-    return this.#say(state, records, {
-      kind: shadow ? 'policy-shadow' : 'policy-in-force',
-      version,
-      source: 'api',
-      ...(author !== undefined && { author }),
-      ...(message !== undefined && { message }),
+    return this.#inTurn(async () => {
+      await this.#state()
+      const policy = this.#policyOf(request)
+      if (policy !== null && 'kind' in policy) return policy
+      const { text, author, message, shadow = false } = request
+      const records: NewRecord[] = []
+      if (policy !== null && this.#log.text(policy.version) === undefined) {
+        records.push(policyTextRecord(policy, text))
+      }
+      const said: Said = {
+        kind: shadow ? 'policy-shadow' : 'policy-in-force',
+        version: policy?.version ?? null,
+        source: 'api',
+        ...(author !== undefined && { author }),
+        ...(message !== undefined && { message }),
+      }
+      return this.#say(records, () => [said])
     })
   }
 
@@ -142,23 +146,22 @@ export class PolicyDesk {
   async release(request: Pick<PolicyRequest, 'author' | 'message'>): Promise<PolicyAnswer> {
     const mistakes = requestMistakes(request, false)
     if (mistakes.length > 0) return { kind: 'mistakes', mistakes }
-    const state = await this.#state()
-    const records: NewRecord[] = []
     const entry = { source: 'released', ...request } as const
-    if (state.shadowEntry?.source === 'api') {
-      const { version } = state.shadowEntry
-      const n = this.#log.nextNumber + 1
-      const own = {
-        ...entry,
-        kind: 'policy-shadow',
-        version,
-        n,
-        atMs: this.#clock.nowMs(),
-      } as const
-      records.push(policyEntryRecord(own))
-    }
-    const version = state.inForce?.version ?? ''
-    return this.#say(state, records, { ...entry, kind: 'policy-in-force', version })
+    return this.#inTurn(async () => {
+      await this.#state()
+      return this.#say([], ({ inForce, shadowEntry }) => {
+        const live = { ...entry, kind: 'policy-in-force', version: inForce?.version ?? '' } as const
+        if (shadowEntry?.source !== 'api') return [live]
+        return [{ ...entry, kind: 'policy-shadow', version: shadowEntry.version }, live]
+      })
+    })
+  }
+
+  /** Changes of one desk are made one after another, each of what the one before left. */
+  #inTurn(change: () => Promise<PolicyAnswer>): Promise<PolicyAnswer> {
+    const turn = this.#lastTurn.then(change)
+    this.#lastTurn = turn.catch(() => {})
+    return turn
   }
 
   async #state(): Promise<PolicyState> {
@@ -186,17 +189,30 @@ export class PolicyDesk {
     return typeof found === 'string' ? { kind: 'mistakes', mistakes: [found] } : found
   }
 
+  /**
+   * Says them, the last one for the answer. Another desk may have taken their keys meanwhile, by saying
+   * something under the same number: then they are said again, after it. One of two always stays.
+   */
   async #say(
-    before: PolicyState,
     records: readonly NewRecord[],
-    said: Omit<PolicyEntry, 'n' | 'atMs'>,
+    saidOf: (state: PolicyState) => readonly Said[],
   ): Promise<PolicyAnswer> {
-    const entry: PolicyEntry = { ...said, n: this.#log.nextNumber, atMs: this.#clock.nowMs() }
-    const all = [...records, policyEntryRecord(entry)]
-    const first = await inTime(this.#bus.append(this.#control, controlPartition, all))
-    const slot = entry.kind === 'policy-shadow' ? before.shadow : before.inForce
-    const applied = shownEntry({ ...entry, offset: first + all.length - 1 })
-    return { kind: 'applied', applied, before: slot?.version ?? null }
+    for (;;) {
+      const before = this.#log.state
+      const atMs = this.#clock.nowMs()
+      const entries = saidOf(before).map(one => ({ ...one, n: this.#log.nextNumber(one), atMs }))
+      const all = [...records, ...entries.map(policyEntryRecord)]
+      const end =
+        all.length + (await inTime(this.#bus.append(this.#control, controlPartition, all)))
+      await this.#reader.readToEnd()
+      const stays = this.#log.history.filter(
+        ({ offset }) => offset >= end - entries.length && offset < end,
+      )
+      const last = stays.at(-1)
+      if (last === undefined || stays.length < entries.length) continue
+      const slot = last.kind === 'policy-shadow' ? before.shadow : before.inForce
+      return { kind: 'applied', applied: shownEntry(last), before: slot?.version ?? null }
+    }
   }
 
   #textOf({ version, rules }: Policy): ShownText {
@@ -205,6 +221,7 @@ export class PolicyDesk {
   }
 }
 
+type Said = Omit<PolicyEntry, 'n' | 'atMs'>
 type Applied = Extract<PolicyAnswer, { kind: 'applied' }>
 
 async function inTime<T>(append: Promise<T>): Promise<T> {

@@ -121,14 +121,14 @@ export class PolicyFollower {
     const { inForce, shadowEntry } = this.#policies.state
     const [seed, shadow] = [this.#seed, this.#shadowSeed]
     const records: NewRecord[] = []
-    let n = this.#policies.nextNumber
     const say = (kind: PolicyEntry['kind'], policy: Policy | null): void => {
       if (policy !== null && this.#policies.text(policy.version) === undefined) {
         records.push(policyTextRecord(policy))
       }
       const atMs = this.#options.clock.nowMs()
       const version = policy?.version ?? null
-      records.push(policyEntryRecord({ kind, version, n: n++, source: 'file', atMs }))
+      const said = { kind, version, source: 'file', atMs } as const
+      records.push(policyEntryRecord({ ...said, n: this.#policies.nextNumber(said) }))
     }
     if (seed !== undefined && seed.version !== inForce?.version) {
       if (inForce?.source === 'api') this.#sayIgnored('policy', seed.version, inForce.version)

@@ -124,5 +124,6 @@ test('the history keeps as many entries as it may, and then the last ones', () =
   expect(control.log.history).toHaveLength(policyHistoryMax)
   expect(control.log.history.at(0)?.n).toBe(2)
   expect(control.inForce).toBe(two.version)
-  expect(control.log.nextNumber).toBe(policyHistoryMax + 2)
+  const said = { kind: 'policy-in-force', source: 'file' } as const
+  expect(control.log.nextNumber(said)).toBe(policyHistoryMax + 2)
 })

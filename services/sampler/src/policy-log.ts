@@ -1,6 +1,7 @@
 import type { BusRecord } from '@winnow/bus'
 import { type Policy, policyOfRecord } from './policy-file.ts'
 import {
+  entryClass,
   type PolicyEntry,
   type PolicyTextRecord,
   policyKeyPrefix,
@@ -132,9 +133,12 @@ export class PolicyLog {
     return [...this.#entries.values()].filter(entry => entry.kind !== 'unreadable')
   }
 
-  /** The next entry's. */
-  get nextNumber(): number {
-    return Math.max(0, ...this.history.map(({ n }) => n)) + 1
+  /** The next entry's of this class. */
+  nextNumber(said: Pick<PolicyEntry, 'kind' | 'source'>): number {
+    const of = entryClass(said)
+    let last = 0
+    for (const entry of this.history) if (entryClass(entry) === of) last = Math.max(last, entry.n)
+    return last + 1
   }
 }
 

@@ -2,7 +2,10 @@ import type { NewRecord } from '@winnow/bus'
 import { acceptsVersion, isNewerVersion, writtenVersion } from '@winnow/model'
 import type { Policy } from './policy-file.ts'
 
-/** Most entries that the history of policies keeps; the next one takes the oldest one's key. */
+/**
+ * Most entries of one {@link entryClass} that the history of policies keeps; the next one takes the oldest
+ * one's key.
+ */
 export const policyHistoryMax = 1_000
 
 /** Bytes of a policy's text, and of who applied it and why: they travel with it and are shown to people. */
@@ -35,7 +38,7 @@ export interface PolicyEntry {
   readonly kind: 'policy-in-force' | 'policy-shadow'
   /** Null: no policy runs in the shadow any more. */
   readonly version: string | null
-  /** 1, 2, 3 … over both kinds; its key is of it modulo {@link policyHistoryMax}. */
+  /** 1, 2, 3 … in its {@link entryClass}; its key is of it modulo {@link policyHistoryMax}. */
   readonly n: number
   readonly source: PolicySource
   /** When it was said, Unix milliseconds by the clock of who said it. For people. */
@@ -58,6 +61,14 @@ export function policyTextRecord(policy: Policy, text?: string): NewRecord {
   return record(`${policyKeyPrefix}/${version}`, own)
 }
 
+/**
+ * Entries of one class take each other's keys, and no other's: two who say something at the same moment
+ * give it the same number, and the later one of a class has effect after the earlier one anyway.
+ */
+export function entryClass({ kind, source }: Pick<PolicyEntry, 'kind' | 'source'>): string {
+  return `${kind === 'policy-shadow' ? 'shadow' : 'live'}/${source}`
+}
+
 export function policyEntryRecord(entry: PolicyEntry): NewRecord {
   const { version, kind, n, atMs, source, author, message } = entry
   const v = writtenVersion('policyRecord')
@@ -72,7 +83,8 @@ export function policyEntryRecord(entry: PolicyEntry): NewRecord {
     kind === 'policy-shadow'
       ? { v, kind: 'policy-shadow', version, ...more }
       : { v, kind: 'policy-in-force', version, ...more }
-  return record(`${policyKeyPrefix}-applied/${n % policyHistoryMax}`, own)
+  const key = `${policyKeyPrefix}-applied/${entryClass(entry)}/${n % policyHistoryMax}`
+  return record(key, own)
 }
 
 /** The record, or why it is none. Unknown fields are ignored, a newer format is named. */

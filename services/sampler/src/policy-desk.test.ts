@@ -1,0 +1,95 @@
+import { type Bus, MemoryBus } from '@winnow/bus'
+import { ManualClock } from '@winnow/runtime'
+import { expect, test } from 'vitest'
+import { type PolicyAnswer, PolicyDesk } from './policy-desk.ts'
+import { parsePolicy } from './policy-file.ts'
+import { PolicyLog } from './policy-log.ts'
+import { policyEntryRecord, policyTextRecord } from './policy-record.ts'
+import { specs, topics } from './world.fixture.ts'
+
+const textOf = (version: string): string => `version: ${version}\nrules: [{ kind: ordinary }]`
+const versionOf = (version: string): string => parsePolicy(textOf(version)).version
+
+/** `control` and the desks of a fleet. */
+class Fleet {
+  readonly clock = new ManualClock()
+  readonly bus = new MemoryBus(Object.values(specs), this.clock)
+
+  desk(bus: Bus = this.bus): PolicyDesk {
+    return new PolicyDesk({ bus, control: topics.control, clock: this.clock })
+  }
+
+  /** Two desks that have both read before the first of them says something. */
+  together(): readonly [PolicyDesk, PolicyDesk] {
+    const both = Promise.withResolvers<void>()
+    let waiting = 0
+    const append: Bus['append'] = async (...args) => {
+      if (++waiting === 2) both.resolve()
+      await both.promise
+      return this.bus.append(...args)
+    }
+    const bus = new Proxy(this.bus, {
+      get: (target, key) => {
+        if (key === 'append') return append
+        const own = Reflect.get(target, key)
+        return typeof own === 'function' ? own.bind(target) : own
+      },
+    })
+    return [this.desk(bus), this.desk(bus)]
+  }
+}
+
+const wasApplied = (answers: readonly PolicyAnswer[]): void => {
+  expect(answers.map(({ kind }) => kind)).toEqual(answers.map(() => 'applied'))
+}
+
+test('a policy in force and one in the shadow, applied at the same moment, both take effect', async () => {
+  const fleet = new Fleet()
+  await fleet.desk().apply({ text: textOf('old') })
+  const [a, b] = fleet.together()
+  wasApplied(
+    await Promise.all([
+      a.apply({ text: textOf('new') }),
+      b.apply({ text: textOf('beside'), shadow: true }),
+    ]),
+  )
+  const { inForce, shadow } = await fleet.desk().show()
+  expect(inForce?.version).toBe(versionOf('new'))
+  expect(shadow?.version).toBe(versionOf('beside'))
+})
+
+test('changes of one desk at the same moment are made one after another', async () => {
+  const fleet = new Fleet()
+  const desk = fleet.desk()
+  const names = ['a', 'b', 'c']
+  const answers = await Promise.all(names.map(name => desk.apply({ text: textOf(name) })))
+  wasApplied(answers)
+  expect(answers.map(answer => answer.kind === 'applied' && answer.before)).toEqual([
+    null,
+    versionOf('a'),
+    versionOf('b'),
+  ])
+  expect((await desk.history()).map(({ version }) => version)).toEqual(
+    names.map(versionOf).reverse(),
+  )
+})
+
+test('of two policies applied at the same moment both are in the history, one of them in force', async () => {
+  const fleet = new Fleet()
+  const [a, b] = fleet.together()
+  wasApplied(await Promise.all([a.apply({ text: textOf('a') }), b.apply({ text: textOf('b') })]))
+  const history = (await fleet.desk().history()).map(({ version }) => version)
+  expect(history.toSorted()).toEqual([versionOf('a'), versionOf('b')])
+  expect((await fleet.desk().show()).inForce?.version).toBe(history[0])
+})
+
+test('a file that is said after an API’s policy, and before it was read, takes nothing from it', async () => {
+  const fleet = new Fleet()
+  await fleet.desk().apply({ text: textOf('applied') })
+  const file = parsePolicy(textOf('file'))
+  const seed = { kind: 'policy-in-force', version: file.version, source: 'file' } as const
+  const n = new PolicyLog().nextNumber(seed)
+  const records = [policyTextRecord(file), policyEntryRecord({ ...seed, n, atMs: 1 })]
+  await fleet.bus.append(topics.control, 0, records)
+  expect((await fleet.desk().show()).inForce?.version).toBe(versionOf('applied'))
+})
