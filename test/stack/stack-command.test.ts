@@ -5,10 +5,12 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { parseEnv } from 'node:util'
+import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { OtlpClient, trace48f, trace48fId } from '@winnow/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startWinnow, winnow } from '../support/winnow-process.ts'
 import { refuse } from './refuse.ts'
+import { s3Client } from './s3/client.ts'
 
 const command = resolve(import.meta.dirname, 'command.ts')
 const waits = { timeout: 120_000, interval: 500 }
@@ -55,6 +57,32 @@ test('the stack prints what `winnow up` needs to keep trace 48f in OpenSearch an
   const found = await fetch(`${env.WINNOW_HOT}/winnow-spans-*/_count?q=traceId:${trace48fId}`)
   expect(await found.json()).toMatchObject({ count: 8 })
   expect(await running.stop()).toBe(0)
+  await expectListed(env)
   stack.kill('SIGTERM')
   expect(await ended).toBe(0)
 })
+
+/** `winnow cost` says what the bucket's own listing says, to the byte. */
+async function expectListed(env: Record<string, string>): Promise<void> {
+  const { stdout, stderr } = await winnow(['cost', '--json'], env)
+  if (stdout === '') throw new Error(stderr)
+  const { stored } = JSON.parse(stdout) as {
+    stored: { where: string; bytes: number; objects: number }[]
+  }
+  const client = s3Client({
+    endpoint: env.WINNOW_S3_ENDPOINT ?? '',
+    region: 'us-east-1',
+    accessKeyId: env.WINNOW_S3_ACCESS_KEY_ID ?? '',
+    secretAccessKey: env.WINNOW_S3_SECRET_ACCESS_KEY ?? '',
+  })
+  const Bucket = env.WINNOW_BLOBS?.slice('s3://'.length)
+  for (const { where, bytes, objects } of stored) {
+    if (where === 'hot') continue
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: where }))
+    const sum = Contents.reduce((total, { Size = 0 }) => total + Size, 0)
+    expect({ where, bytes, objects }).toEqual({ where, bytes: sum, objects: Contents.length })
+  }
+  const objectsOf = (where: string) => stored.find(one => one.where === where)?.objects ?? 0
+  expect(objectsOf('warm/')).toBeGreaterThan(0)
+  expect(stored.find(({ where }) => where === 'hot')?.bytes).toBeGreaterThan(0)
+}

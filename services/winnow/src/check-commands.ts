@@ -1,12 +1,14 @@
 import process from 'node:process'
 import type { Command } from 'commander'
+import type { CostOptions } from './cost/cost-command.ts'
 import type { DoctorOptions } from './doctor/doctor-command.ts'
 import type { TopicsOptions } from './topics/topics-command.ts'
 
-/** The commands that look at what the pipeline stands on, before it runs or beside it. */
+/** The commands that look at what the pipeline stands on, before it runs or beside it, and what that costs. */
 export function registerCheckCommands(program: Command): void {
   registerDoctor(program)
   registerTopics(program)
+  registerCost(program)
 }
 
 function registerDoctor(program: Command): void {
@@ -59,5 +61,31 @@ Examples:
     .action(async (options: TopicsOptions) => {
       const { topicsCommand } = await import('./topics/topics-command.ts')
       await topicsCommand(options)
+    })
+}
+
+function registerCost(program: Command): void {
+  program
+    .command('cost')
+    .description('what is stored, by the stores’ own listings, and what a month of it costs')
+    .option('--days <n>', 'measure what comes in over so many days (default 7)')
+    .option('--data <dir>', 'folder of everything that is kept (default ./data)')
+    .option('--config <file>', 'winnow.yaml, whose section costs has the prices')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+It lists every object of every tier and asks the hot store for its size; it changes nothing. A month is that in which
+every tier is full, a line for each cause: storage, smallest billed size, least billed time, objects made, and what is
+fixed. The prices are list prices until costs in winnow.yaml says yours.
+
+Examples:
+  $ winnow cost
+  $ WINNOW_BLOBS=s3://traces winnow cost --days 30
+  $ winnow cost --json | jq '.lines | sort_by(-.dollars)[:3]'`,
+    )
+    .action(async (options: CostOptions) => {
+      const { costCommand } = await import('./cost/cost-command.ts')
+      await costCommand(options)
     })
 }

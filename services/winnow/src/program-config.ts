@@ -1,4 +1,5 @@
 import { assemblerConfigSchema } from '@winnow/assembler'
+import { costPricesSchema } from '@winnow/cost'
 import { formats } from '@winnow/model'
 import { queryConfigSchema } from '@winnow/query'
 import { kafkaSourceConfigSchema, receiverConfigSchema } from '@winnow/receiver'
@@ -115,6 +116,8 @@ const keysOfAll = z.strictObject({
   sampler: samplerConfigSchema.omit({ spansRetention: true }).prefault({}),
   writer: writerConfigSchema,
   query: queryConfigSchema,
+  /** What a month of storage costs, for `winnow cost`. */
+  costs: costPricesSchema,
 })
 
 /** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */

@@ -1,0 +1,90 @@
+import type { CostPrices, TierPrice } from './prices.ts'
+
+/** What one day brings into a tier, and how long it stays there. */
+export interface TierFlow {
+  readonly tier: Exclude<keyof CostPrices, 'fixed'>
+  readonly bytesPerDay: number
+  /** 0 where the store has no objects that are paid for. */
+  readonly objectsPerDay: number
+  readonly lifeDays: number
+}
+
+/** One line of a month's bill. `dollars` is what `quantity` times `price` gives. */
+export interface CostLine {
+  /** A tier; `fixed` for what no tier causes. */
+  readonly tier: string
+  readonly what: string
+  readonly quantity: number
+  readonly unit: 'GB-month' | '1,000 requests' | 'month'
+  readonly price: number
+  readonly dollars: number
+}
+
+/** A month has 30 days, so that figures of two months compare. */
+export const daysOfMonth = 30
+
+const gigabyte = 1e9
+
+/**
+ * The bill of one month, a line for each cause, once every tier has been filled for `afterDays`
+ * (absent: for its whole life). What is smaller than a class allows, or goes sooner, is a line of its
+ * own: it is what batching saves.
+ */
+export function monthlyLines(
+  flows: readonly TierFlow[],
+  prices: CostPrices,
+  afterDays = Number.POSITIVE_INFINITY,
+): CostLine[] {
+  return [
+    ...flows.flatMap(flow => linesOf(flow, prices[flow.tier], afterDays)),
+    ...prices.fixed.map(({ name, month }) => line('fixed', name, 1, 'month', month)),
+  ]
+}
+
+function linesOf(flow: TierFlow, price: TierPrice, afterDays: number): CostLine[] {
+  const { tier, bytesPerDay, objectsPerDay, lifeDays } = flow
+  const days = Math.min(lifeDays, afterDays)
+  const storedGb = (bytesPerDay * days) / gigabyte
+  const floorGb = (price.objectMin * objectsPerDay * days) / gigabyte
+  // What is deleted goes on being paid for until the class's least time is over.
+  const unservedDays = Math.max(0, Math.min(price.daysMin, afterDays) - days)
+  const billedPerDayGb = Math.max(bytesPerDay, price.objectMin * objectsPerDay) / gigabyte
+  const lines = [
+    line(tier, 'storage', storedGb, 'GB-month', price.gbMonth),
+    line(tier, 'copies', storedGb * (price.copies - 1), 'GB-month', price.gbMonth),
+    line(tier, 'minimum size', Math.max(0, floorGb - storedGb), 'GB-month', price.gbMonth),
+    line(tier, 'minimum time', billedPerDayGb * unservedDays, 'GB-month', price.gbMonth),
+    line(
+      tier,
+      'objects made',
+      (objectsPerDay * daysOfMonth) / 1000,
+      '1,000 requests',
+      price.putsPer1000,
+    ),
+  ]
+  return lines.filter(({ what, dollars }) => what === 'storage' || dollars > 0)
+}
+
+function line(
+  tier: string,
+  what: string,
+  quantity: number,
+  unit: CostLine['unit'],
+  price: number,
+): CostLine {
+  return { tier, what, quantity, unit, price, dollars: quantity * price }
+}
+
+/** Dollars of some lines. */
+export function totalOf(lines: readonly CostLine[]): number {
+  return lines.reduce((sum, { dollars }) => sum + dollars, 0)
+}
+
+/** What the month costs that ends after so many days, from an empty store on. */
+export function forecast(
+  flows: readonly TierFlow[],
+  prices: CostPrices,
+  days: readonly number[],
+): { readonly day: number; readonly dollars: number }[] {
+  return days.map(day => ({ day, dollars: totalOf(monthlyLines(flows, prices, day)) }))
+}

@@ -1,0 +1,100 @@
+import { costPricesSchema } from '@winnow/cost'
+import { systemClock } from '@winnow/runtime'
+import { MemoryBlobStore, segmentKey, snapshotKey } from '@winnow/storage'
+import { expect, test } from 'vitest'
+import { loadConfig } from '../program-config.ts'
+import { reportOf } from './cost-command.ts'
+import { costText } from './cost-text.ts'
+import { type MeasureOptions, measureStored } from './stored.ts'
+
+const dayMs = 86_400_000
+const config = loadConfig({ env: {}, options: {}, readFile: () => '' })
+const livesMs = { hot: 7 * dayMs, warm: 30 * dayMs, cold: 365 * dayMs, ledger: 365 * dayMs }
+
+const options = (nowMs: number, change: Partial<MeasureOptions> = {}): MeasureOptions => ({
+  hotBytes: 0,
+  livesMs,
+  snapshotsPerDay: 24,
+  nowMs,
+  daysMax: 7,
+  ...change,
+})
+
+/** Two segments in each tier, a snapshot, and an object of somebody's. */
+async function filled(): Promise<{ blobs: MemoryBlobStore; madeAtMs: number }> {
+  const blobs = new MemoryBlobStore(systemClock)
+  const madeAtMs = Date.now()
+  for (const tier of ['ledger', 'warm', 'cold'] as const) {
+    await blobs.create(segmentKey(tier, madeAtMs, 0, '1-log', 0), new Uint8Array(1_000_000))
+    await blobs.create(segmentKey(tier, madeAtMs, 0, '1-log', 7), new Uint8Array(500_000))
+  }
+  await blobs.create(
+    snapshotKey({ partition: 0, logId: '1-log', nextOffset: 9 }),
+    new Uint8Array(2_000),
+  )
+  await blobs.create('warm/copied.parquet', new Uint8Array(300))
+  return { blobs, madeAtMs }
+}
+
+test('what is stored is what the listing says, to the byte; what is not ours is told', async () => {
+  const { blobs, madeAtMs } = await filled()
+  let listed = 0
+  const { folders } = await measureStored(
+    blobs,
+    options(madeAtMs + dayMs, { hotBytes: 77, onListed: () => listed++ }),
+  )
+  expect(folders).toEqual([
+    { tier: 'hot', where: 'hot', bytes: 77, objects: 0, foreign: 0 },
+    { tier: 'warm', where: 'warm/', bytes: 1_500_300, objects: 3, foreign: 1 },
+    { tier: 'cold', where: 'cold/', bytes: 1_500_000, objects: 2, foreign: 0 },
+    { tier: 'ledger', where: 'ledger/', bytes: 1_500_000, objects: 2, foreign: 0 },
+    { tier: 'index', where: 'ids/', bytes: 0, objects: 0, foreign: 0 },
+    { tier: 'index', where: 'index/', bytes: 2_000, objects: 1, foreign: 0 },
+  ])
+  expect(listed).toBe(8)
+})
+
+test('a day is measured over what was made in the last days', async () => {
+  const { blobs, madeAtMs } = await filled()
+  const warmAfter = async (days: number, daysMax: number) => {
+    const now = options(madeAtMs + days * dayMs, { daysMax })
+    const { flows, measuredDays } = await measureStored(blobs, now)
+    const { bytesPerDay = 0, objectsPerDay = 0 } = flows.find(({ tier }) => tier === 'warm') ?? {}
+    return [measuredDays, bytesPerDay, objectsPerDay].map(value => Math.round(value * 100) / 100)
+  }
+  expect(await warmAfter(2, 7)).toEqual([2, 750_000, 1])
+  expect(await warmAfter(4, 7)).toEqual([4, 375_000, 0.5])
+  // All of it is older than the days that are asked for.
+  expect(await warmAfter(9, 7)).toEqual([7, 0, 0])
+})
+
+test('nothing stored costs nothing but what is fixed, and says that it is not known', async () => {
+  const stored = await measureStored(
+    new MemoryBlobStore(systemClock),
+    options(Date.now(), { snapshotsPerDay: 0 }),
+  )
+  const costs = costPricesSchema.parse({ fixed: [{ name: 'three brokers', month: 420 }] })
+  const report = reportOf(stored, { ...config, costs })
+  expect(report.monthTotal).toBe(420)
+  expect(costText(report)).toContain('No segment is there yet')
+})
+
+test('the lines add up to the month, and snapshots are paid as often as they are made', async () => {
+  const { blobs, madeAtMs } = await filled()
+  const stored = await measureStored(blobs, options(madeAtMs + dayMs, { hotBytes: 2e9 }))
+  const report = reportOf(stored, config)
+  const sum = report.lines.reduce((total, { dollars }) => total + dollars, 0)
+  expect(report.monthTotal).toBeCloseTo(sum, 12)
+  expect(report.forecast.at(-1)?.dollars).toBeCloseTo(report.monthTotal, 12)
+  expect(report.lines).toContainEqual({
+    tier: 'index',
+    what: 'objects made',
+    quantity: (24 * 30) / 1000,
+    unit: '1,000 requests',
+    price: 0.005,
+    dollars: ((24 * 30) / 1000) * 0.005,
+  })
+  const text = costText(report)
+  expect(text).toContain('1 of these objects have names that no writer gives')
+  expect(text).toMatch(/hot +storage +14 GB-month +× 0\.08 +\$1\.12/)
+})
