@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { parseEnv } from 'node:util'
-import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
 import { OtlpClient, trace48f, trace48fId } from '@winnow/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startWinnow, winnow } from '../support/winnow-process.ts'
@@ -62,7 +62,7 @@ test('the stack prints what `winnow up` needs to keep trace 48f in OpenSearch an
   expect(await ended).toBe(0)
 })
 
-/** `winnow cost` says what the bucket's own listing says, to the byte. */
+/** `winnow cost` says what the bucket's own listing says, to the byte; `winnow audit` agrees until somebody adds to it. */
 async function expectListed(env: Record<string, string>): Promise<void> {
   const { stdout, stderr } = await winnow(['cost', '--json'], env)
   if (stdout === '') throw new Error(stderr)
@@ -85,4 +85,11 @@ async function expectListed(env: Record<string, string>): Promise<void> {
   const objectsOf = (where: string) => stored.find(one => one.where === where)?.objects ?? 0
   expect(objectsOf('warm/')).toBeGreaterThan(0)
   expect(stored.find(({ where }) => where === 'hot')?.bytes).toBeGreaterThan(0)
+  const agreed = await winnow(['audit', '--full'], env)
+  expect(agreed, agreed.stdout).toMatchObject({ code: 0 })
+  const Key = 'warm/date=2026-11-21/p=0000/copy.parquet'
+  await client.send(new PutObjectCommand({ Bucket, Key, Body: 'somebody’s' }))
+  const found = await winnow(['audit'], env)
+  expect(found.code).toBe(1)
+  expect(found.stdout).toContain(`✗ foreign ${Key}: no writer gives such a name`)
 }

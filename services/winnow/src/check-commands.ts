@@ -1,5 +1,6 @@
 import process from 'node:process'
 import type { Command } from 'commander'
+import type { AuditCommandOptions } from './audit/audit-command.ts'
 import type { CostOptions } from './cost/cost-command.ts'
 import type { DoctorOptions } from './doctor/doctor-command.ts'
 import type { TopicsOptions } from './topics/topics-command.ts'
@@ -9,6 +10,7 @@ export function registerCheckCommands(program: Command): void {
   registerDoctor(program)
   registerTopics(program)
   registerCost(program)
+  registerAudit(program)
 }
 
 function registerDoctor(program: Command): void {
@@ -87,5 +89,33 @@ Examples:
     .action(async (options: CostOptions) => {
       const { costCommand } = await import('./cost/cost-command.ts')
       await costCommand(options)
+    })
+}
+
+function registerAudit(program: Command): void {
+  program
+    .command('audit')
+    .description('the blob store’s own listing beside what the ledger says must be there')
+    .option('--full', 'read every page of every segment, not its footer alone')
+    .option('--data <dir>', 'folder of everything that is kept (default ./data)')
+    .option('--config <file>', 'winnow.yaml; every key can also be set by a WINNOW_… variable')
+    .option('--json', 'as JSON')
+    .option('--csv', 'the findings as rows of a sheet')
+    .addHelpText(
+      'after',
+      `
+Every object is named that is missing, damaged, without a ledger, of a name that no writer gives, or older than its tier
+allows; and every place where two segments of the ledger leave a gap or overlap. Segments of the last quarter of an hour
+may still be under way. It changes nothing, beside a running fleet too. Exits 1 where something was found.
+
+Examples:
+  $ winnow audit
+  $ WINNOW_BLOBS=s3://traces winnow audit --full
+  $ winnow audit --json | jq '.findings[] | select(.kind == "missing").key'
+  $ winnow audit --csv > findings.csv`,
+    )
+    .action(async (options: AuditCommandOptions) => {
+      const { auditCommand } = await import('./audit/audit-command.ts')
+      await auditCommand(options)
     })
 }

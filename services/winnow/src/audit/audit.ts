@@ -1,0 +1,258 @@
+import { PipelineError } from '@winnow/runtime'
+import {
+  type BlobInfo,
+  type BlobStore,
+  parseIdIndexKey,
+  parseSegmentKey,
+  parseSnapshotKey,
+  readAllLedger,
+  readAllSpans,
+  readSegmentMetadata,
+  type SegmentMetadata,
+  type SegmentName,
+  type Tier,
+} from '@winnow/storage'
+import { type Place, places } from './places.ts'
+
+const dayMs = 86_400_000
+
+/**
+ * `missing`: the ledger says that it exists · `orphan`: no ledger says so · `damaged`: it is not what was
+ * written · `gap`, `overlap`: two segments of the ledger do not join · `overdue`: its tier's time is over ·
+ * `foreign`: no name that a writer gives.
+ */
+export type FindingKind =
+  | 'missing'
+  | 'orphan'
+  | 'damaged'
+  | 'gap'
+  | 'overlap'
+  | 'overdue'
+  | 'foreign'
+
+export interface AuditFinding {
+  readonly kind: FindingKind
+  readonly key: string
+  /** By the listing; 0 for what is not there. */
+  readonly bytes: number
+  readonly says: string
+}
+
+export interface AuditedFolder {
+  readonly where: string
+  readonly listedObjects: number
+  readonly listedBytes: number
+  /** Of these, what the ledger accounts for and what is as it was written. */
+  readonly accountedObjects: number
+  readonly accountedBytes: number
+}
+
+export interface AuditReport {
+  readonly v: 1
+  readonly agrees: boolean
+  readonly folders: readonly AuditedFolder[]
+  /** How many of each kind; all of them, also those that are not shown. */
+  readonly counts: Readonly<Partial<Record<FindingKind, number>>>
+  /** {@link findingsMax} at most, in the order of the keys. */
+  readonly findings: readonly AuditFinding[]
+}
+
+export interface AuditOptions {
+  readonly livesMs: Readonly<Record<Tier, number>>
+  readonly nowMs: number
+  /** Reads every page of every segment; else its footer alone. */
+  readonly isFull: boolean
+  /** Hears of every object. */
+  readonly onListed?: () => void
+}
+
+/** Findings that are named; of more there are counts. */
+export const findingsMax = 1_000
+
+/** A writer makes the ledger's segment first: what is younger may not have the others yet. */
+export const underWayMs = 15 * 60_000
+
+/** Stores with rules of their own delete once a day, and later than they say. */
+export const overdueGraceMs = 2 * dayMs
+
+/**
+ * Puts the store's own listing beside what the ledger says must be there. The three tiers are listed in
+ * step, so that memory does not grow with the store.
+ */
+export async function audit(blobs: BlobStore, options: AuditOptions): Promise<AuditReport> {
+  const ledger = new Audit(blobs, options)
+  for await (const place of places(blobs, options.onListed)) await ledger.look(place)
+  for (const [where, isOurs] of [
+    ['ids/', (key: string) => parseIdIndexKey(key) !== undefined],
+    ['index/', (key: string) => parseSnapshotKey(key) !== undefined],
+  ] as const) {
+    for await (const object of blobs.list(where)) {
+      options.onListed?.()
+      ledger.name(where, object, isOurs(object.key))
+    }
+  }
+  return ledger.report()
+}
+
+class Audit {
+  readonly #blobs: BlobStore
+  readonly #options: AuditOptions
+  readonly #folders = new Map<string, Writable<AuditedFolder>>()
+  readonly #counts: Partial<Record<FindingKind, number>> = {}
+  readonly #findings: AuditFinding[] = []
+  /** `<partition> <log id>` to the last segment of the ledger that was looked at. */
+  readonly #last = new Map<string, { readonly key: string; readonly b: number }>()
+
+  constructor(blobs: BlobStore, options: AuditOptions) {
+    this.#blobs = blobs
+    this.#options = options
+    for (const where of ['ledger/', 'warm/', 'cold/', 'ids/', 'index/']) this.#folder(where)
+  }
+
+  /** Of a folder whose objects only have names to be judged by. */
+  name(where: string, object: BlobInfo, isOurs: boolean): void {
+    this.#listed(where, object)
+    if (isOurs) this.#accounted(where, object)
+    else this.#foreign(object)
+  }
+
+  async look({ objects }: Place): Promise<void> {
+    for (const [tier, object] of objects) {
+      this.#listed(`${tier}/`, object)
+      if (parseSegmentKey(object.key) === undefined) this.#foreign(object)
+      else this.#lookAtAge(tier, object)
+    }
+    const known = new Map([...objects].filter(([, { key }]) => parseSegmentKey(key) !== undefined))
+    const ledger = known.get('ledger')
+    if (ledger === undefined) {
+      for (const [tier, object] of known) await this.#lookAtOrphan(tier, object)
+      return
+    }
+    const name = parseSegmentKey(ledger.key) as SegmentName
+    const said = await this.#read('ledger', ledger)
+    if (said === undefined) return
+    this.#accounted('ledger/', ledger)
+    this.#lookAtRange(ledger.key, name, said)
+    for (const tier of ['warm', 'cold'] as const) {
+      await this.#lookAtTier(tier, known.get(tier), ledger, name, said)
+    }
+  }
+
+  async #lookAtOrphan(tier: Tier, object: BlobInfo): Promise<void> {
+    // A writer may have made both since the ledger's page was listed.
+    const ledgerKey = object.key.replace(tier, 'ledger')
+    if ((await this.#blobs.head(ledgerKey)) !== undefined) this.#accounted(`${tier}/`, object)
+    else this.#found('orphan', object.key, object.bytes, 'no segment of the ledger has its range')
+  }
+
+  report(): AuditReport {
+    const folders = [...this.#folders.values()]
+    const agrees = Object.keys(this.#counts).length === 0
+    return { v: 1, agrees, folders, counts: this.#counts, findings: this.#findings }
+  }
+
+  async #lookAtTier(
+    tier: 'warm' | 'cold',
+    object: BlobInfo | undefined,
+    ledger: BlobInfo,
+    name: SegmentName,
+    said: SegmentMetadata,
+  ): Promise<void> {
+    const rows = said.rows[tier]
+    if (object === undefined) {
+      const isUnderWay = this.#options.nowMs - ledger.modifiedAtMs < underWayMs
+      if (rows === 0 || isUnderWay || this.#isOver(tier, name.date)) return
+      const key = ledger.key.replace(/^ledger/, tier)
+      this.#found('missing', key, 0, `the ledger says that it has ${rows} rows`)
+      return
+    }
+    const own = await this.#read(tier, object)
+    if (own === undefined) return
+    const isSame = own.a === said.a && own.b === said.b && own.rows[tier] === rows
+    if (isSame) this.#accounted(`${tier}/`, object)
+    else {
+      const says = `it has records ${own.a} to ${own.b} in ${own.rows[tier]} rows, the ledger says ${said.a} to ${said.b} in ${rows}`
+      this.#found('damaged', object.key, object.bytes, says)
+    }
+  }
+
+  /** Undefined: it is damaged, and that is said. */
+  async #read(tier: Tier, { key, bytes }: BlobInfo): Promise<SegmentMetadata | undefined> {
+    try {
+      const metadata = await readSegmentMetadata(this.#blobs, key)
+      if (metadata !== undefined && this.#options.isFull) await this.#readWhole(tier, key)
+      // What is deleted while it is looked at was due.
+      return metadata
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.code !== 'DATA_CORRUPT') throw error
+      const text = error.message.replace(/^\[\w+\] /, '')
+      const says = text.startsWith(key) ? text.slice(key.length).replace(/^[: ]+/, '') : text
+      this.#found('damaged', key, bytes, says)
+      return undefined
+    }
+  }
+
+  async #readWhole(tier: Tier, key: string): Promise<void> {
+    if (tier === 'ledger') await readAllLedger(this.#blobs, key)
+    else await readAllSpans(this.#blobs, key)
+  }
+
+  #lookAtRange(key: string, { partition, logId }: SegmentName, { a, b }: SegmentMetadata): void {
+    const log = `${partition} ${logId}`
+    const last = this.#last.get(log)
+    this.#last.set(log, { key, b: Math.max(b, last?.b ?? b) })
+    if (last === undefined || a === last.b + 1) return
+    const says = `it begins with record ${a}, ${last.key} ends with ${last.b}`
+    this.#found(a > last.b ? 'gap' : 'overlap', key, 0, says)
+  }
+
+  #lookAtAge(tier: Tier, { key, bytes }: BlobInfo): void {
+    const date = parseSegmentKey(key)?.date ?? ''
+    if (!this.#isOver(tier, date, overdueGraceMs)) return
+    const days = this.#options.livesMs[tier] / dayMs
+    this.#found('overdue', key, bytes, `${tier} keeps ${days} days after ${date}`)
+  }
+
+  /** Whether a tier's time is over for the segments of a date. */
+  #isOver(tier: Tier, date: string, graceMs = 0): boolean {
+    const { livesMs, nowMs } = this.#options
+    return Date.parse(`${date}T00:00:00Z`) + dayMs + livesMs[tier] + graceMs <= nowMs
+  }
+
+  #foreign({ key, bytes }: BlobInfo): void {
+    this.#found('foreign', key, bytes, 'no writer gives such a name')
+  }
+
+  #found(kind: FindingKind, key: string, bytes: number, says: string): void {
+    this.#counts[kind] = (this.#counts[kind] ?? 0) + 1
+    if (this.#findings.length < findingsMax) this.#findings.push({ kind, key, bytes, says })
+  }
+
+  #listed(where: string, { bytes }: BlobInfo): void {
+    const folder = this.#folder(where)
+    folder.listedObjects++
+    folder.listedBytes += bytes
+  }
+
+  #accounted(where: string, { bytes }: BlobInfo): void {
+    const folder = this.#folder(where)
+    folder.accountedObjects++
+    folder.accountedBytes += bytes
+  }
+
+  #folder(where: string): Writable<AuditedFolder> {
+    const known = this.#folders.get(where)
+    if (known !== undefined) return known
+    const made = {
+      where,
+      listedObjects: 0,
+      listedBytes: 0,
+      accountedObjects: 0,
+      accountedBytes: 0,
+    }
+    this.#folders.set(where, made)
+    return made
+  }
+}
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
