@@ -54,8 +54,12 @@ test('the stack prints what `winnow up` needs to keep trace 48f in OpenSearch an
     expect((await winnow(['trace', trace48fId, ...url])).stdout).toContain('refund_chat.turn')
   }
   await vi.waitFor(isKept, waits)
-  const found = await fetch(`${env.WINNOW_HOT}/winnow-spans-*/_count?q=traceId:${trace48fId}`)
-  expect(await found.json()).toMatchObject({ count: 8 })
+  // A search sees a bulk's documents shard by shard, as each is refreshed.
+  const isFound = async (): Promise<void> => {
+    const found = await fetch(`${env.WINNOW_HOT}/winnow-spans-*/_count?q=traceId:${trace48fId}`)
+    expect(await found.json()).toMatchObject({ count: 8 })
+  }
+  await vi.waitFor(isFound, waits)
   expect(await running.stop()).toBe(0)
   await expectListed(env)
   stack.kill('SIGTERM')
