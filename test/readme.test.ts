@@ -96,7 +96,10 @@ async function run(command: string): Promise<{ stdout: string }> {
     .replace('http://127.0.0.1:4318', `http://${running.otlpHttp}`)
     .replace('http://127.0.0.1:4300', `http://${running.api}`)
     .replace('http://127.0.0.1:9464', `http://${running.metrics}`)
-  const asks = /^npx winnow (?!policy)/.test(here) ? ` --url http://${running.api}` : ''
+  const looks = /^npx winnow (cost|audit)/.test(here) ? ` --data ${running.data}` : ''
+  const asks = /^npx winnow (?!policy|cost|audit)/.test(here)
+    ? ` --url http://${running.api}`
+    : looks
   // The waits of this test are short; the README's are not.
   const text = here === 'sleep 8' ? 'sleep 4' : `${here}${asks}`
   const env = { ...process.env, NO_UPDATE_NOTIFIER: '1' }
@@ -108,9 +111,12 @@ async function startDefault(): Promise<{ code: number | null; stderr: string }> 
   const program = join(root, 'services/winnow/bin/winnow.mjs')
   const child = spawn(process.execPath, [program, 'up'], { cwd: folder })
   let stderr = ''
+  let isTold = false
   child.stderr.on('data', chunk => {
     stderr += chunk
-    if (stderr.includes('winnow is ready')) child.kill('SIGTERM')
+    // A second one would end it at once.
+    if (isTold || !stderr.includes('winnow is ready')) return
+    isTold = child.kill('SIGTERM')
   })
   const [code] = (await once(child, 'exit')) as [number | null]
   return { code, stderr }
