@@ -175,7 +175,7 @@ export class PolicyFollower {
       version: inForce.version,
       shadow: shadow?.version ?? 'none',
       source: inForce.source,
-      at: inForce.offset,
+      offset: inForce.offset,
     })
     metrics.policyInForce.reset()
     metrics.policyInForce.set({ version: inForce.version, role: 'live' }, 1)
