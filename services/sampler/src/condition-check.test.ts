@@ -1,8 +1,9 @@
 import { columnBytesMax } from '@winnow/model'
 import { describe, expect, test } from 'vitest'
-import { checkCondition, patternCharsMax } from './condition-check.ts'
+import { checkCondition } from './condition-check.ts'
 import { conditionBytesMax, functionNames } from './condition-environment.ts'
 import { conditionFacts } from './condition-facts.ts'
+import { patternCharsMax } from './condition-pattern.ts'
 
 /** Each mistake as `offset: message`. */
 function mistakesIn(text: string): string[] {
@@ -88,7 +89,7 @@ describe('what is no condition is refused, with where it is and what to write', 
     ],
     [
       'root.name.matches("(a+)+")',
-      '18: a repeated group that repeats within takes time without bound; repeat one of the two',
+      '18: a repeated group that repeats within or has a | takes time without bound; repeat one of the two, or write [ab] for (a|b)',
     ],
     ['root.name.matches(root.service)', '18: a pattern has to be written out in quotes'],
     ['services % 2 == 0', '0: % has no use in a condition'],

@@ -10,6 +10,7 @@ import {
 } from './condition-environment.ts'
 import { columnOfField, columnsOfFact, factByPath, factRoots } from './condition-facts.ts'
 import { orderDependence } from './condition-order.ts'
+import { slowPattern } from './condition-pattern.ts'
 import { type Bound, childrenOf, isMap, keyOf, pathOf } from './condition-tree.ts'
 import type { Named } from './condition-view.ts'
 
@@ -45,9 +46,6 @@ export interface ConditionMistake {
 export type ConditionCheck =
   | { readonly ok: true; readonly condition: Condition }
   | { readonly ok: false; readonly mistakes: readonly ConditionMistake[] }
-
-/** A pattern that a trace's values are matched with. */
-export const patternCharsMax = 256
 
 /** Every mistake of a condition that can be told at once, with where it is and what to write instead. */
 export function checkCondition(text: string): ConditionCheck {
@@ -229,15 +227,9 @@ function patternMistake(pattern: ASTNode): string | undefined {
     return 'a pattern has to be written out in quotes'
   }
   const text = pattern.args
-  if (text.length > patternCharsMax) {
-    return `a pattern of ${text.length} characters, more than ${patternCharsMax}`
-  }
-  if (/\([^()]*[+*}][^()]*\)[+*{]/.test(text)) {
-    return 'a repeated group that repeats within takes time without bound; repeat one of the two'
-  }
   try {
     expressionOf(text)
-    return undefined
+    return slowPattern(text)
   } catch (error) {
     return `no regular expression: ${(error as Error).message}`
   }
