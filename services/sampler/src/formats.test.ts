@@ -106,6 +106,7 @@ test('policies on the control topic are written as their golden file has them, a
       message: 'why',
     }),
     policyEntryRecord({ kind: 'policy-shadow', version: null, source: 'api', ...said }),
+    policyEntryRecord({ kind: 'policy-in-force', version, source: 'released', ...said, of: 7 }),
   ].map(({ value }) => textOf(value))
   expect(lines.join('\n')).toBe(golden('policy.v1'))
   const read = lines.map(line => readPolicyRecord(Buffer.from(line)))
@@ -114,5 +115,6 @@ test('policies on the control topic are written as their golden file has them, a
     { kind: 'policy-in-force', version, n: 3, source: 'file' },
     { kind: 'policy-in-force', version, author: 'ada', message: 'why' },
     { kind: 'policy-shadow', version: null },
+    { kind: 'policy-in-force', version, source: 'released', of: 7 },
   ])
 })

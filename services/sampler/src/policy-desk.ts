@@ -150,9 +150,15 @@ export class PolicyDesk {
     return this.#inTurn(async () => {
       await this.#state()
       return this.#say([], ({ inForce, shadowEntry }) => {
-        const live = { ...entry, kind: 'policy-in-force', version: inForce?.version ?? '' } as const
+        const live: Said = {
+          ...entry,
+          kind: 'policy-in-force',
+          version: inForce?.version ?? '',
+          ...(inForce !== undefined && { of: inForce.offset }),
+        }
         if (shadowEntry?.source !== 'api') return [live]
-        return [{ ...entry, kind: 'policy-shadow', version: shadowEntry.version }, live]
+        const { version, offset: of } = shadowEntry
+        return [{ ...entry, kind: 'policy-shadow', version, of }, live]
       })
     })
   }

@@ -127,3 +127,31 @@ test('the history keeps as many entries as it may, and then the last ones', () =
   const said = { kind: 'policy-in-force', source: 'file' } as const
   expect(control.log.nextNumber(said)).toBe(policyHistoryMax + 2)
 })
+
+test('entries of the shadow, however many, take nothing from the history of what is in force', () => {
+  const control = both().say(one.version, { source: 'api' })
+  for (let n = 1; n <= policyHistoryMax + 1; n++) {
+    control.say(two.version, { kind: 'policy-shadow', source: 'api', n })
+  }
+  expect(control.inForce).toBe(one.version)
+  expect(control.log.state.inForce).toMatchObject({ offset: 2, source: 'api' })
+})
+
+test('what is in force stays, however often it is released', () => {
+  const control = both().say(one.version, { source: 'api' })
+  control.say(one.version, { source: 'released', n: 1, of: 2 }).say(two.version)
+  const { offset } = control.log.state.inForce ?? { offset: -1 }
+  for (let n = 2; n <= policyHistoryMax + 1; n++) {
+    control.say(two.version, { source: 'released', n, of: offset })
+  }
+  // The release that let the file have effect is no longer in the history.
+  expect(control.log.state.inForce).toMatchObject({ version: two.version, source: 'file', offset })
+  expect(control.say(one.version).inForce).toBe(one.version)
+})
+
+test('a release that did not see the policy applied before it takes nothing from it', () => {
+  const control = both().say(one.version, { source: 'api' })
+  control.say(two.version, { source: 'api' })
+  control.say(one.version, { source: 'released', n: 1, of: 2 })
+  expect(control.log.state.inForce).toMatchObject({ version: two.version, source: 'file' })
+})

@@ -150,9 +150,7 @@ class Slot {
 
   take(entry: AppliedPolicy, found: Policy | string | undefined): void {
     if (entry.source === 'released') {
-      if (this.entry !== undefined) this.entry = { ...this.entry, source: 'file' }
-      if (this.used !== undefined) this.used = { ...this.used, source: 'file' }
-      this.broken = undefined
+      this.#release(entry, found)
       return
     }
     if (entry.source === 'file' && this.entry?.source === 'api') return
@@ -163,5 +161,17 @@ class Slot {
     this.broken = undefined
     this.entry = entry
     this.used = found && { ...entry, version: found.version, policy: found }
+  }
+  #release(entry: AppliedPolicy, found: Policy | string | undefined): void {
+    this.broken = undefined
+    const { of } = entry
+    const isForgotten = of !== undefined && of > (this.entry?.offset ?? -1)
+    if (isForgotten && typeof found !== 'string') {
+      this.entry = { ...entry, offset: of, source: 'file' }
+      this.used = found && { ...this.entry, version: found.version, policy: found }
+      return
+    }
+    if (this.entry !== undefined) this.entry = { ...this.entry, source: 'file' }
+    if (this.used !== undefined) this.used = { ...this.used, source: 'file' }
   }
 }

@@ -45,6 +45,8 @@ export interface PolicyEntry {
   readonly atMs: number
   readonly author?: string
   readonly message?: string
+  /** `released`: the offset of what put in force what is released, should that have left the history. */
+  readonly of?: number
 }
 
 export type PolicyRecord = PolicyTextRecord | PolicyEntry
@@ -70,7 +72,7 @@ export function entryClass({ kind, source }: Pick<PolicyEntry, 'kind' | 'source'
 }
 
 export function policyEntryRecord(entry: PolicyEntry): NewRecord {
-  const { version, kind, n, atMs, source, author, message } = entry
+  const { version, kind, n, atMs, source, author, message, of } = entry
   const v = writtenVersion('policyRecord')
   const more = {
     n,
@@ -78,6 +80,7 @@ export function policyEntryRecord(entry: PolicyEntry): NewRecord {
     source,
     ...(author !== undefined && { author }),
     ...(message !== undefined && { message }),
+    ...(of !== undefined && { of }),
   }
   const own =
     kind === 'policy-shadow'
@@ -109,7 +112,7 @@ export function readPolicyRecord(value: Uint8Array): PolicyRecord | string {
 }
 
 function entryOf(read: Record<string, unknown>): PolicyEntry | undefined {
-  const { kind, version, n, atMs, source, author, message } = read
+  const { kind, version, n, atMs, source, author, message, of } = read
   if (kind !== 'policy-in-force' && kind !== 'policy-shadow') return undefined
   if (typeof version !== 'string' && !(version === null && kind === 'policy-shadow')) {
     return undefined
@@ -122,6 +125,7 @@ function entryOf(read: Record<string, unknown>): PolicyEntry | undefined {
     atMs: Number.isFinite(atMs) ? (atMs as number) : 0,
     ...(typeof author === 'string' && { author }),
     ...(typeof message === 'string' && { message }),
+    ...(Number.isSafeInteger(of) && { of: of as number }),
   }
 }
 
