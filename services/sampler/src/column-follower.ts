@@ -20,8 +20,10 @@ export interface ColumnFollowerOptions {
 }
 
 /**
- * What the rules in force, and those in the shadow, name of every span: for whoever reads spans. An
- * assembler that lags behind a sampler here records a name a moment later, and nothing else.
+ * What the rules in force, and those in the shadow, name of every span: for whoever reads spans. It has
+ * started once it knows what is in force, because a slice's facts are those of its first reading: what
+ * was not recorded then no rule ever sees. Afterwards an assembler that lags behind a sampler here
+ * records a new name a moment later, and nothing else.
  */
 export class ColumnFollower implements Component {
   readonly failed: Promise<never>
@@ -50,8 +52,13 @@ export class ColumnFollower implements Component {
     return this.#columns
   }
 
+  /** Waits while `control` cannot be read, and says so. */
   async start(): Promise<void> {
     this.#isStopping = false
+    let isKnown = false
+    while (!isKnown && !this.#isStopping) {
+      isKnown = await this.#patiently(() => this.#reader.readToEnd())
+    }
     this.#followed = this.#follow().catch(this.#fail)
   }
 
@@ -61,15 +68,21 @@ export class ColumnFollower implements Component {
   }
 
   async #follow(): Promise<void> {
-    const { clock, log, waitMs, retryAfterMs } = this.#options
-    while (!this.#isStopping) {
-      try {
-        await this.#reader.read(waitMs)
-      } catch (error) {
-        if (!isRetryable(error)) throw error
-        log.error('assembler.control_unavailable', error)
-        await clock.sleep(retryAfterMs)
-      }
+    const { waitMs } = this.#options
+    while (!this.#isStopping) await this.#patiently(() => this.#reader.read(waitMs))
+  }
+
+  /** False where it failed and may pass: then some time has passed too. */
+  async #patiently(read: () => Promise<void>): Promise<boolean> {
+    const { clock, log, retryAfterMs } = this.#options
+    try {
+      await read()
+      return true
+    } catch (error) {
+      if (!isRetryable(error)) throw error
+      log.error('assembler.control_unavailable', error)
+      await clock.sleep(retryAfterMs)
+      return false
     }
   }
 
