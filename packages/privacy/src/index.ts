@@ -12,6 +12,7 @@ export {
   clearTextLengthMax,
   clearTextWordsMax,
   isClearText,
+  isNamedContent,
   type Level,
   type LevelRow,
   levelOf,

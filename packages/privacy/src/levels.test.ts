@@ -4,6 +4,7 @@ import {
   clearTextLengthMax,
   clearTextWordsMax,
   isClearText,
+  isNamedContent,
   type Level,
   levelOf,
   levelTable,
@@ -42,6 +43,18 @@ test('an index in a key is read as N, and only where a list says so', () => {
   expect(levelOf('retrieval.documents.7.document.id')).toBe('structured')
   expect(levelOf('service.0.name')).toBe('content')
   expect(levelOf('gen_ai.prompt.0x1.role')).toBe('content')
+})
+
+test('a key is named content by itself, by an index or by a prefix, and not for being unknown', () => {
+  for (const { pattern, level } of levelTable().slice(0, -1)) {
+    const key = pattern.replaceAll('N', '3').replace('*', 'some.rest')
+    expect(isNamedContent(key), pattern).toBe(level === 'content')
+  }
+  for (const key of ['foo', 'tier', 'user.messages', 'User.Message', '']) {
+    expect(isNamedContent(key), key).toBe(false)
+  }
+  // A pattern does not take a key that another list names.
+  expect(isNamedContent('llm.input_messages.3.message.tool_calls.1.tool_call.id')).toBe(false)
 })
 
 test('no key stands in two lists, and only content has open patterns', () => {

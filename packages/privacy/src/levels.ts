@@ -61,6 +61,21 @@ export function levelOf(key: string): Level {
   return level
 }
 
+/**
+ * Whether a list names the key as content, by itself or by a pattern: what `levelOf` calls content may
+ * also be a key that nobody thought of.
+ */
+export function isNamedContent(key: string): boolean {
+  const pattern = withoutIndices(key)
+  const named = exact.get(key) ?? indexed.get(pattern)
+  if (named !== undefined) return named === 'content'
+  return contentPrefixes.some(prefix => pattern.startsWith(prefix))
+}
+
+const contentPrefixes = contentKeys
+  .filter(pattern => pattern.endsWith('*'))
+  .map(pattern => pattern.slice(0, -1))
+
 /** Whether a string under a structural or structured key may be shown at that key's level. */
 export function isClearText(text: string): boolean {
   if (text.length > clearTextLengthMax) return false

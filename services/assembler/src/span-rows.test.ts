@@ -16,6 +16,7 @@ import {
   scanTraces,
   type TracesData,
 } from '@winnow/otlp'
+import { clearTextWordsMax } from '@winnow/privacy'
 import { expect, test } from 'vitest'
 import { factInterest, plainInterest } from './fact-interest.ts'
 import { summarised } from './packed-slice.fixture.ts'
@@ -71,6 +72,21 @@ test('what is no fact is there and shows nothing: long text, lists, bytes, no fi
   const named = (name: string) => factsOf(request([span(1, {}, { name })]), [':name']).rows
   expect(named(longest)).toEqual([[longest]])
   expect(named(`${longest}x`)).toEqual([[{}]])
+})
+
+test('what reads like prose is there and shows nothing, at the limit of words and past it', () => {
+  const rowOf = (text: string) => {
+    const one = span(1, { tier: { stringValue: text } }, { name: text, traceState: `v=${text}` })
+    return factsOf(request([one]), ['tier', ':name', ':state:v']).rows?.[0]
+  }
+  for (const space of [' ', '\t', '\u00a0', '\u3000']) {
+    const words = (count: number) => Array(count).fill('w').join(space)
+    const clear = words(clearTextWordsMax)
+    expect(rowOf(clear)).toEqual([clear, clear, clear])
+    expect(rowOf(words(clearTextWordsMax + 1))).toEqual([{}, {}, {}])
+  }
+  const accents = `${'\u00e9\u00a9'.repeat(14)}`
+  expect(rowOf(accents)).toEqual([accents, accents, accents])
 })
 
 test('a column may be a field of the span', () => {

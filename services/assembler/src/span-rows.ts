@@ -1,6 +1,7 @@
 // Hot where a rule asks for columns, and not there otherwise: a text a span, nothing that stays.
 import { factTextBytesMax, ownColumn, rowsBytesMax, rowsMax } from '@winnow/model'
 import { type AttributeHits, attributeLevel, type SpanTable, valueType } from '@winnow/otlp'
+import { clearTextWordsMax, isClearText } from '@winnow/privacy'
 import { type FactInterest, hitKind } from './fact-interest.ts'
 import { knownTexts } from './known-texts.ts'
 
@@ -114,7 +115,19 @@ function cellOf(source: Buffer, hits: AttributeHits, hit: number): string {
 
 function textOf(source: Buffer, start: number, end: number): string {
   if (end - start > factTextBytesMax) return hidden
-  return start === end ? '""' : knownTexts.jsonText(source, start, end)
+  if (start === end) return '""'
+  return isProse(source, start, end) ? hidden : knownTexts.jsonText(source, start, end)
+}
+
+/** Hardly any text may have as many words: a string is made of none but those. */
+function isProse(source: Buffer, start: number, end: number): boolean {
+  let gaps = 0
+  for (let at = start; at < end; at++) {
+    const byte = source[at] as number
+    // White space in UTF-8 begins with one of these.
+    if (byte <= 0x20 || byte === 0xc2 || byte === 0xe3) gaps++
+  }
+  return gaps >= clearTextWordsMax && !isClearText(source.toString('utf8', start, end))
 }
 
 interface SpanField {
@@ -161,6 +174,7 @@ function stateReader(key: string): SpanField['read'] {
     const member = members.map(one => one.trim()).find(one => one.startsWith(`${key}=`))
     if (member === undefined) return 'null'
     const value = member.slice(key.length + 1)
-    return Buffer.byteLength(value) > factTextBytesMax ? hidden : JSON.stringify(value)
+    const isFact = Buffer.byteLength(value) <= factTextBytesMax && isClearText(value)
+    return isFact ? JSON.stringify(value) : hidden
   }
 }

@@ -99,6 +99,25 @@ describe('what is no condition is refused, with where it is and what to write', 
   })
 })
 
+describe('a condition looks at no content', () => {
+  test.each([
+    ['attribute["user.message"].contains("refund")', '0', 'user.message'],
+    ['attribute["input"].isPresent()', '0', 'input'],
+    ['root.attribute["url.path"] == "/"', '0', 'url.path'],
+    ['spans.exists(s, s.attribute["lk.some"] == 1)', '16', 'lk.some'],
+    ['attribute["gen_ai.prompt.0.content"].matches("a")', '0', 'gen_ai.prompt.0.content'],
+  ])('%s', (text, at, key) => {
+    expect(mistakesIn(text)).toEqual([
+      `${at}: the name "${key}" is content, and what a condition looks at is kept as a fact; have the sender state an attribute of its own`,
+    ])
+  })
+
+  test('of keys that no list names it does, and of members of the trace state', () => {
+    expect(mistakesIn('attribute["my.tier"] == "a" && traceState["input"] == "b"')).toEqual([])
+    expect(mistakesIn('attribute["gen_ai.prompt.0.role"] == "user"')).toEqual([])
+  })
+})
+
 test('text, patterns and names have their limits', () => {
   const padded = (bytes: number) => `spanCount > 1${' '.repeat(bytes - 13)}`
   expect(mistakesIn(padded(conditionBytesMax))).toEqual([])

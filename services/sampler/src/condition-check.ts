@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
 import { columnMistake, ownColumn } from '@winnow/model'
+import { isNamedContent } from '@winnow/privacy'
 import {
   conditionBytesMax,
   conditionEnvironment,
@@ -152,7 +153,7 @@ class Findings {
       this.#say(access, 'its name has to be written out in quotes, so that it is recorded')
       return null
     }
-    const mistake = key.startsWith(':') ? 'begins with a colon' : columnMistake(key)
+    const mistake = key.startsWith(':') ? 'begins with a colon' : keyMistake(key, path)
     if (mistake === undefined) return key
     this.#say(access, `the name ${JSON.stringify(key)} ${mistake}`)
     return null
@@ -214,6 +215,14 @@ class Findings {
     const found = word === undefined ? -1 : node.input.slice(from, node.end).lastIndexOf(word)
     this.mistakes.push({ at: from + Math.max(0, found), message })
   }
+}
+
+/** What people and models wrote is no fact: it would outlive the day that content is kept. */
+function keyMistake(key: string, path: string): string | undefined {
+  const isAttribute = path.endsWith('attribute[]')
+  return isAttribute && isNamedContent(key)
+    ? 'is content, and what a condition looks at is kept as a fact; have the sender state an attribute of its own'
+    : columnMistake(key)
 }
 
 function fieldsBelow(path: string): string[] {

@@ -1,4 +1,5 @@
 import { type Evaluation, factTextBytesMax, type PackedSlice, type SliceFacts } from '@winnow/model'
+import { clearTextWordsMax } from '@winnow/privacy'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkCondition } from './condition-check.ts'
@@ -142,6 +143,18 @@ test('an answer states what was compared: the first fact always, up to three whe
   const label = 'é'.repeat(factTextBytesMax / 2)
   const long = slice(1, [{ id: 1 }], { columns: ['k'], rows: [[label], [{}]] })
   expect(answer('attribute["k"].isPresent()', [long]).value).toBe(label)
+})
+
+test('an answer states no text that reads like prose', () => {
+  const words = (count: number) => Array(count).fill('word').join(' ')
+  const asked = (text: string) =>
+    answer('attribute["k"].isPresent()', [
+      slice(1, [{ id: 1 }], root(9, { columns: ['k'], rows: [[text]] })),
+    ])
+  const clear = words(clearTextWordsMax)
+  expect(asked(clear)).toMatchObject({ value: clear, detail: { 'attribute["k"]': clear } })
+  const { matched, value, detail } = asked(words(clearTextWordsMax + 1))
+  expect([matched, value, detail]).toEqual([true, undefined, {}])
 })
 
 test('rows beyond traceRowsMax are not seen, and truncated says so', () => {

@@ -1,6 +1,7 @@
 // Hot: once a revision and condition.
 
 import type { RuleAnswer, SpanCell } from '@winnow/model'
+import { isClearText } from '@winnow/privacy'
 import { PipelineError } from '@winnow/runtime'
 import { type ComparedFact, type Condition, checkCondition } from './condition-check.ts'
 import { Values } from './condition-values.ts'
@@ -99,7 +100,7 @@ function detailOf(
   return detail
 }
 
-/** What can be stated: a number, a flag, a text of at most 64 bytes; of a list how many it has. */
+/** What can be stated: a number, a flag, a text that is no prose; of a list how many it has. */
 function statedOf(
   view: ConditionView,
   { steps, key }: StatedFact,
@@ -113,15 +114,15 @@ function statedOf(
         ? (value as ReadonlyMap<string, unknown>).get(key as string)
         : (value as Record<string, unknown>)[step]
   }
-  if (value instanceof Values) return shownOf(value, matched)
-  if (Array.isArray(value)) return value.length
-  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
-  return typeof value === 'boolean' || (typeof value === 'string' && value !== '')
-    ? value
-    : undefined
+  if (value instanceof Values) return asFact(shownOf(value, matched))
+  return asFact(Array.isArray(value) ? value.length : value)
 }
 
-function shownOf({ shown, all }: Values, matched: boolean): string | number | boolean | undefined {
-  const cell: SpanCell | undefined = matched && shown !== null ? shown : all[0]
-  return cell === undefined || cell === null || typeof cell === 'object' ? undefined : cell
+function asFact(value: unknown): string | number | boolean | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+  if (typeof value === 'string') return value !== '' && isClearText(value) ? value : undefined
+  return typeof value === 'boolean' ? value : undefined
 }
+
+const shownOf = ({ shown, all }: Values, matched: boolean): SpanCell | undefined =>
+  matched && shown !== null ? shown : all[0]
