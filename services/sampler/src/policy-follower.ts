@@ -105,16 +105,20 @@ export class PolicyFollower {
     return this.#seed !== undefined || this.#shadowSeed !== undefined
   }
 
-  /** A refused append may have landed: what is in force is looked at again before it is repeated. */
+  /**
+   * A refused append may have landed: what is in force is looked at again before it is repeated. What was
+   * configured anew meanwhile has not been said.
+   */
   async #saySeeds(): Promise<void> {
     const { bus, control } = this.#options
+    const [seed, shadow] = [this.#seed, this.#shadowSeed]
     const records = this.#seedRecords()
     if (records.length > 0) {
       await bus.append(control, 0, records)
       await this.#reader.readToEnd()
     }
-    this.#seed = undefined
-    this.#shadowSeed = undefined
+    if (this.#seed === seed) this.#seed = undefined
+    if (this.#shadowSeed === shadow) this.#shadowSeed = undefined
   }
 
   #seedRecords(): NewRecord[] {
