@@ -2,7 +2,7 @@ import { type Bus, MemoryBus } from '@winnow/bus'
 import { ManualClock } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { type PolicyAnswer, PolicyDesk } from './policy-desk.ts'
-import { parsePolicy } from './policy-file.ts'
+import { parsePolicy, policyOfRecord } from './policy-file.ts'
 import { PolicyLog } from './policy-log.ts'
 import { policyEntryRecord, policyTextRecord } from './policy-record.ts'
 import { specs, topics } from './world.fixture.ts'
@@ -92,4 +92,17 @@ test('a file that is said after an API’s policy, and before it was read, takes
   const records = [policyTextRecord(file), policyEntryRecord({ ...seed, n, atMs: 1 })]
   await fleet.bus.append(topics.control, 0, records)
   expect((await fleet.desk().show()).inForce?.version).toBe(versionOf('applied'))
+})
+
+test('a policy with ceilings is shown with them, so that it can be read again', async () => {
+  const desk = new Fleet().desk()
+  const ceilings = 'ceilings: [{ rule: ordinary, perMinute: 60 }]'
+  const text = `${textOf('limited')}\n${ceilings}`
+  await desk.apply({ text })
+  await desk.apply({ text, shadow: true })
+  const { inForce, shadow } = await desk.show()
+  for (const shown of [inForce, shadow]) {
+    expect(shown?.policy.ceilings).toEqual([{ rule: 'ordinary', perMinute: 60 }])
+    expect(shown && policyOfRecord(shown.policy)).toEqual(parsePolicy(text))
+  }
 })

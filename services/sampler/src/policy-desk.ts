@@ -221,9 +221,14 @@ export class PolicyDesk {
     }
   }
 
-  #textOf({ version, rules }: Policy): ShownText {
+  #textOf({ version, rules, ceilings }: Policy): ShownText {
     const text = this.#log.text(version)?.text
-    return { version, rules, ...(text !== undefined && { text }) }
+    return {
+      version,
+      rules,
+      ...(ceilings !== undefined && { ceilings }),
+      ...(text !== undefined && { text }),
+    }
   }
 }
 

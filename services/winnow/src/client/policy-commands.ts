@@ -237,22 +237,23 @@ async function show(version: string | undefined, options: Options): Promise<void
     return
   }
   if (version !== undefined) {
-    print(await textOf(body as ShownText))
+    print(await policyText(body as ShownText))
     return
   }
   const { inForce, shadow, broken } = body as PoliciesShown
   if (broken !== undefined) print(`# ! ${broken}`)
   if (inForce === null) throw new CommandEnd(exitCode.no, 'no sampler has said its policy yet')
-  print(`# in force: ${entryText(inForce)}\n${await textOf(inForce.policy)}`)
+  print(`# in force: ${entryText(inForce)}\n${await policyText(inForce.policy)}`)
   if (shadow !== null)
-    print(`---\n# in the shadow: ${entryText(shadow)}\n${await textOf(shadow.policy)}`)
+    print(`---\n# in the shadow: ${entryText(shadow)}\n${await policyText(shadow.policy)}`)
 }
 
 /** The file as it was written; else the rules, which are the same to the program. */
-async function textOf({ version, rules, text }: ShownText): Promise<string> {
+export async function policyText({ version, rules, ceilings, text }: ShownText): Promise<string> {
   if (text !== undefined) return text.trimEnd()
   const { stringify } = await import('yaml')
-  return stringify({ version: version.slice(0, -9), rules }).trimEnd()
+  const limits = ceilings === undefined ? {} : { ceilings }
+  return stringify({ version: version.slice(0, -9), rules, ...limits }).trimEnd()
 }
 
 async function history(options: Options): Promise<void> {
