@@ -127,6 +127,39 @@ test('an outcome that cannot be taken is left out and said, and its span is take
   expect(await started.bus.spans()).toHaveLength(3)
 })
 
+test('a judgement is not lost for a remark: what of it cannot be taken is left out, and that is said', async () => {
+  started = await startReceiver({ evaluationCommentBytesMax: '1KiB' })
+  const annotation = (more: Readonly<Record<string, string | number>>) =>
+    attributes({ 'annotations.0.annotation.name': 'j', ...more })
+  const of = (more: Readonly<Record<string, string | number>>) =>
+    spanJson(1, { links: [target], attributes: annotation(more) })
+  const [status, body] = await send(
+    of({ 'annotations.0.annotation.score': 0.1, 'annotations.0.annotation.label': 'x'.repeat(65) }),
+    of({ 'annotations.0.annotation.score': 'n/a', 'annotations.0.annotation.label': 'fail' }),
+    of({
+      'annotations.0.annotation.score': 0,
+      'annotations.0.annotation.explanation': `e${'ä'.repeat(512)}`,
+    }),
+    of({
+      'annotations.0.annotation.score': 1,
+      'annotations.0.annotation.explanation': 'ä'.repeat(512),
+    }),
+  )
+  expect(status).toBe(200)
+  expect(JSON.stringify(body)).toMatch(/but 3 outcomes shortened: .*label: send text of 1 to 64/)
+  const evidence = await started.bus.evidence()
+  expect(evidence).toMatchObject([
+    { score: 0.1 },
+    { label: 'fail' },
+    { score: 0, comment: `e${'ä'.repeat(511)}` },
+    { score: 1, comment: 'ä'.repeat(512) },
+  ])
+  expect([evidence[0], evidence[1]].map(one => Object.keys(one ?? {}))).toEqual([
+    expect.not.arrayContaining(['label']),
+    expect.not.arrayContaining(['score']),
+  ])
+})
+
 const many = (count: number) => {
   const values: Record<string, string | number> = {}
   for (let n = 0; n < count; n++) {

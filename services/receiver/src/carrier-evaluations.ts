@@ -22,14 +22,18 @@ export interface Carried {
   readonly leftOut: LeftOut
 }
 
-/** Outcomes that were not taken although their span was. */
+/** What was not taken although its span was: outcomes, and parts of others. */
 export interface LeftOut {
   readonly count: number
+  readonly shortened: number
   /** Why, the first ones. */
   readonly reasons: readonly string[]
 }
 
-export const nothingCarried: Carried = { records: [], leftOut: { count: 0, reasons: [] } }
+export const nothingCarried: Carried = {
+  records: [],
+  leftOut: { count: 0, shortened: 0, reasons: [] },
+}
 
 /**
  * The outcomes that spans with exactly one link carry for the span that they link, as OpenInference has it
@@ -46,9 +50,17 @@ export function carriedOutcomes(
   const records: OutcomeRecord[] = []
   const reasons: string[] = []
   let count = 0
+  let shortened = 0
+  const say = (why: string): void => {
+    if (reasons.length < refusalsDescribedMax) reasons.push(why)
+  }
   const leaveOut = (outcomes: number, why: string): void => {
     count += outcomes
-    if (reasons.length < refusalsDescribedMax) reasons.push(why)
+    say(why)
+  }
+  const shorten = (why: string): void => {
+    shortened++
+    say(why)
   }
   for (let row = from; row < table.length; row++) {
     if (table.linkCount[row] !== 1 || table.problem[row] !== spanProblem.none) continue
@@ -68,12 +80,49 @@ export function carriedOutcomes(
       leaveOut(stated.length - taken.length, `${which}: ${limit}`)
     }
     for (const one of taken) {
-      const read = evaluationsFrom(tenant, inputOf(span, one), reading)
-      if (read.kind === 'evaluations') records.push(...read.records)
-      else leaveOut(1, `${which}: ${read.mistakes.map(it => `${it.field}: ${it.remedy}`)}`)
+      const { read, mistakes } = readStated(tenant, inputOf(span, one), reading)
+      if (read === undefined) leaveOut(1, `${which}: ${mistakes}`)
+      else {
+        records.push(...read)
+        if (mistakes !== '') shorten(`${which}: ${mistakes}`)
+      }
     }
   }
-  return records.length + count === 0 ? nothingCarried : { records, leftOut: { count, reasons } }
+  return records.length + count === 0
+    ? nothingCarried
+    : { records, leftOut: { count, shortened, reasons } }
+}
+
+/**
+ * A judgement is not lost for a remark, nor for one of two words of it that says nothing here: what is
+ * wrong is left out, as it is of a span's own annotations, and an explanation is cut. `read` is undefined
+ * where nothing is left to say.
+ */
+function readStated(
+  tenant: string,
+  input: Readonly<Record<string, unknown>>,
+  reading: { readonly limits: EvaluationLimits; readonly outcomes: OutcomeMap },
+): { readonly read: readonly OutcomeRecord[] | undefined; readonly mistakes: string } {
+  const whole = evaluationsFrom(tenant, input, reading)
+  if (whole.kind === 'evaluations') return { read: whole.records, mistakes: '' }
+  const mistakes = whole.mistakes.map(({ field, remedy }) => `${field}: ${remedy}`).join(', ')
+  const rest: Record<string, unknown> = { ...input }
+  for (const { field } of whole.mistakes) {
+    if (field === 'comment') rest.comment = cut(input.comment, reading.limits.commentBytesMax)
+    else if (field === 'label' || field === 'score') rest[field] = undefined
+  }
+  const less = evaluationsFrom(tenant, rest, reading)
+  return { read: less.kind === 'evaluations' ? less.records : undefined, mistakes }
+}
+
+/** As many whole characters as fit; nothing where there is no text. */
+function cut(text: unknown, bytesMax: number): string | undefined {
+  if (typeof text !== 'string') return undefined
+  const bytes = Buffer.from(text)
+  let end = Math.min(bytesMax, bytes.length)
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  const kept = bytes.toString('utf8', 0, end)
+  return kept.trim() === '' ? undefined : kept
 }
 
 const mayHold = ['.annotation.', '.evaluation.'].map(text => Buffer.from(text))
@@ -113,7 +162,7 @@ function statedBy({ attributes }: Span): readonly Stated[] {
 const memberKey =
   /^((trace\.)?(?:annotations\.\d{1,9}\.annotation|evaluations\.\d{1,9}\.evaluation))\.(name|score|label|explanation|identifier)$/
 
-function inputOf(span: Span, stated: Stated): object {
+function inputOf(span: Span, stated: Stated): Readonly<Record<string, unknown>> {
   const { name, score, label, explanation } = stated
   const link = span.links[0]
   return {

@@ -61,14 +61,23 @@ export function reportSpans(
   return { accepted, rejected: refused, byReason, message }
 }
 
-/** `leftOut`: outcomes that the spans carry and that were not taken, though the spans were. */
+/** `leftOut`: of the outcomes that the spans carry what was not taken, though the spans were. */
 export function resultOf(
   report: SpanReport,
-  leftOut: { readonly count: number; readonly reasons: readonly string[] },
+  leftOut: {
+    readonly count: number
+    readonly shortened: number
+    readonly reasons: readonly string[]
+  },
 ): ExportResult {
   const { rejected, message } = report
-  if (leftOut.count === 0) return { rejected, errorMessage: message }
-  const said = `${leftOut.count} outcomes left out: ${leftOut.reasons.join('; ')}`
+  const { count, shortened, reasons } = leftOut
+  if (count + shortened === 0) return { rejected, errorMessage: message }
+  const what = [
+    ...(count > 0 ? [`${count} outcomes left out`] : []),
+    ...(shortened > 0 ? [`${shortened} outcomes shortened`] : []),
+  ]
+  const said = `${what.join(', ')}: ${reasons.join('; ')}`
   return {
     rejected,
     errorMessage: message === '' ? `accepted, but ${said}` : `${message}; ${said}`,
