@@ -118,6 +118,30 @@ describe('a condition looks at no content', () => {
   })
 })
 
+test('lists are not asked for within each other', () => {
+  for (const macro of ['exists', 'all', 'exists_one']) {
+    expect(mistakesIn(`spans.${macro}(s, s.name == "a")`)).toEqual([])
+    const [mistake] = mistakesIn(`spans.${macro}(a, ["x"].${macro}(b, a.name == b))`)
+    expect(mistake).toContain(`${macro} within another: each is asked for every one of a list`)
+    expect(mistakesIn(`spans.exists(a, spans.${macro}(a, a.name == "x"))`)).toHaveLength(1)
+  }
+  expect(mistakesIn('services.filter(x, x != "a").exists(x, x.contains("b"))')).toEqual([])
+  for (const [fact, ask] of [
+    ['services', 's.name in services'],
+    ['judge.labels', 's.name in judge.labels'],
+    ['outcome["…"].labels', 's.name in outcome["o"].labels'],
+    ['attribute["…"]', 'attribute["k"] == s.name'],
+    ['traceState["…"]', 'traceState["k"].matches("a")'],
+    ['spans', 'size(spans) > 1'],
+  ]) {
+    expect(mistakesIn(`spans.exists(s, ${ask})`).map(one => one.replace(/^\d+: /, ''))).toEqual([
+      `${fact} has many values; ask for them outside of exists and its like`,
+    ])
+  }
+  const single = 'spanCount > 1 && root.attribute["k"] == 1 && outcome["o"].failed && hasRoot'
+  expect(mistakesIn(`spans.exists(s, s.attribute["k"] == 1 && ${single})`)).toEqual([])
+})
+
 test('text, patterns and names have their limits', () => {
   const padded = (bytes: number) => `spanCount > 1${' '.repeat(bytes - 13)}`
   expect(mistakesIn(padded(conditionBytesMax))).toEqual([])

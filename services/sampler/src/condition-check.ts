@@ -9,10 +9,16 @@ import {
   functionNames,
   functions,
 } from './condition-environment.ts'
-import { columnOfField, columnsOfFact, factByPath, factRoots } from './condition-facts.ts'
+import {
+  columnOfField,
+  columnsOfFact,
+  type FactType,
+  factByPath,
+  factRoots,
+} from './condition-facts.ts'
 import { orderDependence } from './condition-order.ts'
 import { slowPattern } from './condition-pattern.ts'
-import { type Bound, childrenOf, isMap, keyOf, pathOf } from './condition-tree.ts'
+import { type Bound, childrenOf, isMap, keyOf, macros, pathOf } from './condition-tree.ts'
 import type { Named } from './condition-view.ts'
 
 /** A condition that was found to be one. */
@@ -47,6 +53,9 @@ export interface ConditionMistake {
 export type ConditionCheck =
   | { readonly ok: true; readonly condition: Condition }
   | { readonly ok: false; readonly mistakes: readonly ConditionMistake[] }
+
+/** `exists`, `all`, `exists_one` and `filter` within each other: a trace has a thousand rows. */
+export const nestingMax = 1
 
 /** Every mistake of a condition that can be told at once, with where it is and what to write instead. */
 export function checkCondition(text: string): ConditionCheck {
@@ -100,6 +109,11 @@ class Findings {
       this.#access(node, path, bound)
       return
     }
+    if (node.op === 'rcall' && macros.has(node.args[0]) && bound.size >= nestingMax) {
+      const [name] = node.args
+      this.#say(node, `${name} within another: each is asked for every one of a list`, name)
+      return
+    }
     if (node.op === 'call' || node.op === 'rcall') this.#call(node)
     if (node.op === '%' || node.op === 'map' || node.op === '.?' || node.op === '[?]') {
       this.#say(node, `${node.op === 'map' ? 'a map' : node.op} has no use in a condition`)
@@ -133,6 +147,10 @@ class Findings {
     if (doc === undefined) {
       if (path.endsWith('[]')) this.#say(node, 'no place by number; ask with exists or in')
       else this.#unknownField(node, path, bound)
+      return
+    }
+    if (bound.size > 0 && !path.startsWith('s.') && hasMany(path, doc.type)) {
+      this.#say(node, `${shown(path)} has many values; ask for them outside of exists and its like`)
       return
     }
     const key = path.endsWith('[]') || path.includes('[].') ? this.#key(node, path) : undefined
@@ -224,6 +242,12 @@ function keyMistake(key: string, path: string): string | undefined {
     ? 'is content, and what a condition looks at is kept as a fact; have the sender state an attribute of its own'
     : columnMistake(key)
 }
+
+/** Of the root there is one value. */
+const hasMany = (path: string, type: FactType): boolean =>
+  type.startsWith('list') || (type === 'values' && path !== 'root.attribute[]')
+
+const shown = (path: string): string => path.replace('[]', '["…"]')
 
 function fieldsBelow(path: string): string[] {
   return [...factByPath.keys()]

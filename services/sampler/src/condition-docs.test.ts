@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { columnBytesMax, columnsMax, rowsBytesMax, rowsMax } from '@winnow/model'
 import { expect, test } from 'vitest'
+import { nestingMax } from './condition-check.ts'
 import { conditionBytesMax, functions } from './condition-environment.ts'
 import { conditionFacts } from './condition-facts.ts'
-import { patternCharsMax } from './condition-pattern.ts'
+import { patternCharsMax, patternTriesMax } from './condition-pattern.ts'
 import { statedFactsMax } from './condition-rule.ts'
 import { traceRowsMax } from './condition-view.ts'
 import { checkPolicy } from './policy-file.ts'
@@ -44,6 +45,8 @@ test('the limits that docs/policies.md states are those of the code', () => {
   for (const text of [
     `\`conditionBytesMax\` | ${conditionBytesMax} bytes`,
     `\`patternCharsMax\` | ${patternCharsMax} characters`,
+    `\`patternTriesMax\` | ${Math.cbrt(patternTriesMax)}³ ways`,
+    `\`nestingMax\` | ${nestingMax}:`,
     `${columnsMax} names in one policy ${columnBytesMax} bytes each`,
     `${rowsMax} distinct rows and ${rowsBytesMax / 1024} KiB a slice`,
     `${traceRowsMax} distinct rows a trace`,
