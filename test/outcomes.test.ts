@@ -11,10 +11,12 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import {
   type Carrier,
   carriers,
+  deleteScore,
   evaluate,
   experiment,
   outcomes,
   type Sender,
+  sendScore,
   sendTrace,
 } from './support/outcome-carriers.ts'
 import { type RunningWinnow, shortWaits, startWinnow } from './support/winnow-process.ts'
@@ -92,6 +94,22 @@ const played = new Map<string, Promise<string>>()
 
 test.for(cells)('$moment · $name → $expected', { timeout }, async ({ moment, name, expected }) => {
   expect(await played.get(`${moment} ${name}`)).toBe(expected)
+})
+
+test('a score that is changed under its id has its effect, and is taken back with it', {
+  timeout,
+}, async () => {
+  const sender = { winnow, key: 'acme', traceId: traceIdOf('changed under its id') }
+  await sendDropped(sender)
+  await sendScore(sender, 5)
+  await until(async () => (await why(sender)).evaluations.length === 1)
+  expect((await why(sender)).state).toBe('dropped')
+  await sendScore(sender, 1)
+  await becomes(sender, 'kept')
+  await deleteScore(sender)
+  await until(async () => (await why(sender)).evaluations.every(one => one.retracted === true))
+  const { state, evaluations } = await why(sender)
+  expect([state, evaluations.length]).toEqual(['kept', 2])
 })
 
 async function playCell({

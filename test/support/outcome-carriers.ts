@@ -125,16 +125,8 @@ export const carriers: Readonly<Record<string, Carrier>> = {
   },
   'Langfuse’s score': {
     comes: 'beside',
-    send: sender =>
-      asLangfuse(sender, 'POST', '/api/public/scores', {
-        id: `score-${sender.traceId}`,
-        traceId: sender.traceId,
-        name: 'csat',
-        value: 1,
-        dataType: 'NUMERIC',
-        comment: 'rude',
-      }),
-    retract: sender => asLangfuse(sender, 'DELETE', `/api/public/scores/score-${sender.traceId}`),
+    send: sender => sendScore(sender, 1),
+    retract: deleteScore,
   },
   'Langfuse’s batch': {
     comes: 'beside',
@@ -260,6 +252,22 @@ export async function evaluate(
       body: JSON.stringify({ traceId, ...evaluation }),
     }),
   )
+}
+
+/** The same id whatever its value is. */
+export function sendScore(sender: Sender, value: number): Promise<void> {
+  return asLangfuse(sender, 'POST', '/api/public/scores', {
+    id: `score-${sender.traceId}`,
+    traceId: sender.traceId,
+    name: 'csat',
+    value,
+    dataType: 'NUMERIC',
+    comment: 'rude',
+  })
+}
+
+export function deleteScore(sender: Sender): Promise<void> {
+  return asLangfuse(sender, 'DELETE', `/api/public/scores/score-${sender.traceId}`)
 }
 
 async function asLangfuse({ winnow, key }: Sender, method: string, path: string, body?: object) {

@@ -9,6 +9,8 @@ import {
   evaluationStatus,
   evaluationsAccepted,
   evaluationsFrom,
+  type Speaker,
+  takesBack,
 } from './evaluation-input.ts'
 import { type EvaluationRecord, evaluationBytesMax } from './evidence.ts'
 import { factTextBytesMax } from './facts.ts'
@@ -235,4 +237,31 @@ test('what a decision carries of an outcome is bounded: at the limit it is taken
   expect(mistakesOf({ ...back, source: wide(100) })).toMatchObject([
     { remedy: expect.stringContaining('retractionBytesMax') },
   ])
+})
+
+test('where an id may be said anew, another judgement under it is a further evaluation, and taking it back takes back all', () => {
+  const idOf = (more: object, speaker: Speaker = { updates: true }) => {
+    const read = evaluationsFrom(
+      't',
+      { traceId, id: 'i', name: 'csat', score: 1, ...more },
+      speaker,
+    )
+    return read.kind === 'evaluations' ? read.records[0]?.id : undefined
+  }
+  const first = idOf({}) ?? ''
+  expect(first).toMatch(new RegExp(`^${traceId}\\.i~[0-9a-f]{16}$`))
+  expect(idOf({ score: '1', source: 's', comment: 'c', at: '2026-05-22T10:15:00Z' })).toBe(first)
+  for (const more of [{ score: 2 }, { label: 'x' }, { name: 'judge' }]) {
+    expect(idOf(more)).not.toBe(first)
+    expect(takesBack(`${traceId}.i`, idOf(more) ?? '')).toBe(true)
+  }
+  expect(idOf({ retracted: true })).toBe(`${traceId}.i`)
+  expect(idOf({ score: 2 }, {})).toBe(`${traceId}.i`)
+  expect(takesBack(first, first)).toBe(true)
+  for (const other of [`${traceId}.j~${'0'.repeat(16)}`, `${traceId}.i~x`, `${traceId}.ii`]) {
+    expect(takesBack(`${traceId}.i`, other)).toBe(false)
+  }
+  const whole = evaluationIdCharsMax
+  const long = { id: 'i'.repeat(whole), source: 'longest' }
+  expect(idOf(long)).toHaveLength(33 + whole + 17)
 })

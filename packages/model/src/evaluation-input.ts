@@ -61,6 +61,19 @@ export interface Speaker {
   /** Of an evaluation that names no source: `key:NAME`. */
   readonly source?: string | undefined
   readonly outcomes?: OutcomeMap
+  /** What he says anew under an id of his is a further evaluation; else the first one counts. */
+  readonly updates?: boolean
+}
+
+/** Of an evaluation that may be said anew: what its id has behind the client's own. */
+const updateSuffix = /~[0-9a-f]{16}$/
+
+/** Whether the retraction of this id takes back the evaluation of that one, or all that was said under it. */
+export function takesBack(retractionId: string, evaluationId: string): boolean {
+  if (retractionId === evaluationId) return true
+  return (
+    evaluationId.startsWith(retractionId) && evaluationId.replace(updateSuffix, '') === retractionId
+  )
 }
 
 /**
@@ -129,7 +142,7 @@ const known = [
 function readOutcome(
   tenant: string,
   fields: Fields,
-  { limits = evaluationLimits, source: speaks, outcomes = noOutcomeMap }: Speaker,
+  { limits = evaluationLimits, source: speaks, outcomes = noOutcomeMap, updates = false }: Speaker,
 ): OutcomeRecord | undefined {
   const before = fields.mistakes.length
   fields.refuseUnknown(known)
@@ -170,8 +183,12 @@ function readOutcome(
     return fields.fits({ id, ...who, ...at }, retractionBytesMax) ? back : undefined
   }
   const said = mapped(outcomes, content)
-  const record = { v, kind: 'evaluation', tenant, traceId, id, ...said, ...who } as const
-  const { comment: _, ...kept } = { ...said, id, ...who } as Partial<EvaluationRecord>
+  // What no rule looks at makes no further evaluation.
+  const judged = { ...content, source: undefined, atMs: undefined, comment: undefined }
+  const isUpdatable = updates && clientId !== undefined
+  const saidId = isUpdatable ? `${id}~${contentHash(judged).slice(0, 16)}` : id
+  const record = { v, kind: 'evaluation', tenant, traceId, id: saidId, ...said, ...who } as const
+  const { comment: _, ...kept } = { ...said, id: saidId, ...who } as Partial<EvaluationRecord>
   return fields.fits(kept, evaluationBytesMax) ? record : undefined
 }
 

@@ -57,6 +57,7 @@ export {
   evaluationsFrom,
   type OutcomeRecord,
   type Speaker,
+  takesBack,
 } from './evaluation-input.ts'
 export {
   type CloseReason,

@@ -73,3 +73,14 @@ test('it says of how many slices a decision is, and whether it continues an earl
   expect(at(decided({ seriesFrom }), 0)).toMatchObject({ continuesSeries: true })
   expect(at(undefined, 0)).toMatchObject({ sliceCount: null, continuesSeries: null, searched })
 })
+
+test('a retraction by the client’s own id takes back all that was said under it, and nothing else', () => {
+  const ids = ['f', `f~${'0'.repeat(16)}`, `f~${'1'.repeat(16)}`, 'g', 'fg']
+  const evaluations = ids.map(id => ({ id: `${traceId}.${id}`, name: 'x', effect: 'applied' }))
+  const retractions = [{ id: `${traceId}.f` }]
+  const told = at(decided({ evaluations, retractions } as unknown as Partial<Decision>), 0)
+  expect(told.evaluations.map(({ retracted = false }) => retracted)).toEqual([
+    ...[true, true, true],
+    ...[false, false],
+  ])
+})

@@ -1,4 +1,9 @@
-import type { DecidedEvaluation, DecisionHead, RuleAnswer } from '@winnow/model'
+import {
+  type DecidedEvaluation,
+  type DecisionHead,
+  type RuleAnswer,
+  takesBack,
+} from '@winnow/model'
 import type { Found, Searched } from './decision-lookup.ts'
 
 /** Six different answers. `dropped`: its bytes can still be read, so it can be rescued; `expired`: they cannot. */
@@ -137,7 +142,7 @@ export function shown(
   const { effect, atMs, ...rest } = evaluation
   const late = decision.seriesAtMs + waits.awaitingMaxMs < logTimeMs
   const state = effect === 'awaiting' && late ? 'missed' : effect
-  const isRetracted = decision.retractions?.some(({ id }) => id === rest.id) === true
+  const isRetracted = decision.retractions?.some(({ id }) => takesBack(id, rest.id)) === true
   return { ...rest, state, ...at(atMs), ...(isRetracted && { retracted: true as const }) }
 }
 

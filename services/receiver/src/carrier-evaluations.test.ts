@@ -74,7 +74,7 @@ test('an event of such a span is about the span itself, as that of a consumer th
   expect(await started.bus.spans()).toHaveLength(1)
 })
 
-test('the same result in both words is one; the sender’s own identifier makes it one over carriers', async () => {
+test('the same result in both words is one, and so it is over carriers under the sender’s identifier; another one is not', async () => {
   started = await startReceiver()
   const both = {
     'annotations.0.annotation.name': 'judge',
@@ -82,18 +82,20 @@ test('the same result in both words is one; the sender’s own identifier makes 
     'evaluations.3.evaluation.name': 'judge',
     'evaluations.3.evaluation.score': 0.1,
   }
-  const identified = (n: number) =>
+  const identified = (n: number, score: number) =>
     spanJson(n, {
       links: [target],
       attributes: attributes({
         'evaluations.0.evaluation.name': 'judge',
-        'evaluations.0.evaluation.score': n,
+        'evaluations.0.evaluation.score': score,
         'evaluations.0.evaluation.identifier': 'judge-v2',
       }),
     })
-  await send(carrier(both), identified(2), identified(3))
+  await send(carrier(both), identified(2, 1), identified(3, 1), identified(2, 0))
   const ids = (await started.bus.evidence()).map(one => 'id' in one && one.id)
-  expect([ids.length, new Set(ids).size]).toEqual([4, 2])
+  expect(ids).toHaveLength(5)
+  const [word, other, first, again, update] = ids
+  expect([other, again, new Set([word, first, update]).size]).toEqual([word, first, 3])
 })
 
 test('without a link, or with two, it judges itself: nothing is sent elsewhere', async () => {

@@ -178,15 +178,16 @@ function inputOf(span: Span, stated: Stated): Readonly<Record<string, unknown>> 
 }
 
 /**
- * The sender's own identifier, unique for a name and target; else what the carrier says. Never the place in a
- * list, so that what comes in both words of OpenInference, or again, is one outcome.
+ * What is said, under the sender's own identifier or of this carrier: what is said anew under an identifier
+ * is a further outcome. Never the place in a list, so that what comes in both words of OpenInference, or
+ * again, is one.
  */
 function idOf(span: Span, { scope, name, score, label, identifier }: Stated): string {
   const target = span.links[0]?.spanId
   const said =
     identifier === undefined
       ? [span.traceId, span.spanId, scope, name, score, label]
-      : [scope, scope === 'span' && target, name, identifier]
+      : [scope, scope === 'span' && target, name, identifier, score, label]
   const digest = createHash('sha256').update(JSON.stringify(said)).digest('hex')
   return `carried-${digest.slice(0, 32)}`
 }

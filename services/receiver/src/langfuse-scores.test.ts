@@ -43,6 +43,9 @@ function asLangfuse(method: string, path: string, body?: unknown): Promise<[numb
   })
 }
 
+/** The id of a score that may be changed under the client's own. */
+const own = (id: string) => new RegExp(`^${traceId}\\.${id}~[0-9a-f]{16}$`)
+
 const keyed = () => startReceiver({}, { keys: apiKeysOf({ 'sk-lf-5678': 'acme' }) })
 
 test('a score of every data type becomes the outcome it says, under the tenant of the secret key', async () => {
@@ -71,7 +74,7 @@ test('a score of every data type becomes the outcome it says, under the tenant o
   expect(evidence[4]).not.toHaveProperty('spanId')
 })
 
-test('a client’s own id is answered as it was sent, and sent twice it is one evaluation', async () => {
+test('a client’s own id is answered as it was sent; sent twice it is one evaluation, and changed a further one', async () => {
   started = await keyed()
   const score = { id: 'feedback-7', traceId, name: 'csat', value: 1 }
   for (let n = 0; n < 2; n++) {
@@ -81,7 +84,15 @@ test('a client’s own id is answered as it was sent, and sent twice it is one e
     ])
   }
   const ids = (await started.bus.evidence()).map(one => 'id' in one && one.id)
-  expect(ids).toEqual([`${traceId}.feedback-7`, `${traceId}.feedback-7`])
+  expect(ids).toEqual([expect.stringMatching(own('feedback-7')), ids[0]])
+  for (const value of [5, 5]) {
+    await asLangfuse('POST', '/api/public/scores', { ...score, value, comment: `${value}` })
+  }
+  const changed = (await started.bus.evidence()).slice(2)
+  expect(changed).toMatchObject([{ score: 5 }, { score: 5 }])
+  const later = changed.map(one => 'id' in one && one.id)
+  expect(later).toEqual([expect.stringMatching(own('feedback-7')), later[0]])
+  expect(later[0]).not.toBe(ids[0])
 })
 
 test('deleting is a retraction: by the own id where it is remembered, by the whole one anywhere', async () => {
@@ -155,7 +166,7 @@ test('a batch as the SDKs queue it is answered event by event: scores are taken,
       ],
     },
   ])
-  expect(await started.bus.evidence()).toMatchObject([{ id: `${traceId}.a` }])
+  expect(await started.bus.evidence()).toMatchObject([{ id: expect.stringMatching(own('a')) }])
   expect((await asLangfuse('POST', '/api/public/ingestion', {}))[0]).toBe(400)
 })
 

@@ -136,7 +136,8 @@ function scoreFrom(
       ...outcome,
       ...(isSpan && { spanId: observationId }),
     },
-    speaker,
+    // Its clients send a score again to change it.
+    { ...speaker, updates: true },
   )
   if (read.kind === 'mistakes') return read
   const record = read.records[0] as OutcomeRecord
