@@ -9,7 +9,7 @@ export interface Policies {
   text(version: string): Promise<unknown>
   history(): Promise<readonly unknown[]>
   apply(request: PolicyChange): Promise<PolicyChanged>
-  release(request: Pick<PolicyChange, 'author' | 'message'>): Promise<PolicyChanged>
+  release(request: Pick<PolicyChange, 'author' | 'key' | 'message'>): Promise<PolicyChanged>
 }
 
 export type PolicyChanged =
@@ -29,7 +29,10 @@ const changeSchema = z.strictObject({
   release: z.literal(true).optional(),
 })
 
-export type PolicyChange = Omit<z.infer<typeof changeSchema>, 'release'>
+export type PolicyChange = Omit<z.infer<typeof changeSchema>, 'release'> & {
+  /** Name of the key it was asked with, where the author is another: nobody signs for others unseen. */
+  readonly key?: string
+}
 
 export async function getPolicy(policies: Policies, query: URLSearchParams): Promise<Answer> {
   refuseUnknown(query, ['version'])
@@ -64,19 +67,20 @@ export async function postPolicy(
   }
   const { release, ...change } = parsed.data
   const author = change.author ?? keyName
-  const request = { ...change, ...(author !== undefined && { author }) }
+  const { message } = change
+  const signed = {
+    ...(author !== undefined && { author }),
+    ...(message !== undefined && { message }),
+    ...(keyName !== undefined && keyName !== author && { key: keyName }),
+  }
   if (release !== undefined && (change.text ?? change.version ?? change.shadow) !== undefined) {
     const remedy = 'give it alone, with author and message at most'
     throw new ApiError(400, 'INVALID_POLICY_REQUEST', remedy, { field: 'release' })
   }
-  const { message } = change
   const changed =
     release === true
-      ? await policies.release({
-          ...(author !== undefined && { author }),
-          ...(message !== undefined && { message }),
-        })
-      : await policies.apply(request)
+      ? await policies.release(signed)
+      : await policies.apply({ ...change, ...signed })
   if (changed.kind === 'unknown') throw unknownVersion(changed.version)
   if (changed.kind === 'applied') {
     return { status: 202, body: { applied: changed.applied, before: changed.before } }

@@ -103,6 +103,7 @@ test('policies on the control topic are written as their golden file has them, a
       source: 'api',
       ...said,
       author: 'ada',
+      key: 'ci',
       message: 'why',
     }),
     policyEntryRecord({ kind: 'policy-shadow', version: null, source: 'api', ...said }),

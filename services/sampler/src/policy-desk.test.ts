@@ -106,3 +106,13 @@ test('a policy with ceilings is shown with them, so that it can be read again', 
     expect(shown && policyOfRecord(shown.policy)).toEqual(parsePolicy(text))
   }
 })
+
+test('the key that a policy was applied with, or released, is in the history', async () => {
+  const desk = new Fleet().desk()
+  await desk.apply({ text: textOf('one'), author: 'ada', key: 'ci' })
+  await desk.release({ author: 'bob', key: 'ops' })
+  expect(await desk.history()).toMatchObject([
+    { author: 'bob', key: 'ops', source: 'released' },
+    { author: 'ada', key: 'ci', source: 'api' },
+  ])
+})

@@ -22,6 +22,8 @@ export interface PolicyRequest {
   readonly text?: string
   readonly version?: string
   readonly author?: string
+  /** Name of the key it was asked with, where that is not the author. */
+  readonly key?: string
   readonly message?: string
   /** Evaluated beside the live one, never acted upon. */
   readonly shadow?: boolean
@@ -34,6 +36,8 @@ export interface ShownPolicy {
   readonly source: AppliedPolicy['source']
   readonly at: string
   readonly author?: string
+  /** Name of the key it was asked with, where that is not the author. */
+  readonly key?: string
   readonly message?: string
   /** Where `control` says it. */
   readonly offset: number
@@ -126,7 +130,7 @@ export class PolicyDesk {
       await this.#state()
       const policy = this.#policyOf(request)
       if (policy !== null && 'kind' in policy) return policy
-      const { text, author, message, shadow = false } = request
+      const { text, author, key, message, shadow = false } = request
       const records: NewRecord[] = []
       if (policy !== null && this.#log.text(policy.version) === undefined) {
         records.push(policyTextRecord(policy, text))
@@ -136,6 +140,7 @@ export class PolicyDesk {
         version: policy?.version ?? null,
         source: 'api',
         ...(author !== undefined && { author }),
+        ...(key !== undefined && { key }),
         ...(message !== undefined && { message }),
       }
       return this.#say(records, () => [said])
@@ -143,7 +148,7 @@ export class PolicyDesk {
   }
 
   /** What is in force stays, and the configuration files have the word again. */
-  async release(request: Pick<PolicyRequest, 'author' | 'message'>): Promise<PolicyAnswer> {
+  async release(request: Pick<PolicyRequest, 'author' | 'key' | 'message'>): Promise<PolicyAnswer> {
     const mistakes = requestMistakes(request, false)
     if (mistakes.length > 0) return { kind: 'mistakes', mistakes }
     const entry = { source: 'released', ...request } as const
@@ -270,13 +275,14 @@ function requestMistakes(
 }
 
 function shownEntry(entry: AppliedPolicy): ShownPolicy {
-  const { version, kind, source, atMs, author, message, offset } = entry
+  const { version, kind, source, atMs, author, key, message, offset } = entry
   return {
     version,
     kind: kind === 'policy-shadow' ? 'shadow' : 'live',
     source,
     at: new Date(atMs).toISOString(),
     ...(author !== undefined && { author }),
+    ...(key !== undefined && { key }),
     ...(message !== undefined && { message }),
     offset,
   }

@@ -44,6 +44,8 @@ export interface PolicyEntry {
   /** When it was said, Unix milliseconds by the clock of who said it. For people. */
   readonly atMs: number
   readonly author?: string
+  /** Name of the API key it was said with, where that is not the author. */
+  readonly key?: string
   readonly message?: string
   /** `released`: the offset of what put in force what is released, should that have left the history. */
   readonly of?: number
@@ -72,13 +74,14 @@ export function entryClass({ kind, source }: Pick<PolicyEntry, 'kind' | 'source'
 }
 
 export function policyEntryRecord(entry: PolicyEntry): NewRecord {
-  const { version, kind, n, atMs, source, author, message, of } = entry
+  const { version, kind, n, atMs, source, author, key, message, of } = entry
   const v = writtenVersion('policyRecord')
   const more = {
     n,
     atMs,
     source,
     ...(author !== undefined && { author }),
+    ...(key !== undefined && { key }),
     ...(message !== undefined && { message }),
     ...(of !== undefined && { of }),
   }
@@ -86,8 +89,7 @@ export function policyEntryRecord(entry: PolicyEntry): NewRecord {
     kind === 'policy-shadow'
       ? { v, kind: 'policy-shadow', version, ...more }
       : { v, kind: 'policy-in-force', version, ...more }
-  const key = `${policyKeyPrefix}-applied/${entryClass(entry)}/${n % policyHistoryMax}`
-  return record(key, own)
+  return record(`${policyKeyPrefix}-applied/${entryClass(entry)}/${n % policyHistoryMax}`, own)
 }
 
 /** The record, or why it is none. Unknown fields are ignored, a newer format is named. */
@@ -112,7 +114,7 @@ export function readPolicyRecord(value: Uint8Array): PolicyRecord | string {
 }
 
 function entryOf(read: Record<string, unknown>): PolicyEntry | undefined {
-  const { kind, version, n, atMs, source, author, message, of } = read
+  const { kind, version, n, atMs, source, author, key, message, of } = read
   if (kind !== 'policy-in-force' && kind !== 'policy-shadow') return undefined
   if (typeof version !== 'string' && !(version === null && kind === 'policy-shadow')) {
     return undefined
@@ -124,6 +126,7 @@ function entryOf(read: Record<string, unknown>): PolicyEntry | undefined {
     source: source === 'api' || source === 'released' ? source : 'file',
     atMs: Number.isFinite(atMs) ? (atMs as number) : 0,
     ...(typeof author === 'string' && { author }),
+    ...(typeof key === 'string' && { key }),
     ...(typeof message === 'string' && { message }),
     ...(Number.isSafeInteger(of) && { of: of as number }),
   }

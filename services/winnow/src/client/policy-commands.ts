@@ -264,11 +264,11 @@ async function history(options: Options): Promise<void> {
   else for (const entry of body.policies) print(entryText(entry))
 }
 
-function entryText({ version, kind, source, at, author, message }: ShownPolicy): string {
+function entryText({ version, kind, source, at, author, key, message }: ShownPolicy): string {
   const role = kind === 'shadow' ? 'shadow' : 'live  '
   const who = author ?? (source === 'file' ? 'a configuration file' : 'somebody')
   const what = source === 'released' ? 'released to the files' : (version ?? 'ended')
-  return `${at}  ${role}  ${what}  by ${who}${message === undefined ? '' : `: ${message}`}`
+  return `${at}  ${role}  ${what}  by ${who}${key === undefined ? '' : ` (key ${key})`}${message === undefined ? '' : `: ${message}`}`
 }
 
 function user(): string | undefined {
