@@ -205,6 +205,24 @@ describe('a condition that depends on the order of facts', () => {
     expect(rederive(forged as never, compiled).agrees).toBe(false)
   })
 
+  test.each([
+    'spans.all(s, s.status == "OK")',
+    '!spans.exists(s, s.status == "ERROR")',
+    'spans.exists_one(s, s.status == "OK")',
+    'size(spans) < 2',
+  ])('repeats a match of which there is nothing to state: %s', when => {
+    const { log, compiled } = logOf(when)
+    const row = (status: string) => ({ columns: [':status'], rows: [[status]] })
+    log.add(summary(id, [slice(1, [{ id: 1 }], root(9, row('OK')))]))
+    const facts = [row('ERROR'), { columns: [':status'], rows: [['OK'], ['OK', 1], ['ERROR']] }]
+    log.add(summary(id, [slice(2, [{ id: 3 }], facts[0]), slice(3, [{ id: 4 }], facts[1])]))
+    const [first, second] = log.decisions
+    expect(first?.rules[0]).toMatchObject({ matched: true, detail: { when: expect.any(String) } })
+    expect(second?.rules[0]).toEqual(first?.rules[0])
+    expect(second?.inherited).toBeUndefined()
+    for (const one of log.decisions) expect(rederive(one, compiled).differences).toEqual([])
+  })
+
   test('is not asked before the trace has a span', () => {
     const { log, compiled } = logOf('spanCount < 3')
     log.add(evaluation(id, { name: 'judge', score: 0.9 }))

@@ -31,9 +31,10 @@ export function conditionRule(name: string, probability: number, text: string): 
     const view = viewOf(facts, environment)
     view.need(named)
     const matched = program(view) === true
-    if (stated.length === 0) return matched ? { name, matched, probability } : none
-    const value = statedOf(view, stated[0] as StatedFact, matched)
+    const [first] = stated
+    const value = first === undefined ? undefined : statedOf(view, first, matched)
     if (!matched) return value === undefined ? none : { name, matched, probability, value }
+    if (first === undefined && orderDependent === undefined) return { name, matched, probability }
     const detail = detailOf(view, stated, orderDependent === undefined ? undefined : hash)
     return { name, matched, probability, ...(value !== undefined && { value }), detail }
   }
