@@ -237,6 +237,11 @@ describe('a condition that more facts can turn off depends on their order', () =
       'spans.all(s, s.name == "a")',
       'more facts can turn `spans.all(s, s.name == "a")` off: spans only grows',
     ],
+    ['5.0 in [costUsd]', 'more facts can turn `5.0 in [costUsd]` off: costUsd only grows'],
+    [
+      '[judge.failed].exists(x, !x)',
+      'more facts can turn `[judge.failed].exists(x, !x)` off: judge.failed only grows',
+    ],
     ['judge.passed', 'more facts can turn `judge.passed` off: judge.passed may change'],
   ])('it does: %s', (text, why) => {
     expect(orderOf(text)).toBe(why)

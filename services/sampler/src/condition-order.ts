@@ -56,7 +56,8 @@ function movesOf(node: ASTNode, bound: Bound): Moves {
     case 'value':
       return 'constant'
     case 'list':
-      return all(node.args, bound)
+      // An element becomes another one: the list does not gain it.
+      return all(node.args, bound) === 'constant' ? 'constant' : 'changes'
     case '&&':
     case '||':
       return both(movesOf(node.args[0], bound), movesOf(node.args[1], bound))

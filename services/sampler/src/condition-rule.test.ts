@@ -357,6 +357,14 @@ const atom = fc.oneof(
     'spans.all(s, s.attribute["k"] == "a")',
     'size(spans.filter(s, s.attribute["k"] == "a")) > 1',
     'root.name == "refund_chat.turn"',
+    '0.5 in [costUsd]',
+    'spanCount in [2.0, costUsd]',
+    '[costUsd, 2.0].exists(x, x < 1.0)',
+    '[1.0, 2.0].exists(x, x < costUsd)',
+    '[judge.failed].exists(x, !x)',
+    '[durationMs].all(d, d < 50.0)',
+    'attribute["n"] in [1.0, spanCount]',
+    'size([hasFailedOutcome].filter(x, x)) < 1',
   ),
 )
 const { condition } = fc.letrec<{ condition: string }>(tie => ({
