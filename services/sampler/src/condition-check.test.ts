@@ -204,7 +204,7 @@ describe('a condition that more facts can turn off depends on their order', () =
   test.each([
     'spanCount > 100',
     '100 <= spanCount',
-    'hasRoot && errorCount >= 1',
+    'isSampled && errorCount >= 1',
     'csat <= 2.0 || judge.score < 0.5',
     'attribute["tier"] == "gold"',
     'attribute["code"].asNumber() >= 500 && attribute["k"].isPresent()',
@@ -214,7 +214,7 @@ describe('a condition that more facts can turn off depends on their order', () =
     'inputTokens + outputTokens > 1000 && -1 * judge.score > -0.5',
     'costUsd * 2 > 1 && 5 - spanCount / 2 < 1',
     'outcome["resolved"].failed',
-    '2 > 1 ? spanCount > 1 : hasRoot',
+    '2 > 1 ? spanCount > 1 : isSampled',
   ])('it does not: %s', text => {
     expect(orderOf(text)).toBeUndefined()
   })
@@ -242,6 +242,7 @@ describe('a condition that more facts can turn off depends on their order', () =
       '[judge.failed].exists(x, !x)',
       'more facts can turn `[judge.failed].exists(x, !x)` off: judge.failed only grows',
     ],
+    ['hasRoot && costUsd > 0.5', 'more facts can turn `hasRoot` off: hasRoot may change'],
     ['judge.passed', 'more facts can turn `judge.passed` off: judge.passed may change'],
   ])('it does: %s', (text, why) => {
     expect(orderOf(text)).toBe(why)

@@ -53,7 +53,12 @@ export const conditionFacts: readonly FactDoc[] = [
     'of those, the root or the last attempt of its operation',
   ),
   fact('recoveredErrors', 'number', 'changes', 'of those, the others'),
-  fact('hasRoot', 'bool', 'rises', 'a root is known'),
+  fact(
+    'hasRoot',
+    'bool',
+    'changes',
+    'a root is known; an entry span is one until its parent comes',
+  ),
   fact('root.name', 'string', 'changes', 'name of the root span', absent),
   fact('root.service', 'string', 'changes', 'its service', absent),
   fact('root.durationMs', 'number', 'changes', 'its duration', absent),

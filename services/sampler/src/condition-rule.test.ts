@@ -1,4 +1,10 @@
-import { type Evaluation, factTextBytesMax, type PackedSlice, type SliceFacts } from '@winnow/model'
+import {
+  type Evaluation,
+  factTextBytesMax,
+  type PackedSlice,
+  type RootFact,
+  type SliceFacts,
+} from '@winnow/model'
 import { clearTextWordsMax } from '@winnow/privacy'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -290,9 +296,10 @@ const growth = fc.array(
         ids: fc.uniqueArray(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 3 }),
         row: fc.tuple(fc.constantFrom('a', 'b', null), fc.constantFrom(1, 2, '2', null)),
         durationMs: fc.constantFrom(1, 100),
-        isRoot: fc.boolean(),
+        entry: fc.constantFrom('none', 'root', 'entry'),
+        parent: fc.integer({ min: 1, max: 9 }),
       })
-      .map(({ offset, ids, row, durationMs, isRoot }) => {
+      .map(({ offset, ids, row, durationMs, entry, parent }) => {
         const spans = ids.map(id => ({
           id,
           startMs: id * 10,
@@ -301,7 +308,13 @@ const growth = fc.array(
           error: id === 9,
         }))
         const rows = { columns: ['k', 'n'], rows: [row], services: [`s${row[0]}`] }
-        return { slice: slice(offset, spans, isRoot ? root(durationMs, rows) : rows) }
+        if (entry !== 'entry') {
+          return { slice: slice(offset, spans, entry === 'root' ? root(durationMs, rows) : rows) }
+        }
+        // It is the root until its parent comes.
+        const [first] = root(durationMs).roots ?? []
+        const own = { ...first, spanId: spanIdOf(ids[0] as number), parentId: spanIdOf(parent) }
+        return { slice: slice(offset, spans, { ...rows, roots: [own as RootFact] }) }
       }),
     fc
       .record({
