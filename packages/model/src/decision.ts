@@ -160,7 +160,7 @@ export type DecisionHead = Omit<Decision, 'slices'>
 export type DecisionRecord = Claim | Decision
 
 /** A decision record is at most this, by construction. */
-export const decisionBytesMax = 656 * 1024
+export const decisionBytesMax = 720 * 1024
 
 /**
  * Most slices one record carries, and their bytes as JSON; over either a record chains to `prev`.

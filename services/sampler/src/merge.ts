@@ -22,7 +22,9 @@ export const evaluationsMax = 128
 /** Places beyond {@link evaluationsMax} for those that would have the trace kept: they must not come too late. */
 export const failingEvaluationsMax = 32
 export const requestsMax = 16
-export const retractionsMax = 32
+
+/** As many as evaluations: whatever was taken can be taken back. */
+export const retractionsMax = evaluationsMax + failingEvaluationsMax
 
 /** A record of `evidence` on the trace in question. */
 export interface Input {

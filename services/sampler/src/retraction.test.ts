@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
 import { decisionBytes, readDecision } from './decision-record.ts'
 import { parseEvidence } from './evidence-record.ts'
 import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
-import { retractionsMax } from './merge.ts'
+import { evaluationsMax, failingEvaluationsMax, retractionsMax } from './merge.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
@@ -91,6 +91,15 @@ test('verdict and fingerprint are those of the set, whatever came first and howe
       expect(last).toMatchObject({ verdict, primary, fingerprint, rules })
     }),
   )
+})
+
+test('whatever evaluations a trace can have can all be taken back', () => {
+  const many = Array.from({ length: evaluationsMax + failingEvaluationsMax }, (_, n) => n)
+  const failing = many.map(n => ({ ...fails, id: `${id}.${n}` }))
+  const back = many.map(n => takenBack({ id: `${id}.${n}` }))
+  const last = next(undefined, spans, ...failing, ...back)
+  expect(last?.evaluations).toHaveLength(many.length)
+  expect(last?.retractions?.map(one => one.id)).toEqual(last?.evaluations.map(one => one.id))
 })
 
 test('retractionsMax of a trace are taken, one more is not', () => {
