@@ -47,10 +47,20 @@ export type Outcome = Omit<SpanOutcome, 'spanId'> & { readonly spanId?: string }
 const table = new SpanTable()
 const nothing: readonly never[] = []
 
-/** A function of sets: the order of `slices` and repeats among them change nothing. Hot, once a trace. */
+/** An experiment's arm. */
+interface Arm {
+  readonly experiment: string
+  readonly variant: string
+}
+
+/**
+ * A function of sets: the order of `slices` and repeats among them change nothing, nor does that of
+ * `evaluations` change more than the order of outcomes. `watched`: arms that a rule asks for. Hot, once a trace.
+ */
 export function foldTrace(
   slices: readonly PackedSlice[],
   evaluations: readonly Evaluation[] = nothing,
+  watched: readonly Arm[] = nothing,
 ): TraceFacts {
   const folded = inOrder(slices)
   table.load(folded)
@@ -81,7 +91,7 @@ export function foldTrace(
     outcomes = [...(outcomes ?? nothing), ...evaluations]
     // What the spans say comes first. Without spans nothing is said of a variant: it would count under a cap.
     if (folded.length > 0 && experiment === null && variant === null) {
-      const arm = evaluations.find(({ variant: named }) => named !== undefined)
+      const arm = armOf(evaluations, watched)
       experiment = arm?.experiment ?? null
       variant = arm?.variant ?? null
     }
@@ -107,6 +117,30 @@ export function foldTrace(
     outcomes: outcomes ?? nothing,
     ignored,
   }
+}
+
+/**
+ * Which arm evaluations give the trace, whatever came first: one that a rule asks for before others,
+ * because a trace meets many flags; of equals the one whose name comes first.
+ */
+function armOf(evaluations: readonly Evaluation[], watched: readonly Arm[]): Arm | undefined {
+  let first: Arm | undefined
+  let isFirstWatched = false
+  for (const { experiment, variant } of evaluations) {
+    if (experiment === undefined || variant === undefined) continue
+    const isWatched = watched.some(arm => arm.experiment === experiment && arm.variant === variant)
+    if (first !== undefined) {
+      if (isFirstWatched && !isWatched) continue
+      if (isFirstWatched === isWatched && !isBefore({ experiment, variant }, first)) continue
+    }
+    first = { experiment, variant }
+    isFirstWatched = isWatched
+  }
+  return first
+}
+
+function isBefore(a: Arm, b: Arm): boolean {
+  return a.experiment === b.experiment ? a.variant < b.variant : a.experiment < b.experiment
 }
 
 /** Distinct slices by (offset, start), as decisions carry them. */

@@ -37,7 +37,7 @@ export function rederive(
     )
   }
   const slices = [...earlier, ...decision.slices]
-  const facts = foldTrace(slices, decision.evaluations)
+  const facts = foldTrace(slices, decision.evaluations, policy.variants)
   const randomness = randomnessText(decision.traceId, facts)
   const answers = policy.rules.map((rule, at) => {
     const recorded = decision.rules.find(({ name }) => name === policy.names[at])

@@ -10,7 +10,7 @@ import { decisionBytes, readDecision } from './decision-record.ts'
 import { parseEvidence } from './evidence-record.ts'
 import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { evaluationsMax, failingEvaluationsMax, retractionsMax } from './merge.ts'
-import { defaultPolicy } from './policy-file.ts'
+import { defaultPolicy, parsePolicy } from './policy-file.ts'
 import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
 import { compilePolicy } from './rules.ts'
@@ -130,4 +130,35 @@ test('an arm that somebody reports is the trace’s where its spans name none, a
   expect(all(arm, spans)).toMatchObject({ experiment: 'e', variant: 'B' })
   const own = summary(id, [slice(2, [{ id: 2 }], root(9, { experiment: 'own' }))])
   expect(all(arm, own)).toMatchObject({ experiment: 'own', variant: null })
+})
+
+test('of several arms that are reported the watched one is the trace’s, whatever came first', () => {
+  const watching = compilePolicy(
+    parsePolicy(`
+version: ab
+rules:
+  - kind: active-variant
+    variants: [{ experiment: m, variant: B, until: 2100-01-01T00:00:00Z, dailyCap: 9 }]
+  - { kind: ordinary, probability: 0 }
+`),
+  )
+  const arm = (experiment: string, variant: string) =>
+    evaluation(id, { id: `${id}.${experiment}`, name: 'flag', experiment, variant })
+  const arms = [arm('z', 'A'), arm('m', 'B'), arm('a', 'A')]
+  const other = [arm('z', 'A'), arm('a', 'A')]
+  fc.assert(
+    fc.property(fc.shuffledSubarray(arms, { minLength: 3 }), fc.boolean(), (order, isBatch) => {
+      const batches = isBatch ? [[spans, ...order]] : [spans, ...order].map(one => [one])
+      const last = batches.reduce<Decision | undefined>((before, batch) => {
+        const series = before && { offset: 0, last: before, earlier: noSlices, isCut: false }
+        const inputs = batch.map(evidence => ({ evidence, appendedAtMs: 2_000 }))
+        return revise(series, inputs, { ...context, policy: watching })?.decision ?? before
+      }, undefined) as Decision
+      expect(last).toMatchObject({ experiment: 'm', variant: 'B', primary: 'active-variant' })
+      expect(rederive(last, watching)).toEqual({ agrees: true, differences: [] })
+    }),
+  )
+  for (const order of [other, other.toReversed()]) {
+    expect(all(spans, ...order)).toMatchObject({ experiment: 'a', variant: 'A' })
+  }
 })

@@ -150,7 +150,7 @@ function judgementOf(
   const { tenant, traceId } = (inputs[0] as Input).evidence
   const { slices, earlier } = placed
   const all = earlier.slices.length === 0 ? slices : [...earlier.slices, ...slices]
-  const facts = foldTrace(all, merged.evaluations)
+  const facts = foldTrace(all, merged.evaluations, context.policy.variants)
   const randomness = randomnessText(traceId, facts)
   const before = placed.begins === undefined ? series?.last.rules : undefined
   const rules = answersOf(context, tenant, facts, randomness, before, merged)
