@@ -93,7 +93,10 @@ test('a policy with mistakes is refused with all of them, and nothing is applied
 
 test('the file has no effect any more, until the policy is released', async () => {
   writeFileSync(file, policyText('file-four', 0.2))
-  await new Promise(resolve => setTimeout(resolve, 4_000))
+  await vi.waitFor(() => expect(running.stderr()).toMatch(/policy_file_ignored.*file-four-/), {
+    timeout: 30_000,
+    interval: 300,
+  })
   await becomes(/^next-/)
   expect((await cli('policy', 'release', '--author', 'ada')).stdout).toContain(
     'stays in force until',
