@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { OutcomeMap } from '@winnow/model'
-import type { ApiKeys, Log, Lru, Metrics } from '@winnow/runtime'
+import type { ApiKeys, Log, Metrics } from '@winnow/runtime'
 import type { Admission, Ticket } from './admission.ts'
 import { type Body, type BodyLimits, type BodySink, readBody, tooLarge } from './body.ts'
 import type { BodyPool } from './body-pool.ts'
@@ -8,6 +8,7 @@ import type { ReceiverConfig } from './config.ts'
 import { type ContentEncoding, inflate } from './inflate.ts'
 import type { Intake } from './intake.ts'
 import { type Refusal, refusalOf } from './refusal.ts'
+import type { ScoreTraces } from './score-traces.ts'
 
 /** What both transports stand on. */
 export interface Edge {
@@ -18,8 +19,7 @@ export interface Edge {
   readonly pool: BodyPool
   readonly intake: Intake
   readonly outcomes: OutcomeMap
-  /** Whose trace a score judges, by tenant and the client's own id of it. */
-  readonly scoreTraces: Lru<string>
+  readonly scoreTraces: ScoreTraces
   readonly log: Log
   readonly metrics: Metrics
   /** Holds an acknowledgement while the stages of this process lag, unless others made them lag. */

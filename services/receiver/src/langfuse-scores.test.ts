@@ -1,8 +1,8 @@
 import { request } from 'node:http'
 import { apiKeysOf } from '@winnow/testing'
 import { afterEach, expect, test } from 'vitest'
-import { rememberedScoresMax } from './langfuse-scores.ts'
 import { post, type Started, spanJson, startReceiver } from './receiver.fixture.ts'
+import { rememberedScoresMax } from './score-traces.ts'
 
 let started: Started
 afterEach(() => started.receiver.stop())
@@ -111,6 +111,17 @@ test('deleting is a retraction: by the own id where it is remembered, by the who
   const [status, body] = await asLangfuse('DELETE', '/api/public/scores/never-sent')
   expect([status, body]).toMatchObject([404, { message: expect.stringContaining('<trace id>') }])
   expect((await asLangfuse('GET', '/api/public/scores/f%2F7'))[0]).toBe(405)
+})
+
+test('deleting an id that was said of two traces takes it back of both', async () => {
+  started = await keyed()
+  const other = 'a'.repeat(32)
+  for (const one of [traceId, other]) {
+    await asLangfuse('POST', '/api/public/scores', { id: 'f', traceId: one, name: 'x', value: 1 })
+  }
+  expect((await asLangfuse('DELETE', '/api/public/scores/f'))[0]).toBe(200)
+  const retractions = (await started.bus.evidence()).slice(2).map(one => 'id' in one && one.id)
+  expect(retractions.toSorted()).toEqual([`${traceId}.f`, `${other}.f`])
 })
 
 test('rememberedScoresMax ids are known by themselves, of one more the oldest is not', async () => {

@@ -35,9 +35,6 @@ export const ingestionRoute: JsonRoute = {
   refused,
 }
 
-/** Ids of a client's own of which is remembered whose trace they judge, so that he can take them back by them. */
-export const rememberedScoresMax = 20_000
-
 async function createScore({ edge, key, speaker, body, append }: JsonRequest): Promise<JsonAnswer> {
   const read = scoreFrom(key.tenant, body, speaker)
   if (read.kind === 'mistakes') return invalid(read.mistakes)
@@ -46,21 +43,25 @@ async function createScore({ edge, key, speaker, body, append }: JsonRequest): P
   return { status: 200, body: { id: read.id } }
 }
 
-/** A retraction is a fact of its trace, so that the trace has to be known. */
+/** A retraction is a fact of its trace, so that the trace has to be known; of each that the id was said of. */
 async function deleteScore({ edge, key, speaker, id, append }: JsonRequest): Promise<JsonAnswer> {
   const scoreId = decoded(id)
   const named = parseTraceId(scoreId.split('.', 1)[0] ?? '')
   const isWhole = named !== undefined && scoreId.length > 33
-  const traceId = isWhole ? named : edge.scoreTraces.get(memoryKey(key.tenant, scoreId))
-  if (traceId === undefined) {
+  const traceIds = isWhole ? [named] : edge.scoreTraces.get(key.tenant, scoreId)
+  if (traceIds.length === 0) {
     const message =
       'Score not found: it was not sent to this receiver of late; delete it as <trace id>.<score id>'
     return { status: 404, body: { message } }
   }
-  const input = { id: scoreId, traceId, retracted: true }
-  const read = evaluationsFrom(key.tenant, input, speaker)
-  if (read.kind === 'mistakes') return invalid(read.mistakes)
-  await append(read.records)
+  const records: OutcomeRecord[] = []
+  for (const traceId of traceIds) {
+    const input = { id: scoreId, traceId, retracted: true }
+    const read = evaluationsFrom(key.tenant, input, speaker)
+    if (read.kind === 'mistakes') return invalid(read.mistakes)
+    records.push(...read.records)
+  }
+  await append(records)
   return { status: 200, body: { message: 'Score deleted successfully' } }
 }
 
@@ -175,10 +176,8 @@ function invalid(mistakes: readonly EvaluationMistake[]): JsonAnswer {
 }
 
 function remember(edge: JsonRequest['edge'], tenant: string, { record, id }: ReadScore): void {
-  if (id !== record.id) edge.scoreTraces.set(memoryKey(tenant, id), record.traceId, 1)
+  if (id !== record.id) edge.scoreTraces.add(tenant, id, record.traceId)
 }
-
-const memoryKey = (tenant: string, id: string): string => `${tenant}\n${id}`
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)

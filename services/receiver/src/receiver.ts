@@ -9,7 +9,6 @@ import {
   type Component,
   type Health,
   type Log,
-  Lru,
   type Metrics,
   PipelineError,
   type ServerTls,
@@ -24,8 +23,8 @@ import { httpHandler } from './http-handler.ts'
 import { HttpServer } from './http-server.ts'
 import { Intake } from './intake.ts'
 import type { KafkaSourceConfig } from './kafka-source-config.ts'
-import { rememberedScoresMax } from './langfuse-scores.ts'
 import { RefusalHold } from './refusal-hold.ts'
+import { ScoreTraces } from './score-traces.ts'
 import { SourceIntake } from './source-intake.ts'
 
 export interface ReceiverOptions {
@@ -198,7 +197,7 @@ class OtlpReceiver implements Receiver {
       pool: new BodyPool(pooledBytesMax),
       intake,
       outcomes: this.#outcomes,
-      scoreTraces: new Lru(rememberedScoresMax),
+      scoreTraces: new ScoreTraces(),
       log,
       metrics,
       holdWhileLagging: async tenant => {
