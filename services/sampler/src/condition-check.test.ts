@@ -92,6 +92,10 @@ describe('what is no condition is refused, with where it is and what to write', 
       '18: a repeated group that repeats within or has a | takes time without bound; repeat one of the two, or write [ab] for (a|b)',
     ],
     ['root.name.matches(root.service)', '18: a pattern has to be written out in quotes'],
+    ['1 / 0 > 1', '4: divides by 0'],
+    ['costUsd / -0.0 > 1', '10: divides by 0'],
+    ['5u > spanCount', '0: write a number, a text, true or false'],
+    ['root.name == b"a"', '13: write a number, a text, true or false'],
     ['services % 2 == 0', '0: % has no use in a condition'],
   ]
   test.each(cases)('%s', (text, ...mistakes) => {
@@ -116,6 +120,10 @@ describe('a condition looks at no content', () => {
     expect(mistakesIn('attribute["my.tier"] == "a" && traceState["input"] == "b"')).toEqual([])
     expect(mistakesIn('attribute["gen_ai.prompt.0.role"] == "user"')).toEqual([])
   })
+})
+
+test('a message names a function as people write it', () => {
+  expect(mistakesIn('size(spanCount) > 1')[0]).toContain("overload for 'size(number)'")
 })
 
 test('lists are not asked for within each other', () => {

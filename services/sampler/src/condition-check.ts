@@ -3,6 +3,8 @@ import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
 import { columnMistake, ownColumn } from '@winnow/model'
 import { isNamedContent } from '@winnow/privacy'
 import {
+  asOwn,
+  asWritten,
   conditionBytesMax,
   conditionEnvironment,
   expressionOf,
@@ -18,7 +20,7 @@ import {
 } from './condition-facts.ts'
 import { orderDependence } from './condition-order.ts'
 import { slowPattern } from './condition-pattern.ts'
-import { type Bound, childrenOf, isMap, keyOf, macros, pathOf } from './condition-tree.ts'
+import { type Bound, childrenOf, isMap, keyOf, macros, numberOf, pathOf } from './condition-tree.ts'
 import type { Named } from './condition-view.ts'
 
 /** A condition that was found to be one. */
@@ -74,6 +76,8 @@ export function checkCondition(text: string): ConditionCheck {
   const found = new Findings()
   found.walk(tree, new Set())
   if (found.mistakes.length > 0) return { ok: false, mistakes: found.mistakes }
+  const orderDependent = orderDependence(tree)
+  asOwn(tree)
   const { valid, type, error: mistake } = program.check()
   if (!valid) return refusedBy(mistake)
   if (type !== 'bool') {
@@ -86,7 +90,7 @@ export function checkCondition(text: string): ConditionCheck {
       program,
       ...found.named(),
       compared: found.compared,
-      orderDependent: orderDependence(tree),
+      orderDependent,
       hash: createHash('sha256').update(text).digest('hex').slice(0, 8),
     },
   }
@@ -118,6 +122,10 @@ class Findings {
     if (node.op === '%' || node.op === 'map' || node.op === '.?' || node.op === '[?]') {
       this.#say(node, `${node.op === 'map' ? 'a map' : node.op} has no use in a condition`)
     }
+    if (node.op === 'value' && typeof node.args === 'object' && node.args !== null) {
+      this.#say(node, 'write a number, a text, true or false')
+    }
+    if (node.op === '/' && numberOf(node.args[1]) === 0) this.#say(node.args[1], 'divides by 0')
     for (const [child, inner] of childrenOf(node, bound)) this.walk(child, inner)
   }
 
@@ -279,7 +287,7 @@ function refusedBy(error: unknown): ConditionCheck {
     message: string
     range?: { start: number }
   }
-  const text = (summary ?? message)
+  const text = asWritten(summary ?? message)
     .replace(/\b(double|int)\b/g, 'number')
     .replace(/\bValues\b/g, 'values')
   return refused(range?.start ?? 0, hinted(text))

@@ -1,5 +1,6 @@
-import { Environment } from '@marcbachmann/cel-js'
+import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import { conditionFacts, type FactType } from './condition-facts.ts'
+import { childrenOf } from './condition-tree.ts'
 import { OutcomeView, RootView, SpanView, Values } from './condition-values.ts'
 
 /** One condition: its text in UTF-8, the nodes of its tree, how deep it is, what a list in it has. */
@@ -72,7 +73,7 @@ function make(): Environment {
   env.registerVariable('attribute', 'map<string, Values>')
   env.registerVariable('traceState', 'map<string, Values>')
   registerValues(env)
-  registerNumbers(env)
+  registerOwn(env)
   return env
 }
 
@@ -91,33 +92,30 @@ function fieldsOf(of: string): Record<string, string> {
 }
 
 function registerValues(env: Environment): void {
-  type Literal = string | number | bigint | boolean
-  const plain = (value: Literal) => (typeof value === 'bigint' ? Number(value) : value)
-  for (const type of ['string', 'double', 'int', 'bool']) {
-    env.registerOperator(`Values == ${type}`, (a: Values, b: Literal) => a.equals(plain(b)))
+  for (const type of ['string', 'double', 'bool']) {
+    env.registerOperator(`Values == ${type}`, (a: Values, b: string | number | boolean) =>
+      a.equals(b),
+    )
   }
   const orders = { '<': -2, '<=': -1, '>=': 1, '>': 2 }
   for (const [operator, order] of Object.entries(orders)) {
-    for (const type of ['double', 'int']) {
-      env.registerOperator(`Values ${operator} ${type}`, (a: Values, b: number | bigint) =>
-        a.compares(order, Number(b)),
-      )
-      env.registerOperator(`${type} ${operator} Values`, (a: number | bigint, b: Values) =>
-        b.compares(-order, Number(a)),
-      )
-    }
+    env.registerOperator(`Values ${operator} double`, (a: Values, b: number) =>
+      a.compares(order, b),
+    )
+    env.registerOperator(`double ${operator} Values`, (a: number, b: Values) =>
+      b.compares(-order, a),
+    )
   }
   for (const type of ['string', 'double']) {
     env.registerOperator(`Values in list<${type}>`, (a: Values, b: (string | number)[]) =>
       a.isIn(b),
     )
   }
-  env.registerOperator('Values in list<int>', (a: Values, b: bigint[]) => a.isIn(b.map(Number)))
   const texts = {
     startsWith: (text: string, wanted: string) => text.startsWith(wanted),
     endsWith: (text: string, wanted: string) => text.endsWith(wanted),
     contains: (text: string, wanted: string) => text.includes(wanted),
-    matches: (text: string, wanted: string) => expressionOf(wanted).test(text),
+    matchesIn: (text: string, wanted: string) => expressionOf(wanted).test(text),
   }
   for (const [name, passes] of Object.entries(texts)) {
     env.registerFunction(`Values.${name}(string): bool`, (a: Values, b: string) =>
@@ -130,26 +128,44 @@ function registerValues(env: Environment): void {
   env.registerFunction('Values.asBool(): Values', (a: Values) => a.asBool())
 }
 
-/** Facts are doubles, and people write `2 * costUsd`. */
-function registerNumbers(env: Environment): void {
-  const operators: Readonly<Record<string, (a: number, b: number) => number>> = {
-    '+': (a, b) => a + b,
-    '-': (a, b) => a - b,
-    '*': (a, b) => a * b,
-    '/': (a, b) => a / b,
+/** The library's own count in whole numbers, which fail where they divide by 0 or grow, and match otherwise. */
+const ownNames: ReadonlyMap<string, string> = new Map([
+  ['size', 'sizeOf'],
+  ['matches', 'matchesIn'],
+])
+
+function registerOwn(env: Environment): void {
+  // Of a text its characters, whatever they take.
+  const count = (list: readonly unknown[] | string) =>
+    (typeof list === 'string' ? [...list] : list).length
+  for (const type of ['list', 'string']) {
+    env.registerFunction(`sizeOf(${type}): double`, count)
+    env.registerFunction(`${type}.sizeOf(): double`, count)
   }
-  env.registerOperator('double == int', (a: number, b: bigint) => a === Number(b))
-  env.registerOperator('double in list<int>', (a: number, b: bigint[]) =>
-    b.some(n => Number(n) === a),
+  env.registerFunction('string.matchesIn(string): bool', (text: string, pattern: string) =>
+    expressionOf(pattern).test(text),
   )
-  for (const [operator, compute] of Object.entries(operators)) {
-    env.registerOperator(`double ${operator} int: double`, (a: number, b: bigint) =>
-      compute(a, Number(b)),
-    )
-    env.registerOperator(`int ${operator} double: double`, (a: bigint, b: number) =>
-      compute(Number(a), b),
-    )
+}
+
+/**
+ * Has a tree count in floating point and call what is ours, before it is checked: facts are doubles, and
+ * people write `2 * costUsd`.
+ */
+export function asOwn(node: ASTNode): void {
+  const changed = node as { args: unknown }
+  if (node.op === 'value' && typeof node.args === 'bigint') changed.args = Number(node.args)
+  if (node.op === 'call' || node.op === 'rcall') {
+    const [name, ...rest] = node.args
+    changed.args = [ownNames.get(name) ?? name, ...rest]
   }
+  for (const [child] of childrenOf(node, new Set())) asOwn(child)
+}
+
+/** As people write it. */
+export function asWritten(message: string): string {
+  let text = message
+  for (const [name, own] of ownNames) text = text.replaceAll(own, name)
+  return text
 }
 
 const expressions = new Map<string, RegExp>()

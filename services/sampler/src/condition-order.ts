@@ -1,7 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { serialize } from '@marcbachmann/cel-js/serialize'
 import { factByPath, type Moves } from './condition-facts.ts'
-import { type Bound, childrenOf, isMap, macros, pathOf } from './condition-tree.ts'
+import { type Bound, childrenOf, isMap, macros, numberOf, pathOf } from './condition-tree.ts'
 
 /**
  * Why a condition depends on the order in which facts come: more facts can turn it off. Undefined where
@@ -170,14 +170,6 @@ function scaled(a: ASTNode, b: ASTNode, bound: Bound, divides: boolean): Moves {
   const number = a === factor && divides ? undefined : numberOf(factor)
   if (number === undefined) return 'changes'
   return number >= 0 ? other : flipped(other)
-}
-
-function numberOf(node: ASTNode): number | undefined {
-  if (node.op === '-_') {
-    const number = numberOf(node.args)
-    return number === undefined ? undefined : -number
-  }
-  return node.op === 'value' ? Number(node.args) : undefined
 }
 
 function called(name: string, receiver: ASTNode, args: readonly ASTNode[], bound: Bound): Moves {

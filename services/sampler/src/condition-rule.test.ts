@@ -128,6 +128,31 @@ test('a trace of which nothing is known has every fact, and no condition throws 
   expect(matches('csat < 9 || root.durationMs >= 0 || judge.score > -1', [])).toBe(false)
 })
 
+test.each([
+  ['10 / size(models) > 1', true],
+  ['size(services) * 9223372036854775807 >= 0', true],
+  ['size(models) + 1 == 1 && -1 < size(models)', true],
+  ['size(root.name) == 0 && 1 / 3 < 0.4 && 2 in [1, 2.0]', true],
+  ['0 / size(models) > 0', false],
+])('numbers are floating point and no sum fails: %s', (when, expected) => {
+  expect(matches(when, [slice(1, [{ id: 1 }])])).toBe(expected)
+})
+
+test('a text is matched as a value is: in Unicode', () => {
+  const one = slice(1, [{ id: 1 }], {
+    columns: ['a', ':name'],
+    rows: [['aé', 'aé']],
+    services: ['aé'],
+  })
+  for (const asked of [
+    'attribute["a"].matches("a\\\\p{L}")',
+    'services.exists(x, x.matches("a\\\\p{L}"))',
+    'spans.exists(s, s.name.matches("^a\\\\p{L}$"))',
+  ]) {
+    expect(matches(asked, [one]), asked).toBe(true)
+  }
+})
+
 test('an answer states what was compared: the first fact always, up to three where it matched', () => {
   const when = 'spanCount > 2 && attribute["code"] == 500 && csat < 4 && costUsd > 0'
   expect(answer(when, trace, said)).toEqual({

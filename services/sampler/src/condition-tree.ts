@@ -75,3 +75,13 @@ export function childrenOf(node: ASTNode, bound: Bound): (readonly [ASTNode, Bou
       return plain(node.args as readonly ASTNode[])
   }
 }
+
+/** A number that is written out, also with a minus. */
+export function numberOf(node: ASTNode): number | undefined {
+  if (node.op === '-_') {
+    const number = numberOf(node.args)
+    return number === undefined ? undefined : 0 - number
+  }
+  const isNumber = node.op === 'value' && ['number', 'bigint'].includes(typeof node.args)
+  return isNumber ? Number(node.args) : undefined
+}
