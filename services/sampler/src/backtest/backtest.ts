@@ -4,7 +4,7 @@ import type { TraceFacts } from '../fold.ts'
 import { defaultPolicy, type Policy, type RuleKind } from '../policy-file.ts'
 import { compilePolicy } from '../rules.ts'
 import { BacktestSums, type BacktestTotals } from './backtest-sums.ts'
-import { Candidate, factsOf } from './candidate.ts'
+import { Candidate } from './candidate.ts'
 import { type LedgerBatch, type LedgerSource, ledgerDecisions } from './ledger-decisions.ts'
 import { checkRecorded, type DecidedSince } from './recorded-facts.ts'
 import { TierBytes } from './tier-bytes.ts'
@@ -162,7 +162,7 @@ class BacktestRun {
     }
     if (isPartial) this.partial++
     const { tenant, traceId, verdict, primary } = decision
-    const facts = factsOf(decision, slices)
+    const facts = this.#candidate.factsOf(decision, slices)
     const after = this.#candidate.verdictOn(decision, slices, facts)
     if (after.isUnasked) this.unasked++
     const bytes = slices.reduce((sum, { ref }) => sum + ref.length, 0)

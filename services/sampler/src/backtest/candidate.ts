@@ -32,6 +32,15 @@ export class Candidate {
     this.#known = known
   }
 
+  /**
+   * The facts of a decision with all slices of its chain. Evaluations that came after the bytes had gone
+   * are left out: under any policy they would have come too late.
+   */
+  factsOf(decision: Decision, slices: readonly PackedSlice[]): TraceFacts {
+    const evaluations = decision.evaluations.filter(({ effect }) => effect !== 'missed')
+    return foldTrace(slices, evaluations, this.#policy.variants)
+  }
+
   /** `slices`: those of its whole chain. */
   verdictOn(
     decision: Decision,
@@ -50,7 +59,7 @@ export class Candidate {
     })
     const all = slices.length === 0 ? answers : withRequests(answers, decision.requests)
     const { verdict, primary } = judge(all, randomness, facts.upstream, undefined)
-    this.#count(answers, decision)
+    this.#count(answers, facts, decision)
     const isUnasked = rules.some((_, at) => policy.rules[at]?.kind === 'slow' && !sames[at])
     return { verdict, rule: primary, isUnasked }
   }
@@ -67,7 +76,11 @@ export class Candidate {
     })
   }
 
-  #count(answers: readonly RuleAnswer[], { decidedAtMs, experiment, variant }: Decision): void {
+  #count(
+    answers: readonly RuleAnswer[],
+    { experiment, variant }: TraceFacts,
+    { decidedAtMs }: Decision,
+  ): void {
     if (experiment === null || variant === null) return
     const matched = answers.some(
       (answer, at) => answer.matched && this.#policy.policy.rules[at]?.kind === 'active-variant',
@@ -99,17 +112,6 @@ const repeating: ReadonlySet<RuleKind> = new Set<RuleKind>(['slow', 'active-vari
 /** What a rule asks, whatever it is called and however much it keeps. */
 export function question(rule: RuleSpec): string {
   return JSON.stringify({ ...rule, name: undefined, probability: undefined })
-}
-
-/**
- * The facts of a decision with all slices of its chain. Evaluations that came after the bytes had gone
- * are left out: under any policy they would have come too late.
- */
-export function factsOf(decision: Decision, slices: readonly PackedSlice[]): TraceFacts {
-  return foldTrace(
-    slices,
-    decision.evaluations.filter(({ effect }) => effect !== 'missed'),
-  )
 }
 
 function armOfDay(atMs: number, experiment: string, variant: string): string {
