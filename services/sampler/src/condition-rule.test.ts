@@ -7,7 +7,7 @@ import {
 } from '@winnow/model'
 import { clearTextWordsMax } from '@winnow/privacy'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { checkCondition } from './condition-check.ts'
 import { conditionFacts } from './condition-facts.ts'
 import { conditionRule, statedFactsMax } from './condition-rule.ts'
@@ -198,6 +198,18 @@ test('rows beyond traceRowsMax are not seen, and truncated says so', () => {
   const over = [...full, slice(3, [{ id: 3 }], rows(traceRowsMax, traceRowsMax + 1))]
   expect(matches(`attribute["n"] == ${traceRowsMax}`, over)).toBe(false)
   expect(matches('truncated', over)).toBe(true)
+})
+
+test('distinct values are found without a search for each, and one that shows nothing is one', () => {
+  const rows: SliceFacts['rows'] = [[{}], [{}], ...Array.from({ length: 500 }, (_, n) => [`${n}`])]
+  const one = slice(1, [{ id: 1 }], { columns: ['k'], rows })
+  const searches = vi.spyOn(Array.prototype, 'includes')
+  const view = new ConditionView(foldTrace([one]), environment())
+  view.need({ attributes: ['k'], rootAttributes: [], states: [], outcomes: [], spanColumns: [] })
+  const { length } = searches.mock.calls
+  searches.mockRestore()
+  expect(view.attribute.get('k')?.all).toHaveLength(501)
+  expect(length).toBeLessThan(500)
 })
 
 describe('a condition that depends on the order of facts', () => {

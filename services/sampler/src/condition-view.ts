@@ -200,12 +200,16 @@ export class ConditionView {
   }
 
   #distinct(column: string): readonly SpanCell[] {
-    const all: SpanCell[] = []
+    const all = new Set<SpanCell>()
+    let hidden: SpanCell = null
     for (const row of this.#allRows()) {
       const cell = cellOf(row, column)
-      if (cell !== null && !has(all, cell)) all.push(cell)
+      if (cell === null) continue
+      // One cell that shows nothing is as good as many.
+      if (typeof cell === 'object') hidden ??= cell
+      all.add(typeof cell === 'object' ? hidden : cell)
     }
-    return all
+    return [...all]
   }
 
   #needSpans(column: string): void {
@@ -319,11 +323,6 @@ function cellOf(row: NamedRow | undefined, column: string): SpanCell {
   if (row === undefined) return null
   const at = row.columns.indexOf(column)
   return at < 0 ? null : (row.cells[at] ?? null)
-}
-
-/** One cell that shows nothing is as good as many. */
-function has(all: readonly SpanCell[], cell: SpanCell): boolean {
-  return typeof cell === 'object' ? all.some(one => typeof one === 'object') : all.includes(cell)
 }
 
 function spanOf(row: NamedRow): SpanView {
