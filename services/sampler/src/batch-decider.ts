@@ -1,5 +1,5 @@
 import type { BusRecord } from '@winnow/bus'
-import type { Decision } from '@winnow/model'
+import { type Decision, randomnessHex } from '@winnow/model'
 import type { BaselineKey } from './baselines.ts'
 import { type Outcome, outcomeOf } from './decision-metrics.ts'
 import { decisionBytes } from './decision-record.ts'
@@ -20,7 +20,6 @@ import type { Shared } from './shared.ts'
 import { type Quantity, quantityOf } from './slow-rule.ts'
 import { thresholdHex } from './threshold-hex.ts'
 import { capSpent } from './variant-spend.ts'
-import { randomnessText } from './verdict.ts'
 
 /** Traces whose last decisions are fetched at once. */
 const chunkMax = 64
@@ -226,7 +225,8 @@ export class BatchDecider {
 
   /** Matches count against their ceilings once, with the revision that was given a part of it. */
   #spendCeilings(last: Decision | undefined, { decision, facts }: Revision): void {
-    const randomness = randomnessText(decision.traceId, facts)
+    // What is given before the spans is kept once they come, by the draw that they do not change.
+    const randomness = randomnessHex(decision.traceId, facts.rv)
     const { tenant, decidedAtMs } = decision
     const { policy } = this.#policies.live
     for (const answer of decision.rules) {

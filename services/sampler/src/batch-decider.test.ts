@@ -1,0 +1,66 @@
+import { MemoryBus } from '@winnow/bus'
+import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
+import { expect, test } from 'vitest'
+import { Baselines } from './baselines.ts'
+import { BatchDecider, type DeciderShared } from './batch-decider.ts'
+import { type CeilingMatch, Ceilings } from './ceilings.ts'
+import { defaultSamplerConfig } from './config.ts'
+import { DecisionMetrics } from './decision-metrics.ts'
+import { evaluation, traceIdOf } from './fixtures.ts'
+import { FleetSpend } from './fleet-spend.ts'
+import { InFlight } from './in-flight.ts'
+import { PartitionState } from './partition-state.ts'
+import { parsePolicy } from './policy-file.ts'
+import { compilePolicy } from './rules.ts'
+import { VariantWatch } from './variant-watch.ts'
+
+const nowMs = 1_716_370_870_000
+
+class NotedCeilings extends Ceilings {
+  readonly noted: CeilingMatch[] = []
+
+  override note(...args: Parameters<Ceilings['note']>): void {
+    this.noted.push(args[0])
+    super.note(...args)
+  }
+}
+
+function decide(policyText: string, traceId: string): NotedCeilings {
+  const spends = new FleetSpend(new MemoryBus([], new ManualClock()), '')
+  const ceilings = new NotedCeilings(silentLog, new Metrics())
+  const metrics = new Metrics()
+  const shared: DeciderShared = {
+    topics: { evidence: 'evidence', decisions: 'decisions', baselines: '', control: '' },
+    config: defaultSamplerConfig,
+    log: silentLog,
+    metrics,
+    figures: new DecisionMetrics(metrics, new ManualClock()),
+    baselines: new Baselines({ windowMs: 3_600_000, countMin: 500, keysMax: 2_000 }),
+    spends,
+    ceilings,
+    watch: new VariantWatch({ spends, log: silentLog, metrics, everyMs: 1_000 }),
+  }
+  const state = new PartitionState(defaultSamplerConfig, 7)
+  state.apply(0, { v: 1, kind: 'claim', by: 'test' })
+  const policies = { live: compilePolicy(parsePolicy(policyText)), shadow: undefined }
+  const held = { state, partition: 0, inFlight: new InFlight() }
+  const decider = new BatchDecider(shared, policies, held)
+  const said = evaluation(traceId, { name: 'judge', passed: false })
+  const value = Buffer.from(JSON.stringify(said))
+  decider.take([{ offset: 0, appendedAtMs: nowMs, value }], nowMs)
+  for (const group of decider.nextChunk()) decider.decide(group, undefined, 0, 1)
+  return ceilings
+}
+
+test('a match before the spans counts as kept under its ceiling if its draw will keep it', () => {
+  const policy = `
+version: x
+rules:
+  - { kind: judge-failed, probability: 0.5 }
+  - { kind: ordinary, probability: 0.01 }
+ceilings:
+  - { rule: judge-failed, perMinute: 600 }
+`
+  expect(decide(policy, traceIdOf(1, 'c0000000000000')).noted).toMatchObject([{ isKept: true }])
+  expect(decide(policy, traceIdOf(2, '10000000000000')).noted).toMatchObject([{ isKept: false }])
+})
