@@ -86,6 +86,50 @@ test('who comes later knows what was kept before, and another day begins at none
   expect(late.used('e', 'B', nowMs + 86_400_000)).toBe(0)
 })
 
+test('a former owner that speaks late takes nothing back from what the owner has said', async () => {
+  const bus = newBus()
+  const spendOf = (traces: number) => {
+    const spend = new VariantSpend()
+    spend.plus([day, 'e\nB', traces])
+    return [spend]
+  }
+  const [former, owner, third] = [1, 2, 3].map(() => new FleetSpend(bus, topic))
+  former?.hold(0, spendOf(11))
+  owner?.hold(0, spendOf(100))
+  for (const member of [owner, former, owner]) await member?.exchange()
+  expect(owner?.isDue, 'it has to say it again').toBe(true)
+  await owner?.exchange()
+  await third?.exchange()
+  expect(third?.used('e', 'B', nowMs)).toBe(100)
+  owner?.release(0)
+  await owner?.exchange()
+  expect(owner?.used('e', 'B', nowMs), 'its own earlier record, and the other one').toBe(100)
+})
+
+test('what becomes due during an exchange is due after it', async () => {
+  const member = new FleetSpend(newBus(), topic)
+  const exchange = member.exchange()
+  member.hold(0, [new VariantSpend()])
+  await exchange
+  expect(member.isDue).toBe(true)
+  await member.exchange()
+  expect(member.isDue).toBe(false)
+})
+
+test('a variant that ends at midnight is recorded with what its last day has used', async () => {
+  const bus = newBus()
+  const member = new FleetSpend(bus, topic)
+  const spend = new VariantSpend()
+  spend.plus([day, 'e\nB', 7])
+  member.hold(0, [spend])
+  const until = new Date((day + 1) * 86_400_000).toISOString()
+  await member.recordEnds([{ ...spec, until }], (day + 1) * 86_400_000 + 5)
+  const { records } = await bus.read(topic, 0, 0, 1e6, 0)
+  expect(JSON.parse(Buffer.from(records.at(-1)?.value ?? []).toString())).toMatchObject({
+    traces: 7,
+  })
+})
+
 const spec: VariantSpec = {
   experiment: 'e',
   variant: 'B',

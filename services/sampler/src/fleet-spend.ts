@@ -2,7 +2,7 @@ import type { Bus, NewRecord } from '@winnow/bus'
 import type { VariantSpec } from './policy-file.ts'
 import { armKey } from './rules.ts'
 import { endedRecord, readSpendRecord, spendRecord } from './spend-record.ts'
-import { VariantSpend } from './variant-spend.ts'
+import { type SpendEntry, VariantSpend } from './variant-spend.ts'
 
 /**
  * Of a cap: what all samplers together keep without telling each other. What a process may keep before
@@ -45,9 +45,9 @@ export class FleetSpend {
     return this.#held.size / this.#partitions
   }
 
-  /** Whether a batch has to wait for an exchange before it goes on. */
+  /** Whether a batch has to wait for an exchange before it goes on; for one under way too. */
   get isDue(): boolean {
-    return this.#isDue
+    return this.#isDue || this.#exchange !== undefined
   }
 
   /** The partition is folded here: `spends` are what was kept, read back or not. */
@@ -64,11 +64,6 @@ export class FleetSpend {
     if (spends === undefined) return
     this.#held.delete(partition)
     this.#others.set(partition, copyOf(spends))
-    this.#isDue = true
-  }
-
-  /** Other variants may be watched from now on, and nobody has listened while there were none. */
-  policyChanged(): void {
     this.#isDue = true
   }
 
@@ -95,9 +90,14 @@ export class FleetSpend {
 
   /** Says what is new of the partitions held here, and reads what all have said up to then. */
   exchange(): Promise<void> {
-    this.#exchange ??= this.#tellAndListen().finally(() => {
-      this.#exchange = undefined
-    })
+    this.#exchange ??= this.#tellAndListen()
+      .catch((error: unknown) => {
+        this.#isDue = true
+        throw error
+      })
+      .finally(() => {
+        this.#exchange = undefined
+      })
     return this.#exchange
   }
 
@@ -110,7 +110,8 @@ export class FleetSpend {
     if (ended.length === 0) return ended
     const records = ended.map(spec => {
       const { experiment, variant, until } = spec
-      return endedRecord(spec, this.used(experiment, variant, Date.parse(until)), nowMs)
+      // An end at midnight is the end of the day before it.
+      return endedRecord(spec, this.used(experiment, variant, Date.parse(until) - 1), nowMs)
     })
     await this.#bus.append(this.#topic, 0, records)
     for (const { experiment, variant, until } of ended) {
@@ -120,6 +121,8 @@ export class FleetSpend {
   }
 
   async #tellAndListen(): Promise<void> {
+    // What becomes due meanwhile stays due.
+    this.#isDue = false
     this.#partitions = await this.#bus.partitionCount(this.#topic)
     const told = new Map(this.#untold)
     const texts = new Map<number, string>()
@@ -136,7 +139,6 @@ export class FleetSpend {
     // What others have said before this process spoke is what its next part is reckoned from.
     await this.#listen()
     for (const [arm, count] of told) this.#untold.set(arm, (this.#untold.get(arm) ?? 0) - count)
-    this.#isDue = false
   }
 
   async #listen(): Promise<void> {
@@ -159,11 +161,31 @@ export class FleetSpend {
       this.#ended.set(armKey(record.experiment, record.variant), record.until)
       return
     }
-    if (this.#held.has(record.partition)) return
-    const spend = new VariantSpend()
-    spend.load(record.spend)
+    if (this.#held.has(record.partition)) {
+      this.#sayAgain(record.partition, record.spend)
+      return
+    }
+    // What was kept stays kept: a former owner that speaks late knows less than was said already.
+    const spend = this.#others.get(record.partition) ?? new VariantSpend()
+    spend.raise(record.spend)
     this.#others.set(record.partition, spend)
   }
+
+  /** A former owner spoke after the owner: the topic keeps the last record alone, for whoever comes later. */
+  #sayAgain(partition: number, read: readonly SpendEntry[]): void {
+    const said = this.#said.get(partition)
+    if (said === undefined || !isLess(read, JSON.parse(said))) return
+    this.#said.delete(partition)
+    this.#isDue = true
+  }
+}
+
+/** Whether something of `said` is less in `read`, or missing. */
+function isLess(read: readonly SpendEntry[], said: readonly SpendEntry[]): boolean {
+  return said.some(([day, arm, traces]) => {
+    const found = read.find(entry => entry[0] === day && entry[1] === arm)
+    return (found?.[2] ?? 0) < traces
+  })
 }
 
 function copyOf(spends: readonly VariantSpend[]): VariantSpend {

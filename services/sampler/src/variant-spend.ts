@@ -34,12 +34,27 @@ export class VariantSpend {
     this.#days.set(day, arms.set(arm, (arms.get(arm) ?? 0) + traces))
   }
 
+  /** Takes over what is more than is known here. */
+  raise(entries: Iterable<SpendEntry>): void {
+    let newest = Number.NEGATIVE_INFINITY
+    for (const [day, arm, traces] of entries) {
+      newest = Math.max(newest, day)
+      const more = traces - (this.#days.get(day)?.get(arm) ?? 0)
+      if (more > 0) this.plus([day, arm, more])
+    }
+    this.#forgetBefore(newest - 1)
+  }
+
   add(decision: SpentBy): void {
     const { decidedAtMs, experiment, variant } = decision
     if (experiment === null || variant === null || capSpent(decision) === undefined) return
     const day = Math.floor(decidedAtMs / dayMs)
     this.plus([day, armKey(experiment, variant), 1])
-    for (const old of this.#days.keys()) if (old < day - 1) this.#days.delete(old)
+    this.#forgetBefore(day - 1)
+  }
+
+  #forgetBefore(day: number): void {
+    for (const old of this.#days.keys()) if (old < day) this.#days.delete(old)
   }
 }
 
