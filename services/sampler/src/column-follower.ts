@@ -69,7 +69,10 @@ export class ColumnFollower implements Component {
 
   async #follow(): Promise<void> {
     const { waitMs } = this.#options
-    while (!this.#isStopping) await this.#patiently(() => this.#reader.read(waitMs))
+    const read = async () => {
+      if (await this.#reader.read(waitMs)) this.#policies.tidy()
+    }
+    while (!this.#isStopping) await this.#patiently(read)
   }
 
   /** False where it failed and may pass: then some time has passed too. */

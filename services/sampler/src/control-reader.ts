@@ -37,9 +37,12 @@ export class ControlReader {
     }
   }
 
-  /** What comes next, or nothing after `waitMs`. */
-  async read(waitMs: number): Promise<void> {
-    if (this.#next === undefined) return this.readToEnd()
+  /** What comes next, or nothing after `waitMs`. Resolves to true at the end. */
+  async read(waitMs: number): Promise<boolean> {
+    if (this.#next === undefined) {
+      await this.readToEnd()
+      return true
+    }
     const from = this.#next
     const { records, gap } = await this.#bus.read(
       this.#topic,
@@ -53,5 +56,6 @@ export class ControlReader {
     const last = records.at(-1)
     this.#next = Math.max(this.#next, last === undefined ? (gap?.to ?? from) : last.offset + 1)
     if (fresh.length > 0) this.#onRecords(fresh)
+    return last === undefined && gap === undefined
   }
 }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { type PolicyAnswer, PolicyDesk } from './policy-desk.ts'
 import { parsePolicy, policyOfRecord } from './policy-file.ts'
 import { PolicyLog } from './policy-log.ts'
-import { policyEntryRecord, policyTextRecord } from './policy-record.ts'
+import { policyEntryRecord, policyTextRecord, spareTextsMax } from './policy-record.ts'
 import { specs, topics } from './world.fixture.ts'
 
 const textOf = (version: string): string => `version: ${version}\nrules: [{ kind: ordinary }]`
@@ -115,4 +115,32 @@ test('the key that a policy was applied with, or released, is in the history', a
     { author: 'bob', key: 'ops', source: 'released' },
     { author: 'ada', key: 'ci', source: 'api' },
   ])
+})
+
+test('a version that no entry names is said with its text, so that whoever let go of it has it', async () => {
+  const fleet = new Fleet()
+  const text = `${textOf('spare')} # as it was written`
+  const spare = parsePolicy(text)
+  await fleet.bus.append(topics.control, 0, [policyTextRecord(spare, text)])
+  const desk = fleet.desk()
+  for (const _ of 'ab') wasApplied([await desk.apply({ version: spare.version })])
+  const { records } = await fleet.bus.read(topics.control, 0, 1, 1e9, 0)
+  expect(records.map(({ value }) => JSON.parse(Buffer.from(value).toString()))).toMatchObject([
+    { kind: 'policy', version: spare.version, text },
+    { kind: 'policy-in-force', version: spare.version },
+    { kind: 'policy-in-force', version: spare.version },
+  ])
+})
+
+test('texts that nothing names are let go of by who reads control', async () => {
+  const fleet = new Fleet()
+  const desk = fleet.desk()
+  const spare = Array.from({ length: spareTextsMax + 1 }, (_, n) => parsePolicy(textOf(`t${n}-`)))
+  await fleet.bus.append(
+    topics.control,
+    0,
+    spare.map(policy => policyTextRecord(policy)),
+  )
+  expect(await desk.text(spare[0]?.version as string)).toBeUndefined()
+  expect(await desk.text(spare[1]?.version as string)).toBeDefined()
 })

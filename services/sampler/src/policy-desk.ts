@@ -132,8 +132,8 @@ export class PolicyDesk {
       if (policy !== null && 'kind' in policy) return policy
       const { text, author, key, message, shadow = false } = request
       const records: NewRecord[] = []
-      if (policy !== null && this.#log.text(policy.version) === undefined) {
-        records.push(policyTextRecord(policy, text))
+      if (policy !== null && !this.#log.hasText(policy.version)) {
+        records.push(policyTextRecord(policy, text ?? this.#log.text(policy.version)?.text))
       }
       const said: Said = {
         kind: shadow ? 'policy-shadow' : 'policy-in-force',
@@ -177,6 +177,7 @@ export class PolicyDesk {
 
   async #state(): Promise<PolicyState> {
     await this.#reader.readToEnd()
+    this.#log.tidy()
     return this.#log.state
   }
 

@@ -92,7 +92,7 @@ export class PolicyFollower {
     while (!isOver()) {
       try {
         if (this.#hasSeeds) await this.caughtUp()
-        await this.#reader.read(waitMs)
+        if (await this.#reader.read(waitMs)) this.#policies.tidy()
       } catch (error) {
         if (!isRetryable(error)) throw error
         log.error('sampler.control_unavailable', error)
@@ -126,8 +126,8 @@ export class PolicyFollower {
     const [seed, shadow] = [this.#seed, this.#shadowSeed]
     const records: NewRecord[] = []
     const say = (kind: PolicyEntry['kind'], policy: Policy | null): void => {
-      if (policy !== null && this.#policies.text(policy.version) === undefined) {
-        records.push(policyTextRecord(policy))
+      if (policy !== null && !this.#policies.hasText(policy.version)) {
+        records.push(policyTextRecord(policy, this.#policies.text(policy.version)?.text))
       }
       const atMs = this.#options.clock.nowMs()
       const version = policy?.version ?? null

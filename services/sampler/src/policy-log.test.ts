@@ -8,6 +8,7 @@ import {
   policyEntryRecord,
   policyHistoryMax,
   policyTextRecord,
+  spareTextsMax,
 } from './policy-record.ts'
 
 const one = parsePolicy('version: one\nrules: [{ kind: ordinary }]')
@@ -154,4 +155,21 @@ test('a release that did not see the policy applied before it takes nothing from
   control.say(two.version, { source: 'api' })
   control.say(one.version, { source: 'released', n: 1, of: 2 })
   expect(control.log.state.inForce).toMatchObject({ version: two.version, source: 'file' })
+})
+
+test('of texts that no entry names as many stay as may, once control is read to its end', () => {
+  const text = (n: number) =>
+    policyTextRecord({ ...one, version: `t${n}-${one.version.slice(-8)}` })
+  const control = both().say(one.version)
+  for (let n = 1; n < spareTextsMax; n++) control.add(text(n))
+  control.log.tidy()
+  // `two` is named by nobody either.
+  expect(control.log.versions).toHaveLength(1 + spareTextsMax)
+  control.add(text(spareTextsMax))
+  expect(control.log.text(two.version)).toBeDefined()
+  control.log.tidy()
+  expect(control.log.versions).toHaveLength(1 + spareTextsMax)
+  expect(control.log.text(two.version)).toBeUndefined()
+  expect(control.inForce).toBe(one.version)
+  expect(control.add(policyTextRecord(two)).say(two.version).inForce).toBe(two.version)
 })

@@ -6,6 +6,7 @@ import {
   type PolicyTextRecord,
   policyKeyPrefix,
   readPolicyRecord,
+  spareTextsMax,
 } from './policy-record.ts'
 
 /** An entry of the history, and where it lies in `control`. */
@@ -43,6 +44,7 @@ export class PolicyLog {
   readonly #entries = new Map<string, AppliedPolicy | Unreadable>()
   readonly #texts = new Map<string, PolicyTextRecord>()
   readonly #policies = new Map<string, Policy | string>()
+  #isTidy = true
 
   /** True where one of the records was a policy's. */
   apply(records: readonly BusRecord[]): boolean {
@@ -51,6 +53,7 @@ export class PolicyLog {
       const name = key === undefined ? '' : Buffer.from(key).toString()
       if (!name.startsWith(policyKeyPrefix)) continue
       isChanged = true
+      this.#isTidy = false
       this.#applyOne(name, value, offset)
     }
     return isChanged
@@ -59,6 +62,7 @@ export class PolicyLog {
   #applyOne(key: string, value: Uint8Array, offset: number): void {
     const read = readPolicyRecord(value)
     if (typeof read === 'object' && read.kind === 'policy') {
+      this.#texts.delete(read.version)
       this.#texts.set(read.version, read)
       this.#policies.delete(read.version)
       return
@@ -69,6 +73,26 @@ export class PolicyLog {
         ? { ...read, offset }
         : ({ kind: 'unreadable', mistake: read, offset } as const)
     this.#entries.set(key, entry)
+  }
+
+  /**
+   * Lets go of texts that no entry names. For the end of `control` alone: before it the entry may be yet
+   * to come, as compaction leaves texts where they were first said.
+   */
+  tidy(): void {
+    if (this.#isTidy) return
+    this.#isTidy = true
+    const named = new Set(this.history.map(({ version }) => version))
+    const spare = [...this.#texts.keys()].filter(version => !named.has(version))
+    for (const version of spare.slice(0, -spareTextsMax)) this.#texts.delete(version)
+    for (const version of this.#policies.keys()) {
+      if (!named.has(version) && !this.#texts.has(version)) this.#policies.delete(version)
+    }
+  }
+
+  /** False: the text has to be said with the next entry, as there is none or others may have let go of it. */
+  hasText(version: string): boolean {
+    return this.#texts.has(version) && this.history.some(entry => entry.version === version)
   }
 
   /** What is in force after all that was applied. */

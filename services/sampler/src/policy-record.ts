@@ -8,6 +8,9 @@ import type { Policy } from './policy-file.ts'
  */
 export const policyHistoryMax = 1_000
 
+/** Most texts that a reader keeps of versions that no entry of the history names; the oldest go. */
+export const spareTextsMax = 100
+
 /** Bytes of a policy's text, and of who applied it and why: they travel with it and are shown to people. */
 export const policyTextBytesMax = 512 * 1024
 export const policyAuthorBytesMax = 64
