@@ -1,4 +1,5 @@
 import { type Bus, MemoryBus } from '@winnow/bus'
+import { columnsMax } from '@winnow/model'
 import {
   type Log,
   ManualClock,
@@ -9,7 +10,7 @@ import {
 } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { ColumnFollower } from './column-follower.ts'
-import { defaultPolicy, parsePolicy } from './policy-file.ts'
+import { defaultPolicy, type Policy, parsePolicy } from './policy-file.ts'
 import { policyEntryRecord, policyTextRecord } from './policy-record.ts'
 import { specs, topics } from './world.fixture.ts'
 
@@ -40,13 +41,17 @@ async function applied(): Promise<RefusingBus> {
   return bus
 }
 
-function followerOf(bus: Bus, log: Log = silentLog): ColumnFollower {
+function followerOf(
+  bus: Bus,
+  log: Log = silentLog,
+  policies: readonly Policy[] = [defaultPolicy],
+): ColumnFollower {
   return new ColumnFollower({
     bus,
     control: topics.control,
     clock: systemClock,
     log,
-    policies: [defaultPolicy],
+    policies,
     waitMs: 5,
     retryAfterMs: 1,
   })
@@ -76,4 +81,30 @@ test('what will not pass ends its start', async () => {
   bus.refusals = 1
   bus.code = 'CONFIG_INVALID'
   await expect(followerOf(bus).start()).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+})
+
+test('what the policy in force leaves no room for of the shadow is said', () => {
+  const naming = (from: number, count: number) => {
+    const rules = Array.from({ length: count }, (_, at) => {
+      const when = `attribute["k${from + at}"] == 1`
+      return `  - { kind: condition, name: r${at}, when: '${when}' }`
+    })
+    return parsePolicy(`version: v\nrules:\n${rules.join('\n')}\n  - { kind: ordinary }\n`)
+  }
+  const said: unknown[] = []
+  const log = {
+    ...silentLog,
+    warn: (event: string, more?: unknown) => said.push({ event, more }),
+  }
+  const columnsOf = (count: number) =>
+    followerOf(new MemoryBus([], new ManualClock()), log, [
+      naming(0, columnsMax - 1),
+      naming(99, count),
+    ]).columns
+  expect(columnsOf(1)).toHaveLength(columnsMax)
+  expect(said).toEqual([])
+  expect(columnsOf(2)).toHaveLength(columnsMax)
+  expect(said).toEqual([
+    { event: 'assembler.columns_left_out', more: { of: columnsMax + 1, columns: 'k100' } },
+  ])
 })

@@ -37,7 +37,7 @@ export class ColumnFollower implements Component {
 
   constructor(options: ColumnFollowerOptions) {
     this.#options = options
-    this.#columns = columnsOf(options.policies)
+    this.#columns = this.#columnsOf(options.policies)
     const failed = Promise.withResolvers<never>()
     this.failed = failed.promise
     this.failed.catch(() => {})
@@ -92,14 +92,24 @@ export class ColumnFollower implements Component {
   #resolve(): void {
     const { inForce, shadow } = this.#policies.state
     if (inForce === undefined) return
-    const columns = columnsOf([inForce.policy, ...(shadow === undefined ? [] : [shadow.policy])])
+    const columns = this.#columnsOf([
+      inForce.policy,
+      ...(shadow === undefined ? [] : [shadow.policy]),
+    ])
     if (columns.join('\n') === this.#columns.join('\n')) return
     this.#columns = columns
     this.#options.log.info('assembler.columns', { version: inForce.version, count: columns.length })
   }
-}
 
-/** Each policy has at most `columnsMax`; of two the first has the right of way. */
-function columnsOf(policies: readonly Policy[]): readonly string[] {
-  return [...new Set(policies.flatMap(policyColumns))].slice(0, columnsMax)
+  /** Each policy has at most `columnsMax`; of two the first has the right of way. */
+  #columnsOf(policies: readonly Policy[]): readonly string[] {
+    const all = [...new Set(policies.flatMap(policyColumns))]
+    const columns = all.slice(0, columnsMax)
+    // The API refuses two such policies; files of two processes may still say them.
+    if (columns.length < all.length) {
+      const leftOut = all.slice(columnsMax).join(' ')
+      this.#options.log.warn('assembler.columns_left_out', { of: all.length, columns: leftOut })
+    }
+    return columns
+  }
 }

@@ -59,3 +59,11 @@ export function policyColumns(policy: Policy): string[] {
   }
   return [...columns]
 }
+
+/** Why a policy and a shadow cannot be asked together; undefined where they can. */
+export function jointMistake(policies: readonly Policy[]): string | undefined {
+  const { size } = new Set(policies.flatMap(policyColumns))
+  return size > columnsMax
+    ? `rules: the conditions of the policy in force and of the shadow name ${size} attributes and fields of spans together, more than ${columnsMax}; name fewer, or end the shadow`
+    : undefined
+}

@@ -1,4 +1,5 @@
 import { type Bus, MemoryBus } from '@winnow/bus'
+import { columnsMax } from '@winnow/model'
 import { ManualClock } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { type PolicyAnswer, PolicyDesk } from './policy-desk.ts'
@@ -143,4 +144,30 @@ test('texts that nothing names are let go of by who reads control', async () => 
   )
   expect(await desk.text(spare[0]?.version as string)).toBeUndefined()
   expect(await desk.text(spare[1]?.version as string)).toBeDefined()
+})
+
+test('a policy and a shadow that name too much together are refused, at the limit and past it', async () => {
+  const naming = (key: string, count: number) => {
+    const rules = Array.from({ length: count }, (_, at) => {
+      return `  - { kind: condition, name: r${at}, when: 'attribute["${key}${at}"] == 1' }\n`
+    })
+    return `version: ${key}\nrules:\n${rules.join('')}  - { kind: ordinary }\n`
+  }
+  const desk = new Fleet().desk()
+  wasApplied([await desk.apply({ text: naming('a', columnsMax - 1) })])
+  wasApplied([await desk.apply({ text: naming('b', 1), shadow: true })])
+  const refused = [
+    await desk.apply({ text: naming('c', 2), shadow: true }),
+    await desk.apply({ text: naming('d', columnsMax) }),
+  ]
+  for (const answer of refused) {
+    expect(answer).toMatchObject({
+      kind: 'mistakes',
+      mistakes: [expect.stringMatching(/33 .* together, more than 32/)],
+    })
+  }
+  wasApplied([
+    await desk.apply({ shadow: true }),
+    await desk.apply({ text: naming('d', columnsMax) }),
+  ])
 })

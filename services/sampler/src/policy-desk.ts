@@ -2,6 +2,7 @@ import type { Bus, NewRecord } from '@winnow/bus'
 import { type Clock, PipelineError } from '@winnow/runtime'
 import type { DecidedSince } from './backtest/recorded-facts.ts'
 import { ControlReader, controlPartition } from './control-reader.ts'
+import { jointMistake } from './policy-conditions.ts'
 import { checkPolicy, type Policy } from './policy-file.ts'
 import { type AppliedPolicy, PolicyLog, type PolicyState } from './policy-log.ts'
 import {
@@ -131,6 +132,11 @@ export class PolicyDesk {
       const policy = this.#policyOf(request)
       if (policy !== null && 'kind' in policy) return policy
       const { text, author, key, message, shadow = false } = request
+      const { inForce, shadow: inShadow } = this.#log.state
+      const beside = (shadow ? inForce : inShadow)?.policy
+      const isAlone = policy === null || beside === undefined
+      const mistake = isAlone ? undefined : jointMistake([policy, beside])
+      if (mistake !== undefined) return { kind: 'mistakes', mistakes: [mistake] }
       const records: NewRecord[] = []
       if (policy !== null && !this.#log.hasText(policy.version)) {
         records.push(policyTextRecord(policy, text ?? this.#log.text(policy.version)?.text))
