@@ -1,12 +1,12 @@
 import { MemoryBus } from '@winnow/bus'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Baselines } from './baselines.ts'
 import { BatchDecider, type DeciderShared } from './batch-decider.ts'
 import { type CeilingMatch, Ceilings } from './ceilings.ts'
 import { defaultSamplerConfig } from './config.ts'
 import { DecisionMetrics } from './decision-metrics.ts'
-import { evaluation, traceIdOf } from './fixtures.ts'
+import { evaluation, slice, summary, traceIdOf } from './fixtures.ts'
 import { FleetSpend } from './fleet-spend.ts'
 import { InFlight } from './in-flight.ts'
 import { PartitionState } from './partition-state.ts'
@@ -25,7 +25,7 @@ class NotedCeilings extends Ceilings {
   }
 }
 
-function decide(policyText: string, traceId: string): NotedCeilings {
+function deciderOf(policyText: string) {
   const spends = new FleetSpend(new MemoryBus([], new ManualClock()), '')
   const ceilings = new NotedCeilings(silentLog, new Metrics())
   const metrics = new Metrics()
@@ -45,11 +45,12 @@ function decide(policyText: string, traceId: string): NotedCeilings {
   const policies = { live: compilePolicy(parsePolicy(policyText)), shadow: undefined }
   const held = { state, partition: 0, inFlight: new InFlight() }
   const decider = new BatchDecider(shared, policies, held)
-  const said = evaluation(traceId, { name: 'judge', passed: false })
-  const value = Buffer.from(JSON.stringify(said))
-  decider.take([{ offset: 0, appendedAtMs: nowMs, value }], nowMs)
-  for (const group of decider.nextChunk()) decider.decide(group, undefined, 0, 1)
-  return ceilings
+  const decide = (evidence: object) => {
+    const value = Buffer.from(JSON.stringify(evidence))
+    decider.take([{ offset: 0, appendedAtMs: nowMs, value }], nowMs)
+    for (const group of decider.nextChunk()) decider.decide(group, undefined, 0, 1)
+  }
+  return { decide, ceilings, forecast: shared.watch.forecast }
 }
 
 test('a match before the spans counts as kept under its ceiling if its draw will keep it', () => {
@@ -61,6 +62,25 @@ rules:
 ceilings:
   - { rule: judge-failed, perMinute: 600 }
 `
-  expect(decide(policy, traceIdOf(1, 'c0000000000000')).noted).toMatchObject([{ isKept: true }])
-  expect(decide(policy, traceIdOf(2, '10000000000000')).noted).toMatchObject([{ isKept: false }])
+  const { decide, ceilings } = deciderOf(policy)
+  for (const randomness of ['c0000000000000', '10000000000000']) {
+    decide(evaluation(traceIdOf(1, randomness), { name: 'judge', passed: false }))
+  }
+  expect(ceilings.noted).toMatchObject([{ isKept: true }, { isKept: false }])
+})
+
+test('only arms of the policy are counted for a forecast: clients name as many as they like', () => {
+  const { decide, forecast } = deciderOf(`
+version: x
+rules:
+  - kind: active-variant
+    variants: [{ experiment: e, variant: B, until: '2100-01-01T00:00:00Z', dailyCap: 10 }]
+  - { kind: ordinary, probability: 0.01 }
+`)
+  const note = vi.spyOn(forecast, 'note')
+  for (const [at, variant] of ['B', 'of a client'].entries()) {
+    const facts = { experiment: 'e', variant }
+    decide(summary(traceIdOf(at), [slice(at, [{ id: 1 }], facts)]))
+  }
+  expect(note.mock.calls.map(([arm]) => arm)).toEqual(['e\nB', undefined])
 })

@@ -160,7 +160,7 @@ export class BatchDecider {
     const { live } = this.#policies
     const outcome = outcomeOf(last, revision, live.policy)
     if (live.policy.ceilings !== undefined) this.#spendCeilings(last, revision)
-    if (live.variants.length > 0) this.#watch(decision, outcome.isFirst)
+    if (live.arms.size > 0) this.#watch(decision, outcome.isFirst, live.arms)
     const value = this.#inFlight.bytes.copy(decisionBytes(decision))
     return { decision, value, outcome, earlier, isPartial }
   }
@@ -242,12 +242,14 @@ export class BatchDecider {
     }
   }
 
-  #watch(decision: Decision, isFirst: boolean): void {
+  #watch(decision: Decision, isFirst: boolean, arms: ReadonlySet<string>): void {
     const { experiment, variant, decidedAtMs } = decision
-    const isArm = experiment !== null && variant !== null
-    const { forecast } = this.#shared.watch
-    if (isFirst) forecast.note(isArm ? armKey(experiment, variant) : undefined, decidedAtMs)
-    if (!isArm) return
+    const isNamed = experiment !== null && variant !== null
+    const arm = isNamed ? armKey(experiment, variant) : undefined
+    // Clients name what they like; only the policy's arms are a bounded number.
+    const known = arm !== undefined && arms.has(arm) ? arm : undefined
+    if (isFirst) this.#shared.watch.forecast.note(known, decidedAtMs)
+    if (!isNamed) return
     const cap = capSpent(decision)
     if (cap !== undefined) this.#shared.spends.took(experiment, variant, Number(cap))
   }

@@ -37,6 +37,8 @@ export interface CompiledPolicy {
   readonly rules: readonly Rule[]
   /** Those of all rules of kind `active-variant`. */
   readonly variants: readonly VariantSpec[]
+  /** Of `variants`, as `armKey` makes them. */
+  readonly arms: ReadonlySet<string>
   /** What `slow` rules compare beside durations: baselines of nothing else are kept. */
   readonly quantities: readonly Quantity[]
   /**
@@ -55,11 +57,15 @@ export function compilePolicy(
   const names = policy.rules.map(ruleName)
   const rules = policy.rules.map(compile)
   const isLimited = policy.ceilings !== undefined
+  const variants = policy.rules.flatMap(rule =>
+    rule.kind === 'active-variant' ? rule.variants : [],
+  )
   return {
     policy,
     names,
     rules,
-    variants: policy.rules.flatMap(rule => (rule.kind === 'active-variant' ? rule.variants : [])),
+    variants,
+    arms: new Set(variants.map(({ experiment, variant }) => armKey(experiment, variant))),
     quantities: quantitiesOf(policy),
     answer: (facts, environment) => {
       const answers = new Array<RuleAnswer>(rules.length)
