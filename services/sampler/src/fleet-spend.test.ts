@@ -171,6 +171,16 @@ test('a variant whose forecast share is above what is allowed is warned of', asy
   expect(await gauge('winnow_variant_forecast_share')).toMatch(/ 0\.00058\d*$/)
 })
 
+test('the figures of a variant that has left the policy go with it', async () => {
+  const { watch, gauge } = watchOf(newBus())
+  await watch.look([spec], nowMs, nowMs)
+  expect(await gauge('winnow_variant_cap_used_ratio')).toBeDefined()
+  expect(watch.hasSaid).toBe(true)
+  await watch.look([], nowMs, nowMs + 1_000)
+  expect(await gauge('winnow_variant_cap_used_ratio')).toBeUndefined()
+  expect(watch.hasSaid).toBe(false)
+})
+
 test('the end of a variant is put on record once, by whoever sees it first', async () => {
   const bus = newBus()
   const ends = async () => {

@@ -184,7 +184,8 @@ export class PartitionLoop {
       await this.#commit(reader.next)
     }
     if (nowMs >= this.#baselinesAtMs + baselinesEvery) await this.#tellShare()
-    if (this.#watches && this.#shared.watch.isDue(nowMs)) await this.#lookAtVariants()
+    const { watch } = this.#shared
+    if ((this.#watches || watch.hasSaid) && watch.isDue(nowMs)) await this.#lookAtVariants()
     if (nowMs >= this.#snapshotAtMs + snapshotEvery) await this.#writeSnapshot()
     return true
   }

@@ -17,9 +17,15 @@ export class VariantWatch {
   readonly forecast = new VariantForecast()
   readonly #context: WatchContext
   #nextAtMs = 0
+  #hasSaid = false
 
   constructor(context: WatchContext) {
     this.#context = context
+  }
+
+  /** Figures of variants stand that may not be watched any more. */
+  get hasSaid(): boolean {
+    return this.#hasSaid
   }
 
   isDue(nowMs: number): boolean {
@@ -28,9 +34,14 @@ export class VariantWatch {
 
   /** `logTimeMs`: what a cap and a split are reckoned by. The wall clock paces, and ends what is over. */
   async look(variants: readonly VariantSpec[], logTimeMs: number, nowMs: number): Promise<void> {
-    const { spends, log, everyMs } = this.#context
+    const { spends, log, metrics, everyMs } = this.#context
     this.#nextAtMs = nowMs + everyMs
     await spends.exchange()
+    // A figure of a variant that has left the policy would stand for ever.
+    metrics.variantCapUsed.reset()
+    metrics.variantForecast.reset()
+    metrics.variantShareMax.reset()
+    this.#hasSaid = variants.length > 0
     for (const spec of variants) this.#say(spec, logTimeMs)
     for (const { experiment, variant, until } of await spends.recordEnds(variants, nowMs)) {
       log.info('sampler.variant_ended', { experiment, variant, until })
@@ -47,11 +58,7 @@ export class VariantWatch {
     const isOver = Date.parse(spec.until) <= logTimeMs
     metrics.variantCapUsed.set(labels, spends.used(experiment, variant, logTimeMs) / dailyCap)
     const forecast = this.forecast.of(spec, logTimeMs, spends.heldShare)
-    if (forecast === undefined || isOver) {
-      metrics.variantForecast.remove(labels)
-      metrics.variantShareMax.remove(labels)
-      return
-    }
+    if (forecast === undefined || isOver) return
     metrics.variantForecast.set(labels, forecast.share)
     if (shareMax === undefined) return
     metrics.variantShareMax.set(labels, shareMax)
