@@ -2,7 +2,7 @@ import { Metrics, silentLog } from '@winnow/runtime'
 import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import type { CeilingSpec } from './ceiling-spec.ts'
-import { Ceilings } from './ceilings.ts'
+import { Ceilings, ceilingTenantsMax } from './ceilings.ts'
 import { slice, summary, traceIdOf } from './fixtures.ts'
 import { checkPolicy, parsePolicy, policyOfRecord } from './policy-file.ts'
 import { policyTextRecord, readPolicyRecord } from './policy-record.ts'
@@ -152,6 +152,40 @@ test('the figures say how near a ceiling is before it is reached, and what was t
   expect(warned.at(-1)).toBe('sampler.ceiling_reached')
   ceilings.say(0, 5 * minute)
   expect(await use(), 'nothing for two windows').toBeUndefined()
+})
+
+test('that a ceiling is reached is said once, however often it is asked for', () => {
+  const warned: string[] = []
+  const log = { ...silentLog, warn: (kind: string) => void warned.push(kind) }
+  const ceilings = new Ceilings(log, new Metrics())
+  const match = { tenant: 't', rule: 'span-error', kind: 'k', asked: 1, partition: 0 }
+  for (let i = 0; i < 900; i++) {
+    ceilings.part(specs, match, i * 60)
+    ceilings.note({ ...match, isKept: true }, 'minute', i * 60)
+  }
+  for (let i = 0; i < 5; i++) ceilings.say(0, 54_000 + i)
+  expect(warned).toEqual(['sampler.ceiling_reached'])
+})
+
+test('tenants have figures of their own up to the limit for each rule, whatever other rules have', () => {
+  const rules = ['a', 'b'].map(rule => ({ rule, perMinute: 100 }))
+  const ceilings = new Ceilings(silentLog, new Metrics())
+  const floodOf = (tenant: string, rule: string) => {
+    const match = { tenant, rule, kind: 'k', asked: 1, partition: 0 }
+    for (let i = 0; i < 200; i++) {
+      ceilings.part(rules, match, 30_000)
+      ceilings.note({ ...match, isKept: true }, 'minute', 30_000)
+    }
+  }
+  const shareOf = (tenant: string, rule: string) =>
+    ceilings.part(rules, { tenant, rule, kind: 'k', asked: 1, partition: 0 }, 30_000)?.probability
+  for (let at = 0; at < ceilingTenantsMax - 1; at++) shareOf(`tenant ${at}`, 'a')
+  for (const rule of ['a', 'b']) floodOf('the last', rule)
+  // One past it: those beyond share one figure.
+  expect(shareOf('beyond', 'a')).toBe(1)
+  floodOf('beyond', 'a')
+  expect(shareOf('another', 'a')).toBeLessThan(0.1)
+  expect(shareOf('another', 'b'), 'a rule with one tenant').toBe(1)
 })
 
 const limited = parsePolicy(`

@@ -21,14 +21,18 @@ export interface CeilingMatch {
 }
 
 /** Tenants that have figures of their own for a rule; those beyond them share one. */
-const tenantsMax = 1_000
+export const ceilingTenantsMax = 1_000
 /** From this part of a ceiling on it is said that it is near. */
 export const nearShare = 0.8
+/** Below it what was said may be said again. */
+const calmShare = 0.7
 
 /** What a rule keeps of a tenant, in each partition that is held here. */
 interface OfRule {
   readonly labels: Labels
   readonly parts: Map<number, RuleCeiling>
+  /** 1: that it is near, 2: that it is reached; 0: nothing since it was well below. */
+  warned: number
 }
 
 /**
@@ -40,6 +44,8 @@ export class Ceilings {
   readonly #log: Log
   readonly #metrics: Metrics
   readonly #rules = new Map<string, OfRule>()
+  /** By rule, how many tenants have figures of their own. */
+  readonly #tenants = new Map<string, number>()
   #partitions = 1
 
   constructor(log: Log, metrics: Metrics) {
@@ -82,32 +88,42 @@ export class Ceilings {
 
   /** Says how near each ceiling is. Called now and then; `nowMs` is the partition's log time. */
   say(partition: number, nowMs: number): void {
-    for (const [key, { labels, parts }] of this.#rules) {
+    for (const [key, of] of this.#rules) {
+      const { labels, parts } = of
       if (parts.get(partition)?.demand(nowMs) === 0) parts.delete(partition)
       if (parts.size === 0) {
-        this.#rules.delete(key)
+        this.#forget(key, of)
         this.#metrics.ceilingUse.remove(labels)
         continue
       }
-      const of = [...parts.values()]
-      const limit = of.reduce((sum, one) => sum + one.limit, 0)
-      const use = of.reduce((sum, one) => sum + one.demand(), 0) / limit
+      const all = [...parts.values()]
+      const limit = all.reduce((sum, one) => sum + one.limit, 0)
+      const use = all.reduce((sum, one) => sum + one.demand(), 0) / limit
       this.#metrics.ceilingUse.set(labels, use)
-      if (use >= nearShare) {
-        const kind = use > 1 ? 'sampler.ceiling_reached' : 'sampler.ceiling_near'
-        this.#log.warn(kind, { ...labels, use })
-      }
+      this.#warn(of, use)
     }
+  }
+
+  /** Once when it comes near and once when it is reached, until it has been well below. */
+  #warn(of: OfRule, use: number): void {
+    if (use < calmShare) of.warned = 0
+    const level = use > 1 ? 2 : use >= nearShare ? 1 : 0
+    if (level <= of.warned) return
+    of.warned = level
+    const kind = level === 2 ? 'sampler.ceiling_reached' : 'sampler.ceiling_near'
+    this.#log.warn(kind, { ...of.labels, use })
   }
 
   #of(tenant: string, rule: string, per: CeilingPart['per'], partition: number): RuleCeiling {
     const own = `${tenant}\0${rule}\0${per}`
-    const isOver = !this.#rules.has(own) && this.#rules.size >= tenantsMax
+    const known = this.#rules.has(own)
+    const isOver = !known && (this.#tenants.get(rule) ?? 0) >= ceilingTenantsMax
     const key = isOver ? `\0${rule}\0${per}` : own
     let of = this.#rules.get(key)
     if (of === undefined) {
-      of = { labels: this.#labels(isOver ? 'other' : tenant, rule), parts: new Map() }
+      of = { labels: this.#labels(isOver ? 'other' : tenant, rule), parts: new Map(), warned: 0 }
       this.#rules.set(key, of)
+      this.#tenants.set(rule, (this.#tenants.get(rule) ?? 0) + 1)
     }
     let part = of.parts.get(partition)
     if (part === undefined) {
@@ -115,6 +131,13 @@ export class Ceilings {
       of.parts.set(partition, part)
     }
     return part
+  }
+
+  #forget(key: string, { labels: { rule } }: OfRule): void {
+    this.#rules.delete(key)
+    const left = (this.#tenants.get(rule) ?? 1) - 1
+    if (left > 0) this.#tenants.set(rule, left)
+    else this.#tenants.delete(rule)
   }
 
   #labels(tenant: string, rule: string): Labels {
