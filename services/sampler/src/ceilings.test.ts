@@ -8,7 +8,7 @@ import { checkPolicy, parsePolicy, policyOfRecord } from './policy-file.ts'
 import { policyTextRecord, readPolicyRecord } from './policy-record.ts'
 import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
-import { kindsMax } from './rule-ceiling.ts'
+import { kindsMax, RuleCeiling } from './rule-ceiling.ts'
 import { compilePolicy } from './rules.ts'
 
 const minute = 60_000
@@ -125,6 +125,19 @@ test(`more kinds than are told apart do not go round the ceiling (seed ${seed})`
     const first = play(fleet(1), 2, rates).filter(one => one.minute === 1)
     expect(first.length, `${count} kinds`).toBeLessThan(600 * 1.03)
   }
+})
+
+test('kinds that come again in every window are no more than are told apart', () => {
+  const ceiling = new RuleCeiling(minute)
+  const told = new Set<number>()
+  for (let atMs = 0; atMs < 20 * minute; atMs += 20) {
+    const kind = `kind ${(atMs / 20) % 2_900}`
+    ceiling.share(kind, 50, atMs)
+    ceiling.note(kind, 1, false, atMs)
+    told.add(ceiling.kinds)
+  }
+  // As many and the one of all others.
+  expect(Math.max(...told)).toBe(kindsMax + 1)
 })
 
 test('the figures say how near a ceiling is before it is reached, and what was thinned', async () => {

@@ -12,6 +12,8 @@ const freeShare = 0.3
 const exactMin = 5
 /** The level is taken anew after this part of the limit, and of the window. */
 const refreshShare = 1 / 200
+/** So many matches for each kind come before it: to sort them all for each match would cost more than that. */
+const refreshKinds = 1 / 20
 /** As if so much of a place were always left: a trace that comes later must have a chance, and a weight. */
 const leftMin = 0.1
 
@@ -46,7 +48,7 @@ export class RuleCeiling {
     this.#roll(nowMs)
     const isStale =
       this.limit !== limit ||
-      this.#sinceLevel >= limit * refreshShare ||
+      this.#sinceLevel >= Math.max(limit * refreshShare, this.#arrived.size * refreshKinds) ||
       this.#nowMs - this.#levelAtMs >= this.#windowMs * refreshShare
     this.limit = limit
     if (isStale) this.#takeLevel()
@@ -61,6 +63,11 @@ export class RuleCeiling {
     this.#arrived.set(name, (this.#arrived.get(name) ?? 0) + asked)
     this.#sinceLevel += asked
     if (isKept) this.#kept++
+  }
+
+  /** How many are told apart in this window. */
+  get kinds(): number {
+    return this.#arrived.size
   }
 
   /** What the rule would keep in this window without the limit; 0 once nothing came for two windows. */
@@ -128,7 +135,6 @@ export class RuleCeiling {
   }
 
   #kindOf(kind: string): string {
-    const isKnown = this.#arrived.has(kind) || this.#before.has(kind)
-    return isKnown || this.#arrived.size < kindsMax ? kind : 'other'
+    return this.#arrived.has(kind) || this.#arrived.size < kindsMax ? kind : 'other'
   }
 }
