@@ -52,7 +52,13 @@ export async function writeBaselines(
   if (!baselines.takeGrowth(partition)) return
   const entries = baselines.share(partition)
   const record = { key: Buffer.from(`${partition}`), value: encodeBaselines(partition, entries) }
-  await bus.append(topic, partition, [record])
+  try {
+    await bus.append(topic, partition, [record])
+  } catch (error) {
+    // A partition that falls silent now would else never be written.
+    baselines.putBackGrowth(partition)
+    throw error
+  }
 }
 
 /** How long a read may take before what was found so far has to do. */

@@ -127,6 +127,11 @@ export class Baselines {
     return this.#grown.delete(partition)
   }
 
+  /** What {@link takeGrowth} said was not written. */
+  putBackGrowth(partition: number): void {
+    this.#grown.add(partition)
+  }
+
   /** A partition's share, for `baselines`; keys with the most values first. */
   share(partition: number): BaselineEntry[] {
     const shares: { readonly count: number; readonly entry: BaselineEntry }[] = []

@@ -68,3 +68,15 @@ test('a record that nobody can read leaves the one before it in force', async ()
   await b.follower.follow()
   expect(b.count()).toBe(10)
 })
+
+test('what a refused append did not write is written with the next, though nothing grew', async () => {
+  const bus = newBus()
+  const owner = member(bus, [0])
+  const append = bus.append.bind(bus)
+  bus.append = () => Promise.reject(new Error('refused'))
+  await expect(owner.add(0, 5)).rejects.toThrow('refused')
+  bus.append = append
+  await owner.add(0, 0)
+  const { entries } = await lastBaselines(bus, topic, 0)
+  expect(entries).toHaveLength(1)
+})
