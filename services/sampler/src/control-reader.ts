@@ -24,8 +24,9 @@ export class ControlReader {
 
   /** All that is there when it is called. Rejects with what may pass. */
   async readToEnd(): Promise<void> {
-    const { first, end } = await this.#bus.bounds(this.#topic, controlPartition)
-    this.#next ??= first
+    const bounds = await this.#bus.bounds(this.#topic, controlPartition)
+    this.#next ??= bounds.first
+    let { end } = bounds
     while (this.#next < end) {
       const before: number = this.#next
       await this.read(readWaitMs)
@@ -34,6 +35,8 @@ export class ControlReader {
         const message = `${this.#topic}/${controlPartition} ends at ${end} and brings nothing from ${before} on`
         throw new PipelineError('BUS_UNAVAILABLE', message)
       }
+      // A record that was compacted away meanwhile has its successor behind the end of before.
+      end = (await this.#bus.bounds(this.#topic, controlPartition)).end
     }
   }
 
