@@ -149,6 +149,8 @@ function compared(subject: string, operator: string, value: string): string {
     return operator === '==' ? `!${subject}.isPresent()` : `${subject}.isPresent()`
   }
   if (subject === 's.status' || subject === 's.kind') {
+    // They have an order there, by number; here they are names.
+    if (!['==', '!='].includes(operator)) throw new Refused(`${subject} has no order here`)
     const name = subject === 's.status' ? statusNames[value] : kindOf(value)
     if (name === undefined) throw new Refused(`${value} is no value of ${subject}`)
     return `${subject} ${operator} ${literal(name)}`

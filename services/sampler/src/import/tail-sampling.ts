@@ -11,6 +11,7 @@ import {
   Remarks,
 } from './imported.ts'
 import { ottlCondition } from './ottl.ts'
+import { unreadable } from './tail-sampling-settings.ts'
 
 interface Source {
   readonly [key: string]: unknown
@@ -58,14 +59,15 @@ export function importTailSampling(text: string, file: string): Imported {
       if (when !== undefined) vetoes.push(when)
       return
     }
-    for (const { term, label } of termsOf(policy, name, remarks)) {
+    for (const { term, label } of termsOf(policy, name, remarks, true)) {
       if (term.isInverted === true) inverted.push(parenthesised(term.when))
       else drafts.push({ name: label, ...term, comments: remarks.lines.slice(before) })
     }
   })
-  // An inverted policy vetoes what it names; that it samples the rest counts only where no other speaks.
+  // An inverted policy vetoes what it names; that it samples the rest counts only where no other speaks,
+  // and one that keeps nothing or is left out here speaks there too.
   if (inverted.length > 0) {
-    const isAlone = drafts.length === 0 && vetoes.length === 0
+    const isAlone = inverted.length === policies.length
     const rest = allOf(inverted.map(when => `!${when}`))
     if (isAlone) drafts.push({ name: 'inverted', when: rest, probability: 1, comments: [] })
     else vetoes.push(...inverted)
@@ -108,9 +110,9 @@ interface Labelled {
 }
 
 /** One, none where it cannot be said, or those of a composite policy. */
-function termsOf(policy: Source, name: string, remarks: Remarks): Labelled[] {
+function termsOf(policy: Source, name: string, remarks: Remarks, isTop: boolean): Labelled[] {
   if (policy.type !== 'composite') {
-    const term = termOf(policy, name, remarks, true)
+    const term = termOf(policy, name, remarks, isTop)
     return term === undefined ? [] : [{ term, label: name }]
   }
   const { policy_order: order, composite_sub_policy: subs } = objectOf(policy.composite)
@@ -122,7 +124,7 @@ function termsOf(policy: Source, name: string, remarks: Remarks): Labelled[] {
   const names = Array.isArray(order) ? order.map(String) : [...byName.keys()]
   return names.flatMap(one => {
     const sub = byName.get(one)
-    return sub === undefined ? [] : termsOf(sub, `${name}/${one}`, remarks)
+    return sub === undefined ? [] : termsOf(sub, `${name}/${one}`, remarks, false)
   })
 }
 
@@ -140,6 +142,11 @@ function dropped(policy: Source, name: string, remarks: Remarks): string | undef
 function termOf(policy: Source, name: string, remarks: Remarks, isTop: boolean): Term | undefined {
   const type = String(policy.type)
   const own = objectOf(policy[type])
+  const unread = unreadable(own)
+  if (unread !== undefined) {
+    remarks.lost(name, `${unread}; left out`)
+    return undefined
+  }
   const matches = matcherOf(type, own, name, remarks)
   if (matches !== undefined) {
     if (own.invert_match !== true) return { when: matches, probability: 1 }

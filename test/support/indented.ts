@@ -1,0 +1,3 @@
+export function indented(text: string, by: number): string {
+  return text.replaceAll(/^/gm, ' '.repeat(by))
+}
