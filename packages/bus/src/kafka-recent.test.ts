@@ -139,3 +139,18 @@ test('what is given up unread lets its memory go', async () => {
   memory.plain.release()
   expect(pool.idleBytes).toBe(2 * pieceBytesMin)
 })
+
+test('a batch in pieces of a pool counts as much as they do', async () => {
+  const pool = new MemoryPool(1e6)
+  const { sent } = batchOf('a')
+  const batches = recent(4 * pieceBytesMin)
+  await read(batches)
+  for (let partition = 0; partition < 3; partition++) {
+    const memory = { stored: pool.take(1), plain: pool.take(1) }
+    batches.sends(partition, { ...sent, memory })
+    memory.stored.release()
+    memory.plain.release()
+    expect(batches.writtenBytes).toBe(2 * pieceBytesMin * Math.min(partition + 1, 2))
+  }
+  expect(pool.idleBytes).toBe(2 * pieceBytesMin)
+})

@@ -156,6 +156,8 @@ function glance(partition: number, stored: Buffer): string {
   return `${partition}/${length}/${length < 4 ? 0 : stored.readUInt32LE(length - 4)}`
 }
 
-function bytesOf({ stored, plain }: WrittenBatch): number {
+/** What keeping it costs: a small batch holds whole pieces of its pool. */
+function bytesOf({ stored, plain, memory }: WrittenBatch): number {
+  if (memory !== undefined) return memory.stored.bytes.length + memory.plain.bytes.length
   return stored.length + plain.length
 }
