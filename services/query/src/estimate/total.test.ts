@@ -70,6 +70,15 @@ test('a group of draws that may exist and was not seen moves the upper end alone
   expect(total.intervalOfAny([0.05]).high).toBeNull()
 })
 
+test('draws of one probability do not bound an amount whose other draws were not seen', () => {
+  const total = counted(2, 0.5)
+  expect(total.intervalOfAny([0.01]).high).toBeNull()
+  expect(total.intervalOfAny([0.5, 0.01]).high).toBeNull()
+  expect(total.intervalOfAny([0.5, 1])).toEqual(total.interval([]))
+  total.add(1, 0.01)
+  expect(total.intervalOfAny([0.5, 0.01])).toEqual(total.interval([]))
+})
+
 test('a total without a part has nothing left of its draws', () => {
   const part = counted(3, 0.1)
   const rest = counted(3, 0.1).without(part)

@@ -66,10 +66,7 @@ export class Total {
   interval(possible: readonly number[]): Estimate {
     let below = 0
     let above = 0
-    const unseen = possible.filter(
-      probability => probability < 1 && this.#draws[placeOf(probability)] === undefined,
-    )
-    for (const probability of unseen) above += noneSeen(probability) ** 2
+    for (const probability of this.#unseen(possible)) above += noneSeen(probability) ** 2
     for (const draws of this.#draws) {
       if (draws === undefined) continue
       const { less, more } = draws.distances()
@@ -85,11 +82,19 @@ export class Total {
     }
   }
 
-  /** The same of an amount that may be anything: where draws are possible and none was seen it has no upper bound. */
+  /**
+   * The same of an amount that may be anything: where draws are possible of which none was seen it has no
+   * upper bound, for draws of another probability say nothing of what these would have been.
+   */
   intervalOfAny(possible: readonly number[]): Estimate {
-    const isBounded = !this.isWhole || possible.every(probability => probability >= 1)
     const { value, low, high } = this.interval([])
-    return { value, low, high: isBounded ? high : null }
+    return { value, low, high: this.#unseen(possible).length === 0 ? high : null }
+  }
+
+  #unseen(possible: readonly number[]): readonly number[] {
+    return possible.filter(
+      probability => probability < 1 && this.#draws[placeOf(probability)] === undefined,
+    )
   }
 }
 
