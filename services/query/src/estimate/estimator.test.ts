@@ -183,6 +183,19 @@ test('of nothing kept only the policy tells how much may have been dropped', () 
   })
 })
 
+test('a policy that keeps nothing else bounds nothing, in whichever order policies are seen', () => {
+  for (const seen of [
+    [0, 0.1],
+    [0.1, 0],
+  ]) {
+    const estimator = new Estimator(retentionMs)
+    for (const probability of seen) {
+      estimator.learn({ rules: [{ name: 'ordinary', matched: true, probability }] })
+    }
+    expect(estimator.report().traces).toEqual({ value: 0, low: 0, high: null })
+  }
+})
+
 test('rules are counted up to estimatedRulesMax, and how many are not is said', () => {
   const estimator = new Estimator(retentionMs)
   const decision = keptOf(world[0] as WorldTrace, 0.999) as EstimatedDecision

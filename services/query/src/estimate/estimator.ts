@@ -84,8 +84,8 @@ export class Estimator {
   /** Probabilities that upstream samplers gave, one of like ones. */
   readonly #upstream = new Map<number, number>()
   #kept = 0
-  /** The least that any policy in the window gives to a trace of which it knows nothing; 0: none was seen. */
-  #ordinary = 0
+  /** The least that any policy in the window gives to a trace of which it knows nothing; undefined: none was seen. */
+  #ordinary: number | undefined
 
   /** `rule`: all traces that will be taken match it, so a dropped one had at least its probability. */
   constructor(spansRetentionMs: number, rule?: string) {
@@ -123,7 +123,7 @@ export class Estimator {
   /** What a decision says of the policy alone, where no kept trace is among those asked for. */
   learn({ rules }: Pick<EstimatedDecision, 'rules'>): void {
     for (const { name, probability } of rules) {
-      if (name === ordinary) this.#ordinary = Math.min(this.#ordinary || 1, probability)
+      if (name === ordinary) this.#ordinary = Math.min(this.#ordinary ?? 1, probability)
       if (name === ordinary || name === requested) continue
       const known = this.#rules.get(name)
       if (known !== undefined) known.probability = Math.min(known.probability, probability)
@@ -134,7 +134,7 @@ export class Estimator {
   }
 
   report(): EstimateReport {
-    const possible = this.#possible(Math.max(this.#ordinary, this.#probabilityOf(this.#rule)))
+    const possible = this.#possible(Math.max(this.#ordinary ?? 0, this.#probabilityOf(this.#rule)))
     const { inputTokens, outputTokens, costUsd } = this.#sums
     return {
       confidence: 0.95,
