@@ -15,7 +15,10 @@ interface Outgoing {
   readonly partition: number
   readonly encoded: EncodedBatch
   readonly untilMs: number
-  /** Where it lies. It goes back where the broker has taken it: else it may still be on its way out. */
+  /**
+   * Where it lies. It goes back where the broker has taken it at the first attempt: what has failed before
+   * may still be on its way out.
+   */
   readonly memory: readonly HeldMemory[]
   /** Why the last attempt failed: what its callers are told when time runs out. None was made yet. */
   error: PipelineError | undefined
@@ -139,7 +142,7 @@ export class KafkaProducer {
             const answer = answers.find(({ partition }) => partition === one.partition)
             if (answer?.errorCode === 0) {
               outcomes.set(one.partition, answer.first)
-              for (const memory of one.memory) memory.release()
+              if (one.error === undefined) for (const memory of one.memory) memory.release()
             } else {
               const refusal = refusalOf(answer?.errorCode ?? -1)
               failed(one, refusal, refusal.retriable)
