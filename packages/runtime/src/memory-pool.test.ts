@@ -29,6 +29,29 @@ test('at its limit it keeps what comes back, a piece more it leaves to the colle
   expect(pool.idleBytes).toBe(3 * pieceBytesMin)
 })
 
+test('what comes back to a full pool takes the place of larger pieces that nobody asks for', () => {
+  const pool = new MemoryPool(4 * pieceBytesMin)
+  const pieces = [2, 1, 1].map(count => pool.take(count * pieceBytesMin))
+  const small = [pool.take(1), pool.take(1)]
+  for (const piece of pieces) piece.release()
+  expect(pool.idleBytes).toBe(4 * pieceBytesMin)
+  for (const piece of small) piece.release()
+  expect(pool.idleBytes).toBe(4 * pieceBytesMin)
+  const again = Array.from({ length: 4 }, () => pool.take(1).bytes)
+  expect(new Set(again)).toEqual(new Set([...pieces.slice(1), ...small].map(({ bytes }) => bytes)))
+  expect(pool.idleBytes).toBe(0)
+})
+
+test('a piece that takes the place of several leaves room for those it need not', () => {
+  const pool = new MemoryPool(4 * pieceBytesMin)
+  const pieces = [1, 1, 1, 2].map(count => pool.take(count * pieceBytesMin))
+  for (const piece of pieces) piece.release()
+  expect(pool.idleBytes).toBe(4 * pieceBytesMin)
+  pool.take(8 * pieceBytesMin).release()
+  expect(pool.idleBytes).toBe(4 * pieceBytesMin)
+  expect(pool.take(2 * pieceBytesMin).bytes).toBe(pieces[3]?.bytes)
+})
+
 test('memory is neither let go twice nor held once it is gone', () => {
   const memory = new MemoryPool(1e6).take(1)
   memory.release()

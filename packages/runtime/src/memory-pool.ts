@@ -36,7 +36,10 @@ export class MemoryPool {
   readonly #idle = new Map<number, Buffer[]>()
   #idleBytes = 0
 
-  /** `idleBytesMax`: held for later; what comes back beyond it is left to the collector. */
+  /**
+   * `idleBytesMax`: held for later. For what comes back beyond it pieces of other sizes are left to the
+   * collector, which may be of a load that is over, and of its own size the piece itself.
+   */
   constructor(idleBytesMax: number) {
     this.#idleBytesMax = idleBytesMax
   }
@@ -53,11 +56,23 @@ export class MemoryPool {
   }
 
   readonly #giveBack = (bytes: Buffer): void => {
-    if (this.#idleBytes + bytes.length > this.#idleBytesMax) return
-    this.#idleBytes += bytes.length
-    const idle = this.#idle.get(bytes.length)
-    if (idle === undefined) this.#idle.set(bytes.length, [bytes])
-    else idle.push(bytes)
+    const { length } = bytes
+    const idle = this.#idle.get(length) ?? []
+    if ((idle.length + 1) * length > this.#idleBytesMax) return
+    while (this.#idleBytes + length > this.#idleBytesMax) this.#dropLargest(length)
+    this.#idleBytes += length
+    idle.push(bytes)
+    this.#idle.set(length, idle)
+  }
+
+  /** Of the other sizes, so that the fewest pieces go. */
+  #dropLargest(but: number): void {
+    let largest = 0
+    for (const [size, { length }] of this.#idle) {
+      if (size !== but && length > 0) largest = Math.max(largest, size)
+    }
+    this.#idle.get(largest)?.pop()
+    this.#idleBytes -= largest
   }
 }
 
