@@ -135,6 +135,13 @@ test('a ledger that is gone leaves a gap, and orphans in the other tiers', async
   expect(stdout).toContain(`"gap","${after}","0","it begins with record`)
 })
 
+test('a damaged ledger is one finding: what follows it is not called a gap', async () => {
+  const folder = copyOf(data)
+  const [, own = ''] = segmentsIn(folder, 'ledger')
+  truncateSync(pathOf(folder, own), 100)
+  await expectFound(folder, [['damaged', own, /./]])
+})
+
 test('what its tier should have deleted long ago is overdue', async () => {
   const folder = copyOf(data)
   const lives = { WINNOW_WRITER_WARM_LIFE: '1d' }

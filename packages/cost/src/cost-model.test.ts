@@ -18,10 +18,12 @@ function flowsOf(tracesPerDay: number, isBatched: boolean): TierFlow[] {
     bytesPerDay: tracesPerDay * traceBytes,
     objectsPerDay: isBatched ? 0 : tracesPerDay,
   }
+  // 128 KB are billed of an object of 25.
+  const shortBytesPerDay = flow.objectsPerDay * (128_000 - traceBytes)
   return [
     { tier: 'hot', ...flow, lifeDays: 7 },
-    { tier: 'warm', ...flow, lifeDays: 30 },
-    { tier: 'cold', ...flow, lifeDays: 365 },
+    { tier: 'warm', ...flow, shortBytesPerDay, lifeDays: 30 },
+    { tier: 'cold', ...flow, shortBytesPerDay, lifeDays: 365 },
   ]
 }
 

@@ -6,6 +6,8 @@ export interface TierFlow {
   readonly bytesPerDay: number
   /** 0 where the store has no objects that are paid for. */
   readonly objectsPerDay: number
+  /** What its objects are short of the least size that is billed, added up object by object; absent: nothing. */
+  readonly shortBytesPerDay?: number
   readonly lifeDays: number
 }
 
@@ -42,17 +44,17 @@ export function monthlyLines(
 }
 
 function linesOf(flow: TierFlow, price: TierPrice, afterDays: number): CostLine[] {
-  const { tier, bytesPerDay, objectsPerDay, lifeDays } = flow
+  const { tier, bytesPerDay, objectsPerDay, shortBytesPerDay = 0, lifeDays } = flow
   const days = Math.min(lifeDays, afterDays)
   const storedGb = (bytesPerDay * days) / gigabyte
-  const floorGb = (price.objectMin * objectsPerDay * days) / gigabyte
   // What is deleted goes on being paid for until the class's least time is over.
   const unservedDays = Math.max(0, Math.min(price.daysMin, afterDays) - days)
-  const billedPerDayGb = Math.max(bytesPerDay, price.objectMin * objectsPerDay) / gigabyte
+  const billedPerDayGb = (bytesPerDay + shortBytesPerDay) / gigabyte
+  const shortGb = (shortBytesPerDay * days) / gigabyte
   const lines = [
     line(tier, 'storage', storedGb, 'GB-month', price.gbMonth),
     line(tier, 'copies', storedGb * (price.copies - 1), 'GB-month', price.gbMonth),
-    line(tier, 'minimum size', Math.max(0, floorGb - storedGb), 'GB-month', price.gbMonth),
+    line(tier, 'minimum size', shortGb, 'GB-month', price.gbMonth),
     line(tier, 'minimum time', billedPerDayGb * unservedDays, 'GB-month', price.gbMonth),
     line(
       tier,

@@ -68,7 +68,7 @@ export function reportOf({ folders, flows, measuredDays }: Stored, config: Confi
 }
 
 async function measure(config: Config, daysMax: number): Promise<Stored> {
-  const { writer, sampler, topics } = config
+  const { writer, sampler, topics, costs } = config
   const hotBytes = await bytesOfHot(config)
   const blobs = await openBlobStore(config, { mayWrite: false })
   try {
@@ -82,6 +82,13 @@ async function measure(config: Config, daysMax: number): Promise<Stored> {
         ledger: writer.ledgerLife,
       },
       snapshotsPerDay: (topics.partitions * dayMs) / sampler.snapshotEvery,
+      segmentAgeMs: writer.segmentAge,
+      objectMin: {
+        warm: costs.warm.objectMin,
+        cold: costs.cold.objectMin,
+        ledger: costs.ledger.objectMin,
+        index: costs.index.objectMin,
+      },
       nowMs: systemClock.nowMs(),
       daysMax,
       onListed: () => {

@@ -15,6 +15,12 @@ export function costText(report: CostReport): string {
     measuredDays === 0
       ? 'No segment is there yet: what a month costs is not known.'
       : `A month, once every tier is full, at the rate of the last ${days(measuredDays)}:`,
+    ...(measuredDays > 0 && measuredDays < 1 / 24
+      ? ['  (so short a time says little: ask again after an hour, better after a week)']
+      : []),
+    ...(measuredDays > 0 && measuredDays < 7
+      ? ['  (hot counts its text, which stays a day, as if it stayed as long as the rest)']
+      : []),
     ...lines.map(lineText),
     `  ${'total'.padEnd(57)} ${dollars(monthTotal)}`,
     '',

@@ -1,5 +1,5 @@
 import { costPricesSchema } from '@winnow/cost'
-import { systemClock } from '@winnow/runtime'
+import { ManualClock } from '@winnow/runtime'
 import { MemoryBlobStore, segmentKey, snapshotKey } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { loadConfig } from '../program-config.ts'
@@ -11,10 +11,15 @@ const dayMs = 86_400_000
 const config = loadConfig({ env: {}, options: {}, readFile: () => '' })
 const livesMs = { hot: 7 * dayMs, warm: 30 * dayMs, cold: 365 * dayMs, ledger: 365 * dayMs }
 
+const clock = new ManualClock()
+clock.advanceMs(Date.UTC(2026, 10, 21))
+
 const options = (nowMs: number, change: Partial<MeasureOptions> = {}): MeasureOptions => ({
   hotBytes: 0,
   livesMs,
   snapshotsPerDay: 24,
+  segmentAgeMs: 0,
+  objectMin: { warm: 131_072, cold: 131_072, ledger: 0, index: 0 },
   nowMs,
   daysMax: 7,
   ...change,
@@ -22,8 +27,8 @@ const options = (nowMs: number, change: Partial<MeasureOptions> = {}): MeasureOp
 
 /** Two segments in each tier, a snapshot, and an object of somebody's. */
 async function filled(): Promise<{ blobs: MemoryBlobStore; madeAtMs: number }> {
-  const blobs = new MemoryBlobStore(systemClock)
-  const madeAtMs = Date.now()
+  const blobs = new MemoryBlobStore(clock)
+  const madeAtMs = clock.nowMs()
   for (const tier of ['ledger', 'warm', 'cold'] as const) {
     await blobs.create(segmentKey(tier, madeAtMs, 0, '1-log', 0), new Uint8Array(1_000_000))
     await blobs.create(segmentKey(tier, madeAtMs, 0, '1-log', 7), new Uint8Array(500_000))
@@ -70,7 +75,7 @@ test('a day is measured over what was made in the last days', async () => {
 
 test('nothing stored costs nothing but what is fixed, and says that it is not known', async () => {
   const stored = await measureStored(
-    new MemoryBlobStore(systemClock),
+    new MemoryBlobStore(clock),
     options(Date.now(), { snapshotsPerDay: 0 }),
   )
   const costs = costPricesSchema.parse({ fixed: [{ name: 'three brokers', month: 420 }] })
@@ -97,4 +102,40 @@ test('the lines add up to the month, and snapshots are paid as often as they are
   const text = costText(report)
   expect(text).toContain('1 of these objects have names that no writer gives')
   expect(text).toMatch(/hot +storage +14 GB-month +× 0\.08 +\$1\.12/)
+})
+
+test('a tier that keeps less than is asked for is measured over what it keeps', async () => {
+  const { blobs, madeAtMs } = await filled()
+  const lives = { ...livesMs, warm: dayMs }
+  const flowOf = async (days: number) => {
+    const { flows } = await measureStored(
+      blobs,
+      options(madeAtMs + days * dayMs, { daysMax: 7, livesMs: lives }),
+    )
+    return flows.find(({ tier }) => tier === 'warm')?.bytesPerDay
+  }
+  expect(await flowOf(1)).toBe(1_500_000)
+  expect(await flowOf(3)).toBe(0)
+})
+
+test('the first segment has gathered for its age before it was made', async () => {
+  const { blobs, madeAtMs } = await filled()
+  const { measuredDays, flows } = await measureStored(
+    blobs,
+    options(madeAtMs, { segmentAgeMs: dayMs / 2 }),
+  )
+  expect(measuredDays).toBe(0.5)
+  expect(flows.find(({ tier }) => tier === 'cold')?.bytesPerDay).toBe(3_000_000)
+})
+
+test('small objects are billed one by one, whatever a large one beside them has', async () => {
+  const blobs = new MemoryBlobStore(clock)
+  const madeAtMs = clock.nowMs()
+  await blobs.create(segmentKey('cold', madeAtMs, 0, '1-log', 0), new Uint8Array(64_000_000))
+  for (let n = 1; n < 100; n++) {
+    await blobs.create(segmentKey('cold', madeAtMs, 0, '1-log', n), new Uint8Array(4_096))
+  }
+  const { flows } = await measureStored(blobs, options(madeAtMs + dayMs))
+  const cold = flows.find(({ tier }) => tier === 'cold')
+  expect(cold?.shortBytesPerDay).toBe(99 * (131_072 - 4_096))
 })

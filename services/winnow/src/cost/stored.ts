@@ -31,7 +31,7 @@ export interface StoredFolder {
 
 export interface Stored {
   readonly folders: readonly StoredFolder[]
-  /** What a day brings, by what was made in the last days that are there. */
+  /** What a day brings, by what was made in the last days that are there; of a tier at most as many as it keeps. */
   readonly flows: readonly TierFlow[]
   /** How many days that was measured over; 0: nothing is stored yet. */
   readonly measuredDays: number
@@ -44,6 +44,10 @@ export interface MeasureOptions {
   readonly livesMs: Readonly<Record<'hot' | 'warm' | 'cold' | 'ledger', number>>
   /** Snapshots of the index that are made in a day, each in the place of one before. */
   readonly snapshotsPerDay: number
+  /** How long a segment gathers before it is made, milliseconds: the first one holds as much. */
+  readonly segmentAgeMs: number
+  /** The least size of an object that is billed, bytes. */
+  readonly objectMin: Readonly<Record<Exclude<Tier, 'hot'>, number>>
   readonly nowMs: number
   /** A day's flow is the mean of so many, or of as many as there are. */
   readonly daysMax: number
@@ -52,17 +56,18 @@ export interface MeasureOptions {
 }
 
 interface Listing extends StoredFolder {
-  /** Made since `nowMs - daysMax`. */
-  readonly recent: { readonly bytes: number; readonly objects: number }
+  /** Made in the last days; `short`: what objects lack of the least size. */
+  readonly recent: { readonly bytes: number; readonly objects: number; readonly short: number }
   readonly firstAtMs: number
 }
 
 /** What lies in every tier, by the store's own listing, read whole. */
 export async function measureStored(blobs: BlobStore, options: MeasureOptions): Promise<Stored> {
-  const { hotBytes, livesMs, snapshotsPerDay, nowMs, daysMax } = options
+  const { hotBytes, livesMs, snapshotsPerDay, segmentAgeMs, nowMs, daysMax } = options
   const listings: Listing[] = []
   for (const folder of folders) listings.push(await listFolder(blobs, folder, options))
-  const ageDays = (nowMs - Math.min(nowMs, ...listings.map(one => one.firstAtMs))) / dayMs
+  const firstAtMs = Math.min(...listings.map(one => one.firstAtMs))
+  const ageDays = Number.isFinite(firstAtMs) ? (nowMs - firstAtMs + segmentAgeMs) / dayMs : 0
   const measuredDays = Math.min(ageDays, daysMax)
   const perDay = (sum: number, days: number): number => (days > 0 ? sum / days : 0)
   const hotLifeDays = livesMs.hot / dayMs
@@ -70,11 +75,14 @@ export async function measureStored(blobs: BlobStore, options: MeasureOptions): 
     if (where === 'index/') {
       return { tier, bytesPerDay: bytes, objectsPerDay: snapshotsPerDay, lifeDays: 1 }
     }
+    const lifeDays = lifeDaysOf(tier, livesMs)
+    const days = Math.min(measuredDays, lifeDays)
     return {
       tier,
-      bytesPerDay: perDay(recent.bytes, measuredDays),
-      objectsPerDay: perDay(recent.objects, measuredDays),
-      lifeDays: livesMs[tier === 'warm' || tier === 'cold' ? tier : 'ledger'] / dayMs,
+      bytesPerDay: perDay(recent.bytes, days),
+      objectsPerDay: perDay(recent.objects, days),
+      shortBytesPerDay: perDay(recent.short, days),
+      lifeDays,
     }
   })
   return {
@@ -101,13 +109,18 @@ export async function measureStored(blobs: BlobStore, options: MeasureOptions): 
   }
 }
 
+function lifeDaysOf(tier: Tier, livesMs: MeasureOptions['livesMs']): number {
+  return livesMs[tier === 'warm' || tier === 'cold' ? tier : 'ledger'] / dayMs
+}
+
 async function listFolder(
   blobs: BlobStore,
   { tier, prefix, isOurs }: (typeof folders)[number],
-  { nowMs, daysMax, onListed }: MeasureOptions,
+  { nowMs, daysMax, livesMs, objectMin, onListed }: MeasureOptions,
 ): Promise<Listing> {
+  const sinceMs = nowMs - Math.min(daysMax, lifeDaysOf(tier, livesMs)) * dayMs
   const all = { bytes: 0, objects: 0 }
-  const recent = { bytes: 0, objects: 0 }
+  const recent = { bytes: 0, objects: 0, short: 0 }
   let foreign = 0
   let firstAtMs = Number.POSITIVE_INFINITY
   for await (const { key, bytes, modifiedAtMs } of blobs.list(prefix)) {
@@ -119,9 +132,10 @@ async function listFolder(
       continue
     }
     firstAtMs = Math.min(firstAtMs, modifiedAtMs)
-    if (modifiedAtMs < nowMs - daysMax * dayMs) continue
+    if (modifiedAtMs < sinceMs) continue
     recent.bytes += bytes
     recent.objects++
+    recent.short += Math.max(0, objectMin[tier] - bytes)
   }
   return { tier, where: prefix, ...all, foreign, recent, firstAtMs }
 }
