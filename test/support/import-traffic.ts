@@ -40,10 +40,14 @@ const traffic: Readonly<Record<string, { service?: string; rootless?: true; span
         { name: 'other', ms: 1 },
       ],
     },
-    /** 100 ms, twelve spans of another service. */
+    /** 100 ms, twelve spans of another service; a ratio of 7.5. */
     d: {
       service: 'batch',
-      spans: Array.from({ length: 12 }, (_, at) => ({ name: at === 0 ? 'job' : 'step', ms: 100 })),
+      spans: Array.from({ length: 12 }, (_, at) => ({
+        name: at === 0 ? 'job' : 'step',
+        ms: 100,
+        attributes: at === 0 ? { ratio: 7.5 } : {},
+      })),
     },
     /** 50 ms, forced, with a trace state and the sampled flag. */
     e: {
@@ -128,5 +132,6 @@ function slicesOf(letter: string, columns: readonly string[]): PackedSlice[] {
 function pair(key: string, value: string | number | boolean): KeyValue {
   if (typeof value === 'string') return { key, value: { stringValue: value } }
   if (typeof value === 'boolean') return { key, value: { boolValue: value } }
+  if (!Number.isInteger(value)) return { key, value: { doubleValue: value } }
   return { key, value: { intValue: BigInt(value) } }
 }

@@ -1,3 +1,4 @@
+import { factTextBytesMax } from '@winnow/model'
 import { all } from './import-traffic.ts'
 import { indented } from './indented.ts'
 
@@ -45,7 +46,7 @@ export const refineryTable: Readonly<Record<string, readonly [string, string, nu
   contains: [rule('- { Field: http.route, Operator: contains, Value: ea }'), 'a', 0],
   'does-not-contain': [
     rule('- { Field: http.route, Operator: does-not-contain, Value: ea }'),
-    'f',
+    'bcdefg',
     0,
   ],
   matches: [rule("- { Field: http.route, Operator: matches, Value: '^/(live|x)$' }"), 'f', 0],
@@ -54,14 +55,79 @@ export const refineryTable: Readonly<Record<string, readonly [string, string, nu
   in: [rule('- { Field: code, Operator: in, Value: [200, 201], Datatype: int }'), 'ab', 0],
   'not-in': [
     rule('- { Field: code, Operator: not-in, Value: [200, 201], Datatype: int }'),
-    'cg',
+    'bcdefg',
     0,
   ],
+  'in without a datatype': [rule("- { Field: code, Operator: in, Value: [200, '503'] }"), 'ag', 0],
+  'not-in of what a span lacks, scope span': [
+    rule(
+      "- { Field: tier, Operator: not-in, Value: [gold] }\n- { Field: name, Operator: '=', Value: child }",
+      'span',
+    ),
+    'c',
+    0,
+  ],
+  'not-in of several fields': [
+    rule('- { Fields: [root.tier, root.http.route], Operator: not-in, Value: [gold, /health] }'),
+    'bcdeg',
+    0,
+  ],
+  '!= of a text by datatype': [
+    rule("- { Field: root.tier, Operator: '!=', Value: gold, Datatype: string }"),
+    'abcdeg',
+    0,
+  ],
+  '!= of a number, across types': [rule("- { Field: code, Operator: '!=', Value: 200 }"), 'bc', 0],
+  '!= of a whole number': [
+    rule("- { Field: code, Operator: '!=', Value: 200, Datatype: int }"),
+    'bcg',
+    0,
+  ],
+  '!= of a flag': [rule("- { Field: drop, Operator: '!=', Value: false }"), 'f', 0],
+  '= false by datatype': [
+    rule("- { Field: tier, Operator: '=', Value: false, Datatype: bool }"),
+    'bcf',
+    0,
+  ],
+  'a whole number cuts off': [
+    rule("- { Field: ratio, Operator: '=', Value: 7, Datatype: int }"),
+    'd',
+    0,
+  ],
+  'matches what is not there': [
+    rule("- { Field: root.tier, Operator: matches, Value: '.*' }"),
+    all,
+    0,
+  ],
+  'status_code =': [rule("- { Field: status_code, Operator: '=', Value: 2 }"), 'c', 0],
+  'status_code >=': [rule("- { Field: status_code, Operator: '>=', Value: 1 }"), 'ac', 0],
+  'status_code not-in': [rule('- { Field: status_code, Operator: not-in, Value: [0, 2] }'), 'a', 0],
+  'what is made of a span': [rule('- { Field: trace.parent_id, Operator: not-exists }'), '', 1],
+  'what is of span events': [rule('- { Field: exception.type, Operator: exists }'), '', 1],
+  'a name of span events': [rule("- { Field: name, Operator: '=', Value: exception }"), '', 1],
+  'error = false': [rule("- { Field: error, Operator: '=', Value: false }"), '', 1],
+  'error != true': [rule("- { Field: error, Operator: '!=', Value: true }"), '', 1],
+  'error != true as text': [
+    rule("- { Field: error, Operator: '!=', Value: true, Datatype: string }"),
+    all,
+    0,
+  ],
+  'a text that is no fact': [
+    rule(`- { Field: tier, Operator: '!=', Value: ${'x'.repeat(factTextBytesMax + 1)} }`),
+    '',
+    1,
+  ],
+  'a text at its limit': [
+    rule(`- { Field: tier, Operator: '!=', Value: ${'x'.repeat(factTextBytesMax)} }`),
+    'bcf',
+    0,
+  ],
+  'has-root-span, scope span': [rule('- { Operator: has-root-span, Value: true }', 'span'), '', 1],
   'has-root-span': [rule('- { Operator: has-root-span, Value: false }'), 'g', 0],
   'a number of spans': [
     rule("- { Field: '?.NUM_DESCENDANTS', Operator: '>=', Value: 3, Datatype: int }"),
     'cd',
-    0,
+    1,
   ],
   'of the root': [
     rule(

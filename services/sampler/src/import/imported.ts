@@ -1,3 +1,4 @@
+import { factTextBytesMax } from '@winnow/model'
 import { checkCondition } from '../condition-check.ts'
 import { checkPolicy, reservedNames } from '../policy-file.ts'
 
@@ -31,7 +32,7 @@ export class Remarks {
     return this.#say(`${where}: not expressed: ${what}`)
   }
 
-  /** Something to know; the result says the same. */
+  /** Something to know; what the policy says is the same. */
   note(where: string, what: string): string {
     return this.#say(`${where}: note: ${what}`)
   }
@@ -41,6 +42,11 @@ export class Remarks {
     return line
   }
 }
+
+/** Why a text or a pattern may miss, see {@link factTextBytesMax}. */
+export const tooLong = `a text of more than ${factTextBytesMax} bytes is no fact here, and matches nothing`
+
+export const isTooLong = (text: string): boolean => Buffer.byteLength(text) > factTextBytesMax
 
 /** As CEL writes it. */
 export function literal(value: string | number | boolean): string {

@@ -1,24 +1,34 @@
-import { allOf, anyOf, literal, parenthesised } from './imported.ts'
+import { allOf, anyOf, isTooLong, literal, parenthesised, tooLong } from './imported.ts'
+import {
+  type Asked,
+  asBoolean,
+  asList,
+  asNumber,
+  asWritten,
+  type Field,
+  presence,
+  statusIs,
+  type Term,
+} from './refinery-comparison.ts'
 
 /** A condition of a rule in CEL; `ofSpan` where it is about one span, `s`. */
 export type RefineryCondition =
-  | { readonly ok: true; readonly cel: string; readonly ofSpan: boolean }
+  | {
+      readonly ok: true
+      readonly cel: string
+      readonly ofSpan: boolean
+      /** What it does not say as it is said there. */
+      readonly differs: readonly string[]
+      /** What to know of it. */
+      readonly notes: readonly string[]
+    }
   | { readonly ok: false; readonly why: string }
-
-type Scalar = string | number | boolean
-
-/** A field of a trace, by what it is here. */
-interface Field {
-  readonly text: string
-  readonly type: 'values' | 'string' | 'number' | 'bool'
-  readonly ofSpan: boolean
-}
 
 export function conditionOf(condition: Readonly<Record<string, unknown>>): RefineryCondition {
   const operator = String(condition.Operator)
   if (operator === 'has-root-span') {
     const isWanted = condition.Value === true || condition.Value === 'true'
-    return { ok: true, cel: isWanted ? 'hasRoot' : '!hasRoot', ofSpan: false }
+    return { ok: true, cel: isWanted ? 'hasRoot' : '!hasRoot', ...says(false) }
   }
   const names = [condition.Field, ...(Array.isArray(condition.Fields) ? condition.Fields : [])]
   const fields: Field[] = []
@@ -29,23 +39,66 @@ export function conditionOf(condition: Readonly<Record<string, unknown>>): Refin
     fields.push(field)
   }
   if (fields.length === 0) return { ok: false, why: 'a condition without a field' }
+  const { Value: value, Datatype: datatype } = condition
   const terms: string[] = []
   for (const [at, field] of fields.entries()) {
-    const term = termOf(field, operator, condition)
+    const isLast = at === fields.length - 1
+    const term = termOf(field, { operator, value, datatype, isLast })
     if (typeof term !== 'string') return { ok: false, why: term.why }
     // The first of several fields that is there is the one that is asked.
     const before = fields.slice(0, at).map(one => `!${parenthesised(presence(one))}`)
     terms.push(allOf([...before, term]))
   }
   const cel = operator === 'not-exists' ? allOf(terms) : anyOf(terms)
-  return { ok: true, cel, ofSpan: fields.some(({ ofSpan }) => ofSpan) }
+  return {
+    ok: true,
+    cel,
+    ofSpan: fields.some(({ ofSpan }) => ofSpan),
+    differs: fields.flatMap(field => differences(field, value)),
+    notes: textOperators.has(operator) ? [`${operator}: ${tooLong}`] : [],
+  }
 }
+
+const says = (ofSpan: boolean) => ({ ofSpan, differs: [], notes: [] })
+const textOperators: ReadonlySet<string> = new Set([
+  'starts-with',
+  'contains',
+  'does-not-contain',
+  'matches',
+])
+
+function differences({ text }: Field, value: unknown): string[] {
+  if (text === 'spanCount') {
+    return ['?.NUM_DESCENDANTS counts span events and links too; here it is the number of spans']
+  }
+  if (text === 's.name' && [value].flat().includes('exception')) {
+    return ['name exception is that of a span event there; here only spans have names']
+  }
+  return []
+}
+
+/** What is made of a span there and is no attribute of it. */
+const derived: ReadonlySet<string> = new Set([
+  'trace.trace_id',
+  'trace.span_id',
+  'trace.parent_id',
+  'trace.trace_state',
+  'parent_name',
+  'type',
+  'status_message',
+  'library.name',
+  'library.version',
+  'span.num_events',
+  'span.num_links',
+])
 
 /** Or why it is none here. */
 function fieldOf(name: string): Field | string {
   if (name === '?.NUM_DESCENDANTS') return { text: 'spanCount', type: 'number', ofSpan: false }
   if (name.startsWith('?.')) return `the computed field ${name} is not known`
   if (name.startsWith('meta.')) return `${name} is Refinery's own`
+  if (derived.has(name.replace(/^root\./, ''))) return `${name} is not recorded of a span`
+  if (/^(root\.)?exception\./.test(name)) return `${name} is of span events, that are not recorded`
   const isRoot = name.startsWith('root.')
   const key = isRoot ? name.slice(5) : name
   const of = isRoot ? 'root' : 's'
@@ -58,134 +111,115 @@ function fieldOf(name: string): Field | string {
     case 'error':
       return { text: isRoot ? 'root.failed' : 's.status == "ERROR"', type: 'bool', ofSpan }
     case 'span.kind':
-      if (!isRoot) return { text: 's.kind', type: 'string', ofSpan }
-      break
+      if (isRoot) return `${name} is not recorded`
+      return { text: 's.kind', type: 'string', ofSpan }
+    case 'status_code':
+      if (isRoot) return `${name} is not recorded; root.error is`
+      return { text: 's.status', type: 'status', ofSpan }
     case 'service_name':
       return { text: `${of}.attribute["service.name"]`, type: 'values', ofSpan }
   }
   return { text: `${of}.attribute[${literal(key)}]`, type: 'values', ofSpan }
 }
 
-function presence({ text, type }: Field): string {
-  switch (type) {
-    case 'values':
-      return `${text}.isPresent()`
-    case 'string':
-      return `${text} != ""`
-    case 'number':
-      return `${text} >= 0`
-    case 'bool':
-      return text
-  }
-}
-
-type Term = string | { readonly why: string }
-
-function termOf(
-  field: Field,
-  operator: string,
-  { Value, Datatype }: Readonly<Record<string, unknown>>,
-): Term {
+function termOf(field: Field, asked: Asked): Term {
+  const { operator, value } = asked
   switch (operator) {
     case 'exists':
       return presence(field)
     case 'not-exists':
       return `!${parenthesised(presence(field))}`
     case '=':
+    case '!=':
     case '>':
     case '<':
     case '>=':
     case '<=':
-      return compared(field, operator === '=' ? '==' : operator, Value, Datatype)
-    case '!=':
-      return unless(field, compared(field, '==', Value, Datatype))
+      return compared(field, asked)
     case 'starts-with':
-      return called(field, 'startsWith', Value)
+      return called(field, asked, 'startsWith', '<nil>'.startsWith(String(value)))
     case 'contains':
-      return called(field, 'contains', Value)
+      return called(field, asked, 'contains', '<nil>'.includes(String(value)))
     case 'does-not-contain':
-      return unless(field, called(field, 'contains', Value))
+      return unless(
+        field,
+        asked,
+        called(field, { ...asked, isLast: false }, 'contains', false),
+        !'<nil>'.includes(String(value)),
+      )
     case 'matches':
-      return called(field, 'matches', Value)
+      return called(field, asked, 'matches', matchesNil(String(value)))
     case 'in':
-      return oneOf(field, Value, Datatype)
-    case 'not-in':
-      return unless(field, oneOf(field, Value, Datatype))
+    case 'not-in': {
+      const term = field.type === 'status' ? statusIs(asked) : asList(field, asked)
+      const isStatus = field.type === 'status'
+      return operator === 'in' || isStatus ? term : unless(field, asked, term, true)
+    }
     default:
       return { why: `the operator ${operator} is not known` }
   }
 }
 
-/** A field that is not there fulfils nothing, not even that it is another. */
-function unless(field: Field, term: Term): Term {
+function compared(field: Field, asked: Asked): Term {
+  const { value, datatype } = asked
+  if (field.type === 'status') return statusIs(asked)
+  if (field.type === 'bool') return asFlag(field, asked)
+  if (datatype === 'string') {
+    if (field.type === 'number') return { why: `${field.text} is no text` }
+    return asText(field, asked)
+  }
+  if (datatype === 'bool') return asBoolean(field, asked)
+  if (datatype === 'int' || datatype === 'float' || field.type === 'number') {
+    return asNumber(field, asked)
+  }
+  if (datatype !== undefined) return { why: `Datatype ${String(datatype)} is not known` }
+  if (field.type === 'string' && typeof value !== 'string') {
+    return { why: `${field.text} is a text, and ${String(value)} is none` }
+  }
+  return asWritten(field, asked)
+}
+
+/** What is not there is the text `<nil>` there. */
+function asText(field: Field, asked: Asked): Term {
+  const { operator } = asked
+  const value = String(asked.value)
+  if (operator !== '=' && operator !== '!=') return { why: 'texts are not compared by order here' }
+  if (isTooLong(value)) return { why: tooLong }
+  const of = field.type === 'values' ? `${field.text}.asText()` : field.text
+  const term = `${of} == ${literal(value)}`
+  return operator === '=' ? term : unless(field, asked, term, true)
+}
+
+/** `error` is there only where it is true. */
+function asFlag({ text }: Field, { operator, value, datatype }: Asked): Term {
+  const isTrue = value === true || (datatype !== undefined && value === 'true')
+  const isFalse = value === false || (datatype !== undefined && value === 'false')
+  if (operator === '=' && isTrue) return text
+  if (operator === '!=' && isFalse && datatype !== 'string') return text
+  if (operator === '!=' && isTrue && datatype === 'string') return `!${parenthesised(text)}`
+  return { why: `error is there only where it is true, and error ${operator} ${value} is none` }
+}
+
+/** Another value, or none where that counts: of several fields the last is asked when none is there. */
+function unless(field: Field, { isLast }: Asked, term: Term, isNilToo: boolean): Term {
   if (typeof term !== 'string') return term
   const isNot = `!${parenthesised(term)}`
-  return field.type === 'bool' ? isNot : allOf([presence(field), isNot])
+  return isNilToo && isLast ? isNot : allOf([presence(field), isNot])
 }
 
-function compared(field: Field, operator: string, value: unknown, datatype: unknown): Term {
-  const wanted = converted(value, datatype ?? naturalType(field))
-  if (wanted === undefined) return { why: `${String(value)} is no ${String(datatype)}` }
-  if (field.type === 'bool') {
-    if (operator !== '==') return { why: `${field.text} ${operator} has no order` }
-    return wanted === true || wanted === 'true' ? field.text : `!${parenthesised(field.text)}`
-  }
-  if (typeof wanted === 'string' && operator !== '==') {
-    return { why: 'texts are not compared by order here' }
-  }
-  const isFitting = field.type === 'values' || typeof wanted === field.type
-  if (!isFitting) return { why: `${field.text} is a ${field.type}, and ${String(value)} is none` }
-  return `${typed(field, datatype)} ${operator} ${literal(wanted)}`
-}
-
-function naturalType({ type }: Field): string | undefined {
-  if (type === 'values') return undefined
-  return type === 'number' ? 'float' : type
-}
-
-function converted(value: unknown, datatype: unknown): Scalar | undefined {
-  switch (datatype) {
-    case 'int':
-    case 'float': {
-      const number = Number(value)
-      if (!Number.isFinite(number)) return undefined
-      return datatype === 'int' ? Math.trunc(number) : number
-    }
-    case 'string':
-      return String(value)
-    case 'bool':
-      return value === true || value === 'true' || value === 1
-    default:
-      return typeof value === 'object' ? undefined : (value as Scalar)
-  }
-}
-
-function typed({ text, type }: Field, datatype: unknown): string {
-  if (type !== 'values') return text
-  if (datatype === 'int' || datatype === 'float') return `${text}.asNumber()`
-  if (datatype === 'bool') return `${text}.asBool()`
-  return datatype === 'string' ? `${text}.asText()` : text
-}
-
-/** Coerced to text there, whatever the datatype. */
-function called(field: Field, name: string, value: unknown): Term {
-  if (field.type === 'number' || field.type === 'bool') {
-    return { why: `${field.text} is no text` }
-  }
+/** Coerced to text there, whatever the datatype; what is not there is `<nil>`. */
+function called(field: Field, { value, isLast }: Asked, name: string, isNilToo: boolean): Term {
+  if (field.type !== 'values' && field.type !== 'string') return { why: `${field.text} is no text` }
+  if (name !== 'matches' && isTooLong(String(value))) return { why: tooLong }
   const of = field.type === 'values' ? `${field.text}.asText()` : field.text
-  return `${of}.${name}(${literal(String(value))})`
+  const term = `${of}.${name}(${literal(String(value))})`
+  return isNilToo && isLast ? anyOf([`!${parenthesised(presence(field))}`, term]) : term
 }
 
-function oneOf(field: Field, value: unknown, datatype: unknown): Term {
-  const wanted = (Array.isArray(value) ? value : [value]).map(one =>
-    converted(one, datatype ?? naturalType(field)),
-  )
-  const types = new Set(wanted.map(one => typeof one))
-  if (types.has('undefined') || types.size > 1) {
-    return { why: 'a list whose values are not of one type' }
+function matchesNil(pattern: string): boolean {
+  try {
+    return new RegExp(pattern, 'u').test('<nil>')
+  } catch {
+    return false
   }
-  if (field.type === 'bool' || types.has('boolean')) {
-    return { why: 'a list of flags; compare with = instead' }
-  }
-  return `${typed(field, datatype)} in [${wanted.map(one => literal(one as Scalar)).join(', ')}]`
 }

@@ -89,6 +89,12 @@ function rulesOf(sampler: Source, remarks: Remarks): Draft[] {
   if (based.CheckNestedFields === true) {
     remarks.lost('CheckNestedFields', 'JSON within an attribute is not looked into')
   }
+  if (listOf(based.Rules).some(rule => listOf(rule.Conditions).length > 0)) {
+    remarks.note(
+      'Conditions',
+      'span events and links are looked at as spans are there, and not at all here',
+    )
+  }
   const drafts: Draft[] = []
   for (const [at, rule] of listOf(based.Rules).entries()) {
     const name = typeof rule.Name === 'string' && rule.Name !== '' ? rule.Name : `rule-${at + 1}`
@@ -111,6 +117,12 @@ function whenOf(rule: Source, name: string, remarks: Remarks): string | undefine
       remarks.lost(name, `${read.why}; the rule is left out`)
       return undefined
     }
+    if (isSpanScope && condition.Operator === 'has-root-span') {
+      remarks.lost(name, 'has-root-span matches nothing in Scope span; the rule is left out')
+      return undefined
+    }
+    for (const line of read.differs) remarks.lost(name, line)
+    for (const line of read.notes) remarks.note(name, line)
     const { cel, ofSpan } = read
     terms.push(isSpanScope || !ofSpan ? cel : `spans.exists(s, ${cel})`)
   }
