@@ -26,8 +26,8 @@ async function sentAfter(failures: number): Promise<WrittenBatch> {
     await producer.close()
   })
   const records = [{ value: Buffer.alloc(1_000, 'a') }]
-  const batch = { partition: 0, records, bytesMax: 2_000, untilMs: 60_000 }
-  expect(await producer.send([batch])).toEqual(new Map([[0, 7]]))
+  const asked = { partition: 0, records, bytesMax: 2_000, untilMs: 60_000 }
+  expect(await producer.send([asked])).toEqual(new Map([[0, 7]]))
   return sent as WrittenBatch
 }
 
