@@ -1,4 +1,4 @@
-import type { Batch, Lease, NewRecord } from '@winnow/bus'
+import { type Batch, type Lease, type NewRecord, reusedMemory } from '@winnow/bus'
 import { isRetryable, PipelineError } from '@winnow/runtime'
 import {
   appendBytesMax,
@@ -31,6 +31,8 @@ export class PartitionLoop {
   #isResumed = false
   /** The lease's own place is where reading began: else every read is by offset. */
   #isLeaseRead = true
+  /** Of reads by offset, as the lease has its own. */
+  readonly #memory = reusedMemory()
   #committed = 0
   #commitAtMs = 0
   /** When the last call that the bus answered was made: the answer may have waited for us to wake up. */
@@ -120,7 +122,9 @@ export class PartitionLoop {
     const { bus, topics } = this.#shared
     const { partition } = this.#lease
     const from = this.#fold.position
-    return this.#ask(() => bus.read(topics.spans, partition, from, readBytesMax, idleWaitMs))
+    return this.#ask(() =>
+      bus.read(topics.spans, partition, from, readBytesMax, idleWaitMs, this.#memory),
+    )
   }
 
   async #apply({ records, gap }: Batch): Promise<void> {

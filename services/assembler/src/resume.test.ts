@@ -1,9 +1,9 @@
-import { MemoryBus, type NewRecord } from '@winnow/bus'
+import { type Bus, MemoryBus, type NewRecord } from '@winnow/bus'
 import { encodeTenantRuns, type Summary, unpackSlices } from '@winnow/model'
 import { encodeTraces, tracesFromJson } from '@winnow/otlp'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
 import { type Checkpoint, MemoryTraceBuffer } from '@winnow/storage'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Assembler } from './assembler.ts'
 import { assemblerConfigSchema } from './config.ts'
 import { sliceReader } from './read-slices.ts'
@@ -111,6 +111,23 @@ test('a new owner resumes from the last checkpoint and reads nothing before it a
   await second.stop()
   expect(await bench.committed()).toBe(3)
   expect(await bench.checkpoints('used')).toBe(1)
+})
+
+test('an owner that resumed ahead of its place reads every batch into the same memory', async () => {
+  const bench = new Bench()
+  const first = await bench.start()
+  await bench.send(1, 1, 0)
+  await open(first, 1)
+  await first.stop()
+  const read = vi.spyOn<Bus, 'read'>(bench.bus, 'read')
+  const second = await bench.start()
+  await bench.send(2, 1, 0)
+  await open(second, 2)
+  const memories = read.mock.calls.filter(([topic]) => topic === topics.spans).map(call => call[5])
+  expect(memories.length).toBeGreaterThan(0)
+  expect(new Set(memories).size).toBe(1)
+  expect(memories[0]?.(100)).toBeInstanceOf(Buffer)
+  expect(memories[0]?.(100)).toBe(memories[0]?.(100))
 })
 
 test('a checkpoint is written every so often, and one that changes nothing is not', async () => {
