@@ -61,8 +61,7 @@ export async function* ledgerDecisions(
     for (const segment of segments.toReversed()) {
       const batch = await segmentBatch(source.blobs, segment)
       yield batch
-      const newest = Math.max(...batch.decisions.map(({ decision }) => decision.decidedAtMs))
-      if (batch.decisions.length > 0 && newest < sinceMs) break
+      if (batch.decisions.length > 0 && newestMs(batch) < sinceMs) break
     }
   }
 }
@@ -82,6 +81,13 @@ async function segmentsByLog(
   }
   for (const segments of byLog.values()) segments.sort((a, b) => a.offset - b.offset)
   return byLog
+}
+
+/** A segment has more decisions than a call has arguments. */
+export function newestMs({ decisions }: Pick<LedgerBatch, 'decisions'>): number {
+  let newest = Number.NEGATIVE_INFINITY
+  for (const { decision } of decisions) newest = Math.max(newest, decision.decidedAtMs)
+  return newest
 }
 
 const idOf = (partition: number, logId: string): string => `${partition} ${logId}`
