@@ -34,6 +34,58 @@ test('what is lost stands at the rule, and a drop is said to depend on order', (
   )
 })
 
+test('settings and processors that have no place here are said', () => {
+  const policies = '    policies: [{ name: p, type: always_sample }]'
+  const text = `processors:
+  tail_sampling:
+    decision_wait_after_root_received: 5s
+    sample_on_first_match: true
+${policies}
+  tail_sampling/second:
+${policies}`
+  expect(importTailSampling(text, 'c.yaml')).toMatchObject({
+    isWhole: false,
+    lines: [
+      'tail_sampling/second: not expressed: another processor; only tail_sampling is imported',
+      'decision_wait_after_root_received: not expressed: a setting that has no place here',
+      'sample_on_first_match: not expressed: every rule is asked, and a later one that vetoes counts',
+    ],
+  })
+  expect(
+    importTailSampling(text.replace('match: true', 'match: false'), 'c.yaml').lines,
+  ).toHaveLength(2)
+})
+
+test('where a pattern, a number or an attribute is looked for differently it is noted', () => {
+  const { lines, isWhole } = importTailSampling(
+    collector(`- { name: r, type: string_attribute, string_attribute: { key: tier, values: [g], enabled_regex_matching: true } }
+- { name: n, type: numeric_attribute, numeric_attribute: { key: code, min_value: 201 } }
+- { name: o, type: ottl_condition, ottl_condition: { span: ['IsMatch(attributes["tier"], "g")'] } }`),
+    'c.yaml',
+  )
+  expect(isWhole).toBe(true)
+  const tooLong = 'a text of more than 64 bytes is no fact here, and matches nothing'
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      `r: note: ${tooLong}`,
+      'n: note: a double or a text counts as 0 there; here a double compares, a text does not',
+      `o: note: IsMatch: ${tooLong}`,
+      "o: note: attributes and resource.attributes are one here: the span's, else its resource's",
+    ]),
+  )
+})
+
+test('what Refinery looks at and is not looked at here is noted', () => {
+  const conditions = '[{ Field: http.route, Operator: contains, Value: ea }]'
+  const text = refinery(
+    `RulesBasedSampler: { Rules: [{ SampleRate: 1, Conditions: ${conditions} }] }`,
+  )
+  expect(importRefinery(text, 'r.yaml').lines).toEqual([
+    'Conditions: note: span events and links are looked at as spans are there, and not at all here',
+    'rule-1: note: contains: a text of more than 64 bytes is no fact here, and matches nothing',
+  ])
+})
+
 test('a target of Refinery is taken by name, and others are said', () => {
   const text = `${refinery('DeterministicSampler: { SampleRate: 2 }')}\n  prod:\n    DeterministicSampler: { SampleRate: 1 }\n`
   const { lines } = importRefinery(text, 'rules.yaml')

@@ -1,3 +1,4 @@
+import { factTextBytesMax } from '@winnow/model'
 import { all } from './import-traffic.ts'
 import { indented } from './indented.ts'
 
@@ -200,6 +201,30 @@ export const collectorTable: Readonly<Record<string, readonly [string, string, n
     span: ['status.code >= 1', 'kind > 2', 'status.code == 2']`,
     'c',
     2,
+  ],
+  'a bound of 0': [
+    '- { name: p, type: numeric_attribute, numeric_attribute: { key: code, min_value: 201, max_value: 0 } }',
+    '',
+    1,
+  ],
+  'a text that is no fact': [
+    `- { name: p, type: string_attribute, string_attribute: { key: tier, values: [${'x'.repeat(factTextBytesMax + 1)}] } }
+- { name: q, type: ottl_condition, ottl_condition: { span: ['name == "${'x'.repeat(factTextBytesMax + 1)}"'] } }`,
+    '',
+    2,
+  ],
+  'a text at its limit': [
+    `- { name: p, type: string_attribute, string_attribute: { key: tier, values: [gold, ${'x'.repeat(factTextBytesMax)}] } }`,
+    'bf',
+    0,
+  ],
+  'ottl_condition on a span and its resource': [
+    `- name: p
+  type: ottl_condition
+  ottl_condition:
+    span: ['resource.attributes["tier"] == "gold" and attributes["tier"] == nil']`,
+    '',
+    1,
   ],
   rate_limiting: [
     '- { name: p, type: rate_limiting, rate_limiting: { spans_per_second: 35 } }',

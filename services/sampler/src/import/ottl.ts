@@ -1,8 +1,8 @@
-import { literal } from './imported.ts'
+import { isTooLong, literal, tooLong } from './imported.ts'
 
 /** A condition on one span, `s`, in CEL; or why it cannot be said. */
 export type OttlCondition =
-  | { readonly ok: true; readonly cel: string }
+  | { readonly ok: true; readonly cel: string; readonly notes: readonly string[] }
   | { readonly ok: false; readonly why: string }
 
 /**
@@ -22,7 +22,7 @@ export function ottlCondition(text: string): OttlCondition {
   try {
     const cel = reader.disjunction()
     if (!reader.isAtEnd) throw new Refused(`${reader.next} is not understood`)
-    return { ok: true, cel }
+    return { ok: true, cel, notes: [...reader.notes] }
   } catch (error) {
     if (error instanceof Refused) return { ok: false, why: error.message }
     throw error
@@ -45,6 +45,9 @@ const statusNames: Readonly<Record<string, string>> = {
 class Reader {
   readonly #tokens: readonly string[]
   #at = 0
+  readonly notes = new Set<string>()
+  /** Of each key where it was read from. */
+  readonly #paths = new Map<string, string>()
 
   constructor(tokens: readonly string[]) {
     this.#tokens = tokens
@@ -90,6 +93,7 @@ class Reader {
       const pattern = this.#text()
       this.#expect(')')
       const value = subject.startsWith('s.attribute') ? `${subject}.asText()` : subject
+      this.notes.add(`IsMatch: ${tooLong}`)
       return `${value}.matches(${literal(pattern)})`
     }
     const subject = this.#subject()
@@ -107,6 +111,13 @@ class Reader {
       this.#expect('[')
       const key = this.#text()
       this.#expect(']')
+      if ((this.#paths.get(key) ?? path) !== path) {
+        throw new Refused(`${key} is asked of the span and of its resource, which are one here`)
+      }
+      this.#paths.set(key, path)
+      this.notes.add(
+        "attributes and resource.attributes are one here: the span's, else its resource's",
+      )
       return `s.attribute[${literal(key)}]`
     }
     const subject = {
@@ -160,6 +171,7 @@ function compared(subject: string, operator: string, value: string): string {
   if (value.startsWith('"') && !['==', '!='].includes(operator)) {
     throw new Refused('texts are not compared by order here')
   }
+  if (value.startsWith('"') && isTooLong(JSON.parse(value))) throw new Refused(tooLong)
   return `${subject} ${operator} ${value}`
 }
 

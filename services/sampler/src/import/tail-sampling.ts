@@ -9,9 +9,10 @@ import {
   parenthesised,
   policyOf,
   Remarks,
+  tooLong,
 } from './imported.ts'
 import { ottlCondition } from './ottl.ts'
-import { unreadable } from './tail-sampling-settings.ts'
+import { saySettings, unmatchable, unreadable } from './tail-sampling-settings.ts'
 
 interface Source {
   readonly [key: string]: unknown
@@ -24,29 +25,14 @@ interface Term {
   readonly isInverted?: boolean
 }
 
-/** Settings of the processor that have another place here, or none. */
-const settings: Readonly<Record<string, string>> = {
-  decision_wait:
-    'a trace closes by assembler.quiet and openMax, and is decided again when more comes',
-  num_traces: 'open traces are bounded by assembler.maxOpen',
-  expected_new_traces_per_sec: 'nothing has to be sized',
-  expected_new_traces_per_second: 'nothing has to be sized',
-  decision_cache: 'every decision is remembered for 72 h',
-  sample_on_first_match:
-    'every rule is asked, so that each decision says what all of them answered',
-  drop_pending_traces_on_shutdown: 'open traces outlive a shutdown',
-}
-
 /**
  * The policies of a Collector's `tail_sampling` processor, as rules of one policy. `text` is a whole
  * configuration, or the processor's part of it. CONFIG_INVALID where it has no such policies.
  */
 export function importTailSampling(text: string, file: string): Imported {
-  const processor = processorOf(parse(text), file)
   const remarks = new Remarks()
-  for (const [key, instead] of Object.entries(settings)) {
-    if (processor[key] !== undefined) remarks.note(key, instead)
-  }
+  const processor = processorOf(parse(text), file, remarks)
+  saySettings(processor, remarks)
   const policies = listOf(processor.policies)
   const drafts: Draft[] = []
   const vetoes: string[] = []
@@ -142,7 +128,7 @@ function dropped(policy: Source, name: string, remarks: Remarks): string | undef
 function termOf(policy: Source, name: string, remarks: Remarks, isTop: boolean): Term | undefined {
   const type = String(policy.type)
   const own = objectOf(policy[type])
-  const unread = unreadable(own)
+  const unread = unreadable(own) ?? unmatchable(own)
   if (unread !== undefined) {
     remarks.lost(name, `${unread}; left out`)
     return undefined
@@ -226,10 +212,12 @@ function matcherOf(type: string, own: Source, name: string, remarks: Remarks): s
     case 'latency':
       return latency(own)
     case 'numeric_attribute':
+      sayBounds(own, name, remarks)
       return between(`s.attribute[${key}]`, own)
     case 'status_code':
       return anyOf(listOfText(own.status_codes).map(statusIs))
     case 'string_attribute':
+      if (own.enabled_regex_matching === true) remarks.note(name, tooLong)
       return texts(`attribute[${key}]`, own)
     case 'trace_state':
       return `traceState[${key}] in [${listOfText(own.values).map(literal).join(', ')}]`
@@ -252,10 +240,23 @@ function latency({ threshold_ms, upper_threshold_ms }: Source): string {
   return to === 0 ? `durationMs >= ${from}` : `durationMs >= ${from + 1} && durationMs < ${to + 1}`
 }
 
+/** What there is of whole numbers alone. */
+function sayBounds(own: Source, name: string, remarks: Remarks): void {
+  remarks.note(
+    name,
+    'a double or a text counts as 0 there; here a double compares, a text does not',
+  )
+  for (const key of ['min_value', 'max_value']) {
+    if (own[key] !== undefined && own[key] !== null && Number(own[key]) === 0) {
+      remarks.lost(name, `${key} 0 is no bound for newer Collectors; here it is one`)
+    }
+  }
+}
+
 function between(values: string, { min_value, max_value }: Source): string {
   const bounds = [
-    ...(min_value === undefined ? [] : [`${values} >= ${numberOf(min_value, 0)}`]),
-    ...(max_value === undefined ? [] : [`${values} <= ${numberOf(max_value, 0)}`]),
+    ...((min_value ?? undefined) === undefined ? [] : [`${values} >= ${numberOf(min_value, 0)}`]),
+    ...((max_value ?? undefined) === undefined ? [] : [`${values} <= ${numberOf(max_value, 0)}`]),
   ]
   // Both have to hold for one value, and a span has one.
   return `spans.exists(s, ${bounds.length === 0 ? `${values}.isPresent()` : bounds.join(' && ')})`
@@ -290,17 +291,20 @@ function ottl({ span, spanevent }: Source, name: string, remarks: Remarks): stri
   const terms: string[] = []
   for (const text of listOfText(span)) {
     const condition = ottlCondition(text)
-    if (condition.ok) terms.push(`spans.exists(s, ${condition.cel})`)
-    else remarks.lost(name, `${text}: ${condition.why}`)
+    if (condition.ok) {
+      terms.push(`spans.exists(s, ${condition.cel})`)
+      for (const line of condition.notes) remarks.note(name, line)
+    } else remarks.lost(name, `${text}: ${condition.why}`)
   }
   return terms.length === 0 ? undefined : anyOf(terms)
 }
 
 /** Of a whole configuration the first processor of this kind. */
-function processorOf(tree: unknown, file: string): Source {
+function processorOf(tree: unknown, file: string, remarks: Remarks): Source {
   const top = objectOf(tree)
   const processors = objectOf(top.processors ?? top)
-  const key = Object.keys(processors).find(name => /^tail_sampling(\/|$)/.test(name))
+  const [key, ...others] = Object.keys(processors).filter(name => /^tail_sampling(\/|$)/.test(name))
+  for (const other of others) remarks.lost(other, `another processor; only ${key} is imported`)
   const processor = objectOf(key === undefined ? top : processors[key])
   if (Array.isArray(processor.policies)) return processor
   throw new PipelineError(
