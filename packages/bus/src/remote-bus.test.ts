@@ -3,7 +3,9 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { ManualClock } from '@winnow/runtime'
 import { expect, onTestFinished, test } from 'vitest'
 import { busContract } from './bus.contract.ts'
-import type { Bus } from './bus.ts'
+import type { Batch, Bus } from './bus.ts'
+import { batchMemory } from './kafka-memory.ts'
+import { copyOf } from './kafka-reader.ts'
 import { MemoryBus } from './memory-bus.ts'
 import { RemoteBus } from './remote-bus.ts'
 import { serveBus } from './serve-bus.ts'
@@ -48,6 +50,29 @@ test('a worker folds a topic of the main thread and appends to it', async () => 
   expect(answer.records.map(record => Buffer.from(record.value).toString())).toEqual(['A'])
   expect(await inner.committed('t', 'g', 0)).toEqual({ offset: 1, note: 'a' })
   await served.close()
+})
+
+test('a served read holds memory from its records to its answer, and then others have it', async () => {
+  const taken: Buffer[] = []
+  class Reading extends MemoryBus {
+    override async read(...asked: Parameters<Bus['read']>): Promise<Batch> {
+      const [topic, partition, from, bytesMax, waitMs, take] = asked
+      const batch = await super.read(topic, partition, from, bytesMax, waitMs)
+      return {
+        records: copyOf(
+          batch.records,
+          count => taken[taken.push(take?.(count) as Buffer) - 1] as Buffer,
+        ),
+      }
+    }
+  }
+  const inner = new Reading([spec], new ManualClock())
+  const bus = remoteOf(inner)
+  const value = Buffer.alloc(3_000_000, 'a')
+  await inner.append('t', 0, [{ value }])
+  const { records } = await bus.read('t', 0, 0, 1e7, 0)
+  expect(value.equals(records[0]?.value as Uint8Array)).toBe(true)
+  expect(batchMemory.take(value.length).bytes === taken[0]).toBe(true)
 })
 
 test('a worker that dies gives its leases back', async () => {

@@ -1,9 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import { assertNever } from '@winnow/model'
-import { PipelineError } from '@winnow/runtime'
-import type { Batch, Bus, Lease, Membership, ReadMemory } from './bus.ts'
+import { type HeldMemory, PipelineError } from '@winnow/runtime'
+import type { Batch, Bus, Lease, Membership } from './bus.ts'
+import { batchMemory } from './kafka-memory.ts'
 import { packBatch, placeBatch, type SentBatch, transferOf } from './placed-records.ts'
-import { reusedMemory } from './read-memory.ts'
 import {
   fromPlainError,
   packReads,
@@ -50,8 +50,6 @@ class BusServer {
   readonly #bus: Bus
   readonly #memberships = new Map<number, Membership>()
   readonly #leases = new Map<number, ServedLease>()
-  /** Of reads whose answers are copied: one each, until it has been. */
-  readonly #memories: ReadMemory[] = []
   #lastLease = 0
   #isEnded = false
 
@@ -120,12 +118,17 @@ class BusServer {
         if (this.#isPlaced) {
           return this.#batch(await bus.read(topic, partition, from, bytesMax, waitMs))
         }
-        const memory = this.#memories.pop() ?? reusedMemory()
-        try {
-          return this.#batch(await bus.read(topic, partition, from, bytesMax, waitMs, memory))
-        } finally {
-          this.#memories.push(memory)
+        // Taken once there are records, for a read may wait long; of one that fails it is the collector's.
+        const held: HeldMemory[] = []
+        const take = (bytes: number): Buffer => {
+          const memory = batchMemory.take(bytes)
+          held.push(memory)
+          return memory.bytes
         }
+        const batch = await bus.read(topic, partition, from, bytesMax, waitMs, take)
+        const result = packBatch(batch)
+        for (const memory of held) memory.release()
+        return { result, transfer: transferOf(result) }
       }
       case 'bounds':
         return { result: await bus.bounds(request.topic, request.partition) }
