@@ -47,9 +47,8 @@ export interface LeftOut {
  *   asked: with what its rules give it where its random number passes that, else not at all.
  * - An outcome that came when the bytes of its dropped like had left the bus could rescue none of them. The
  *   trace counts by the draw that every trace goes through, which was before.
- * - A keep of which no rule would have it any more, because an outcome was retracted or another policy is in
- *   force, is inherited. Its like whose random numbers pass the rules of now weigh what these give, and so
- *   count for it as well.
+ * - A keep of which no rule would have it any more, because another policy is in force, is inherited. Its
+ *   like whose random numbers pass the rules of now weigh what these give, and so count for it as well.
  */
 export function inclusionOf(
   decision: WeighedDecision,

@@ -18,8 +18,8 @@ export interface WorldTrace {
   readonly after: number
   /** The outcome came when its bytes had left the bus. */
   readonly isTooLate: boolean
-  /** Its outcome was taken back after it had been told. */
-  readonly isRetracted: boolean
+  /** The policy in force in the end has no rule for its outcome. */
+  readonly isSuperseded: boolean
   /** What a sampler in front of the pipeline keeps of its like. */
   readonly upstream: number
   readonly inputTokens: number
@@ -53,7 +53,7 @@ function newTrace(random: Chance): WorldTrace {
   const inputTokens = Math.round(random.logNormal(2_000, 0.7))
   const facts = {
     isTooLate: random.chance(0.2),
-    isRetracted: random.chance(0.2),
+    isSuperseded: random.chance(0.2),
     upstream: random.chance(1 / 3) ? 0.4 : 1,
     inputTokens,
     outputTokens: Math.round(inputTokens * random.unit()),
@@ -62,8 +62,8 @@ function newTrace(random: Chance): WorldTrace {
   }
   const before = likeliest(inTime, ordinaryShare)
   const after = likeliest(later, before)
-  const matched = facts.isRetracted ? inTime : [...inTime, ...later]
-  const probability = facts.isRetracted ? before : after
+  const matched = facts.isSuperseded ? inTime : [...inTime, ...later]
+  const probability = facts.isSuperseded ? before : after
   const lateMs = facts.isTooLate ? 2 * retentionMs : retentionMs / 2
   const decision: EstimatedDecision = {
     ...facts,
@@ -85,14 +85,14 @@ function newTrace(random: Chance): WorldTrace {
  * decide; undefined where it never came or was dropped.
  */
 export function keptOf(trace: WorldTrace, draw: number): EstimatedDecision | undefined {
-  const { before, after, isTooLate, isRetracted, upstream, decision } = trace
+  const { before, after, isTooLate, isSuperseded, upstream, decision } = trace
   // The numbers that pass a probability are the greatest of 0 to 1.
   if (draw < 1 - upstream) return undefined
   const wasKept = draw >= 1 - before
   if (!wasKept && (isTooLate || draw < 1 - after)) return undefined
   const rules = [...decision.rules, drawn(draw)]
   if (wasKept) return { ...decision, rules }
-  if (!isRetracted) return { ...decision, rules, stratum: 'rescued' }
+  if (!isSuperseded) return { ...decision, rules, stratum: 'rescued' }
   const th = thresholdText(thresholdOf(Math.min(after, upstream)))
   return { ...decision, rules, probability: after, th, stratum: 'rescued', inherited: true }
 }
