@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -46,6 +46,28 @@ test('sqlite: one file a day of traces and an hour of text, found again by anoth
   expect(await reader.get('default', sampleTraceId(1))).toBeUndefined()
   expect((await reader.get('default', sampleTraceId(2)))?.spans.length).toBe(1)
   await writer.close()
+  await reader.close()
+})
+
+test('sqlite: what two writers put into a file each is found once', async () => {
+  const folder = newFolder()
+  const writer = new SqliteHotStore(folder)
+  await writer.put([sampleTrace(1), sampleTrace(2)])
+  await writer.close()
+  const [name = ''] = readdirSync(folder).filter(one => one.endsWith('.sqlite'))
+  const other = name.replace(/-[0-9a-f]{12}/, '-0123456789ab')
+  copyFileSync(join(folder, name), join(folder, other))
+  const reader = new SqliteHotStore(folder)
+  const found = async (limit: number, cursor?: string) => {
+    const page = await reader.search({ tenant: 'default', limit, ...(cursor && { cursor }) })
+    return { ids: page.decisions.map(({ traceId }) => traceId), cursor: page.cursor }
+  }
+  const both = [sampleTraceId(1), sampleTraceId(2)].toSorted()
+  expect((await found(10)).ids.toSorted()).toEqual(both)
+  const first = await found(1)
+  const second = await found(1, first.cursor)
+  expect([...first.ids, ...second.ids].toSorted()).toEqual(both)
+  expect(second.cursor).toBeUndefined()
   await reader.close()
 })
 

@@ -146,10 +146,12 @@ export class SqliteHotStore implements HotStore {
       const rows = this.#read(name, day => day.search(filter, after, wanted)) ?? []
       for (const { decision, ...version } of rows) {
         const { tenant, traceId } = decision
-        const isLast = days.every(other => {
-          const last =
-            other === name ? undefined : this.#read(other, day => day.version(tenant, traceId))
-          return last === undefined || isNewer(version, last)
+        const isLast = days.every((other, at) => {
+          if (other === name) return true
+          const last = this.#read(other, day => day.version(tenant, traceId))
+          if (last === undefined || isNewer(version, last)) return true
+          // A writer that took over put what the one before had put too: the first file speaks.
+          return !isNewer(last, version) && days.indexOf(name) < at
         })
         if (isLast) found.push(decision)
       }
