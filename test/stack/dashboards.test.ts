@@ -87,8 +87,11 @@ fact('a pipeline that keeps up fires no alert', async () => {
   expect(firing.map(({ labels }) => labels.alertname)).toEqual([])
 })
 
-/** What a process has no metric of without a service or a certificate of its own. */
+/** What a process has no metric of without a service, a certificate or a policy of its own. */
 const elsewhere: Readonly<Record<string, string>> = {
   winnow_trace_buffer_up: 'needs Redis',
   winnow_tls_certificate_expires_timestamp_seconds: 'needs a certificate',
+  winnow_ceiling_use_ratio: 'needs a ceiling in the policy',
+  winnow_variant_forecast_share: 'needs a minute of traffic to forecast from',
+  winnow_variant_share_max: 'needs shareMax in the policy',
 }
