@@ -1,3 +1,4 @@
+import { coreRate } from '@winnow/testing'
 import { decodeTraces } from './decode.ts'
 import { encodeTraces } from './encode.ts'
 import { genAiView } from './genai/view.ts'
@@ -66,20 +67,11 @@ const data: TracesData = {
 const bytes = encodeTraces(data)
 const json = tracesToJson(data)
 
-/** Of this thread's CPU time, not the wall's: what one core can do, whatever else the machine does. */
 function rate(handle: () => void): number {
-  const cpuMs = () => {
-    const { user, system } = process.threadCpuUsage()
-    return (user + system) / 1000
-  }
-  const callsFor = (ms: number): number => {
-    const from = cpuMs()
-    let calls = 0
-    for (; cpuMs() - from < ms; calls++) handle()
-    return (calls * 1000) / (cpuMs() - from)
-  }
-  callsFor(300)
-  return callsFor(1000) * spansPerRequest
+  return coreRate(() => {
+    handle()
+    return spansPerRequest
+  })
 }
 
 function viewAll(): void {

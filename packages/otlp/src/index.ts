@@ -56,6 +56,12 @@ export {
   type TracesData,
 } from './otlp.ts'
 export { Composer, type ComposerOptions, type RegroupLimits, regroupLimits } from './regroup.ts'
+export {
+  rewriteStrings,
+  type StringRewriter,
+  type TextPlace,
+  textPlace,
+} from './rewrite-strings.ts'
 export { scanTraces } from './scan.ts'
 export { SliceLayout, tenantRunsOf } from './slice-layout.ts'
 export { SliceIds, scanSlices } from './slice-scan.ts'

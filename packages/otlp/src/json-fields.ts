@@ -116,8 +116,8 @@ function integerOf(value: unknown): bigint | undefined {
   return typeof value === 'string' ? exactInteger(value) : undefined
 }
 
-/** Longest piece of a sender's text that a message repeats. */
-const shownCharsMax = 40
+/** Names of enums, and digits: what a message may repeat of a sender's text. Anything else may be about somebody. */
+const shownText = /^(?:[A-Z][A-Z0-9_]{0,39}|[0-9a-fA-F-]{1,16})$/
 
 export function describe(value: unknown): string {
   if (value === undefined) return 'missing'
@@ -125,6 +125,6 @@ export function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'an object'
   if (typeof value !== 'string') return `the ${typeof value} ${String(value)}`
-  if (value.length <= shownCharsMax) return `the string ${JSON.stringify(value)}`
-  return `the string ${JSON.stringify(value.slice(0, shownCharsMax))}… of ${value.length} characters`
+  if (shownText.test(value)) return `the string ${JSON.stringify(value)}`
+  return `a string of ${value.length} characters`
 }

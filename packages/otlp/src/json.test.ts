@@ -231,7 +231,7 @@ test('every value of the union is read, and what is none is refused by the name 
     expect(readValue(empty)).toStrictEqual({})
   }
   expect(whyNot('plain')).toBe(
-    'the value of attribute "k" is the string "plain"; send an object such as {"stringValue": …}',
+    'the value of attribute "k" is a string of 5 characters; send an object such as {"stringValue": …}',
   )
   for (const wrong of [
     { stringValue: 7 },

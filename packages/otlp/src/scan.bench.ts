@@ -2,6 +2,7 @@ import { type Attributes, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
+import { coreRate } from '@winnow/testing'
 import { compileInterest, noInterest } from './interest.ts'
 import { scanTraces } from './scan.ts'
 import { SpanTable } from './span-table.ts'
@@ -111,24 +112,10 @@ export function agentRequest(seed: number): Uint8Array {
   return ProtobufTraceSerializer.serializeRequest(spans) as Uint8Array
 }
 
-/**
- * Calls `turn` for about a second of this thread's CPU time after a warm-up. CPU time, not the wall:
- * the figure is what one core can do, whatever else the machine does meanwhile.
- */
+/** Spans a second of one core, over requests of agents' traffic. */
 export function spansPerSecond(turn: (request: Uint8Array) => number): number {
   const requests = Array.from({ length: 16 }, (_, seed) => agentRequest(seed + 1))
-  const cpuMs = () => {
-    const { user, system } = process.threadCpuUsage()
-    return (user + system) / 1000
-  }
-  const runFor = (ms: number): number => {
-    let spans = 0
-    const from = cpuMs()
-    while (cpuMs() - from < ms) for (const request of requests) spans += turn(request)
-    return (spans * 1000) / (cpuMs() - from)
-  }
-  runFor(500)
-  return runFor(1000)
+  return coreRate(() => requests.reduce((spans, request) => spans + turn(request), 0))
 }
 
 /** About what the default rules look at. */
