@@ -1,4 +1,5 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { syncFolder } from '@winnow/runtime'
 import {
   encodeSegmentHeader,
   frameOffsetAt,
@@ -8,7 +9,7 @@ import {
   strideOf,
   toBlock,
 } from './file-format.ts'
-import { diskIo, syncFolder } from './log-io.ts'
+import { diskIo } from './log-io.ts'
 import type { LogState } from './log-recovery.ts'
 import { indexPath, Segment } from './segment.ts'
 import { type FrameVisitor, indexSegment, scanFrames } from './segment-scan.ts'

@@ -1,4 +1,5 @@
-import { constants, type FileHandle, open, rename, statfs } from 'node:fs/promises'
+import { type FileHandle, open, rename, statfs } from 'node:fs/promises'
+import { syncFolder } from '@winnow/runtime'
 
 /** What a log does to the disk, so that a test can make the disk fail, fill up or forget. */
 export interface LogIo {
@@ -29,16 +30,6 @@ export const diskIo: LogIo = {
     const { bavail, bsize } = await statfs(folder)
     return bavail * bsize
   },
-}
-
-/** Makes a created, renamed or deleted name in `folder` survive a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 /** Puts a whole file under `path` or none: a crash leaves at most a `.tmp` beside it. */

@@ -138,6 +138,10 @@ export interface Decision {
   readonly requests: readonly DecidedRequest[]
   /** Absent where there are none. */
   readonly retractions?: readonly DecidedRetraction[]
+  /** More came than a trace has room for: some are on no record. */
+  readonly retractionsRefused?: true
+  /** Its trace was erased: of the decision only its accounting is left. */
+  readonly erased?: true
   /** A keep whose slices had all left the bus by log time: nothing to write, in no kept ratio. */
   readonly gone?: true
   /** The rules alone would drop it now: verdict, primary rule and weight are the earlier revision's. */

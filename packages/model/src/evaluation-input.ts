@@ -213,6 +213,11 @@ function contentHash(content: object): string {
   return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32)
 }
 
+/** Redaction puts a token where something was taken out, which makes most texts longer than they were sent. */
+function holdsToken(value: unknown): boolean {
+  return typeof value === 'string' && /<[a-z][a-z0-9_]{0,23}:e_[0-9a-f]{12}>/.test(value)
+}
+
 const clientIdText = /^[\x21-\x7e]{1,128}$/
 const idCharacters = 'printable ASCII characters without space'
 const spanIdText = /^(?!0{16}$)[0-9a-fA-F]{16}$/
@@ -245,7 +250,7 @@ class Fields {
       code,
       ...(where !== '' && { field: where }),
       ...(value !== undefined && { value: shown(value) }),
-      remedy,
+      remedy: holdsToken(value) ? `${remedy}; it is measured after redaction` : remedy,
     })
   }
 
@@ -291,7 +296,7 @@ class Fields {
   fits(kept: object, bytesMax: number): boolean {
     const bytes = Buffer.byteLength(JSON.stringify(kept))
     if (bytes <= bytesMax) return true
-    const remedy = `shorten name, source and id: together ${bytes} bytes as JSON, over ${bytesMax} (evaluationBytesMax, retractionBytesMax)`
+    const remedy = `shorten name, source and id: together ${bytes} bytes as JSON${holdsToken(JSON.stringify(kept)) ? ' after redaction' : ''}, over ${bytesMax} (evaluationBytesMax, retractionBytesMax)`
     this.note('FIELD_INVALID', undefined, remedy)
     return false
   }

@@ -17,6 +17,8 @@ const current = {
   policyRecord: 1,
   /** What a partition has kept for variants, and when one ended. */
   spendRecord: 1,
+  /** An erasure, and the traces it blocks. */
+  erasureRecord: 1,
   /** What a writer's commit says beside its offset. */
   positionNote: 1,
   /** An assembler's open traces. */
@@ -24,6 +26,8 @@ const current = {
   /** Index snapshots and id indexes. */
   sortedFile: 1,
   segment: 1,
+  /** A trace that is kept beyond its expiry. */
+  hold: 1,
   /** SQLite. */
   hotFile: 1,
   /** The rows of a trace in the hot store. */

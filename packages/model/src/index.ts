@@ -35,6 +35,13 @@ export {
   type Verdict,
 } from './decision.ts'
 export {
+  decisionMember,
+  headEnd,
+  jsonText,
+  readDecisionVersion,
+  readMatched,
+} from './decision-members.ts'
+export {
   decisionFormat,
   type ParsedDecision,
   parseDecision,
@@ -42,6 +49,7 @@ export {
   parseHeadAlone,
   slicesText,
 } from './decision-record.ts'
+export { type DropOutline, dropSlicesFrom, readDrop } from './drop-reader.ts'
 export {
   type EvaluationInput,
   type EvaluationLimits,
@@ -95,6 +103,7 @@ export {
   writePreviousFormats,
   writtenVersion,
 } from './formats.ts'
+export { JsonReader, nothing } from './json-reader.ts'
 export { idText, nanosText } from './number-text.ts'
 export {
   mapped,
@@ -106,6 +115,7 @@ export {
 } from './outcome-map.ts'
 export {
   PackedSlice,
+  packedOutcomes,
   packedSlices,
   packedSlicesOf,
   spanColumns,

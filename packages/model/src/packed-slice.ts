@@ -105,10 +105,10 @@ export class PackedSlice implements Slice {
   #readLists(): SliceLists | null {
     const shared = sharedLists(this.#bytes, this.#sharedFrom, this.#spansFrom + timeWord.startHigh)
     if (shared === null || this.#ownFrom === this.#ownTo) return shared
-    const ids = new SpanIds(this.#bytes, this.#spansFrom, this.ref.spanCount)
+    const source = new SliceSource(this, this.#bytes, this.#spansFrom)
     const text = textOf(this.#bytes, this.#ownFrom, this.#ownTo)
-    const own = parseLists(text, { startNs: this.startNs, idOf: span => ids.at(span) })
-    return own === null || shared === noLists ? own : { ...own, ...shared }
+    const own = parseLists(text, source)
+    return own === null || shared === noLists ? own : withShared(own, shared)
   }
 
   #blocks(): Buffer {
@@ -143,6 +143,23 @@ export function packedSlices(text: string): PackedSlice[] | undefined {
 }
 
 const reader = new PackedSliceReader()
+
+/**
+ * What the slices of the text state of outcomes, in their order, for who wants nothing else of them;
+ * undefined where one is no slice.
+ */
+export function packedOutcomes(text: string): readonly SpanOutcome[] | undefined {
+  let outcomes = noOutcomes
+  outcomesReader.begin(text)
+  while (outcomesReader.next()) {
+    const own = new PackedSlice(outcomesReader, '').outcomes
+    if (own.length > 0) outcomes = outcomes.length === 0 ? own : [...outcomes, ...own]
+  }
+  return outcomesReader.isBroken ? undefined : outcomes
+}
+
+/** Memory of its own, which the next text takes again. */
+const outcomesReader = new PackedSliceReader()
 
 /** The same of the texts of a parsed record, whatever they are. */
 export function packedSlicesOf(texts: readonly unknown[]): PackedSlice[] | undefined {
@@ -204,23 +221,27 @@ function textOf(bytes: Uint8Array, from: number, to: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString()
 }
 
-/** The ids of a slice's spans by their number; lists name them in rising order, mostly. */
-class SpanIds {
+/** What the texts of a slice name: its start, and ids of its spans by their number, in rising order mostly. */
+class SliceSource implements FactTextSource {
+  readonly #slice: PackedSlice
   readonly #bytes: Uint8Array
   readonly #from: number
-  readonly #count: number
   #span = 0
   #at: number
 
-  constructor(bytes: Uint8Array, from: number, count: number) {
+  constructor(slice: PackedSlice, bytes: Uint8Array, from: number) {
+    this.#slice = slice
     this.#bytes = bytes
     this.#from = from
     this.#at = from
-    this.#count = count
   }
 
-  at(span: number): string | undefined {
-    if (span >= this.#count) return undefined
+  get startNs(): string {
+    return this.#slice.startNs
+  }
+
+  idOf(span: number): string | undefined {
+    if (span >= this.#slice.ref.spanCount) return undefined
     if (span < this.#span) {
       this.#span = 0
       this.#at = this.#from
@@ -229,6 +250,20 @@ class SpanIds {
     return idText(wordAt(this.#bytes, this.#at + 1), wordAt(this.#bytes, this.#at + 5))
   }
 }
+
+/** What a shared text says takes the place of what the slice's own does. */
+function withShared(own: Writable<SliceLists>, shared: SliceLists): SliceLists {
+  for (const key in shared) if (!sharedKeys.has(key)) return { ...own, ...shared }
+  // One by one: to copy all members of two objects together costs more than parsing them.
+  if (shared.services !== undefined) own.services = shared.services
+  if (shared.experiment !== undefined) own.experiment = shared.experiment
+  if (shared.variant !== undefined) own.variant = shared.variant
+  return own
+}
+
+const sharedKeys: ReadonlySet<string> = new Set(['services', 'experiment', 'variant'])
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** null: they are none. */
 function parseLists(text: string, source: FactTextSource | undefined): SliceLists | null {

@@ -1,6 +1,7 @@
 export { apiKeysOf } from './api-keys.ts'
-export type { Bench } from './bench.ts'
+export { type Bench, coreRate } from './bench.ts'
 export { type CertificateOptions, TestAuthority, type TestCertificate } from './certificates.ts'
+export { changedJson } from './changed-json.ts'
 export { type EvaluationTarget, postEvaluations } from './evaluation-client.ts'
 export { type OracleInput, type OracleVerdict, oracle, type TraceKey, traceKey } from './oracle.ts'
 export {
