@@ -1,32 +1,39 @@
-import { createHash } from 'node:crypto'
-import { link, mkdir, open, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { PipelineError } from '@winnow/runtime'
+import { link, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { makeDurableFolder, PipelineError, syncFolder } from '@winnow/runtime'
 import type { ColdKeys } from './cold-keys.ts'
-import { coldKeyBytes } from './hash.ts'
-
-/** Longest encoded tenant used as a file name; a longer one is named by its SHA-256 after a `~`. */
-export const keyNameLengthMax = 200
+import { coldKeyBytes, coldKeysMax } from './hash.ts'
+import { checkKeyMode, keyName, type OnKeyWarning, unlessCode } from './key-files.ts'
 
 /**
- * Keys as files `<folder>/<tenant>.key`, 32 raw bytes, mode 0600, in a folder of mode 0700. A file
- * that others may read, or of another length, is an error and never replaced: a new key in its place
- * would silently part a year of cold rows from what comes after.
+ * Keys as files `<folder>/<tenant>.key`, 32 raw bytes a key, the last one current; mode 0600, in a folder of mode
+ * 0700. A file that everybody may read, or of another length, is an error and never replaced: a new key in its place
+ * would silently part a year of cold rows from what comes after. One that its group may read is used with a warning.
+ * `ColdKeyChanges` rotates and destroys them.
  */
 export class FileColdKeys implements ColdKeys {
   readonly #folder: string
-  readonly #random: (bytes: number) => Uint8Array
+  readonly #random: ((bytes: number) => Uint8Array) | undefined
+  readonly #onWarning: OnKeyWarning | undefined
 
-  /** `random` gives that many unpredictable bytes, as `crypto.randomBytes` does. */
-  constructor(folder: string, random: (bytes: number) => Uint8Array) {
+  /**
+   * `random` gives that many unpredictable bytes, as `crypto.randomBytes` does. Undefined: no key is made here, and
+   * one that is not there is STORE_UNAVAILABLE: a key of its own would equal nothing that the writers have put.
+   */
+  constructor(
+    folder: string,
+    random: ((bytes: number) => Uint8Array) | undefined,
+    onWarning?: OnKeyWarning,
+  ) {
     this.#folder = folder
     this.#random = random
+    this.#onWarning = onWarning
   }
 
-  async key(tenant: string): Promise<Uint8Array> {
-    const path = join(this.#folder, `${keyName(tenant)}.key`)
+  async keys(tenant: string): Promise<readonly Uint8Array[]> {
+    const path = coldKeyFile(this.#folder, tenant)
     try {
-      return (await readKey(path)) ?? (await this.#make(path))
+      return (await readColdKeys(path, this.#onWarning)) ?? (await this.#make(path))
     } catch (error) {
       if (error instanceof PipelineError) throw error
       throw new PipelineError('STORE_UNAVAILABLE', `cannot read or make ${path}`, { cause: error })
@@ -34,86 +41,91 @@ export class FileColdKeys implements ColdKeys {
   }
 
   /** Written whole under another name and then linked, so that no reader sees half a key. */
-  async #make(path: string): Promise<Uint8Array> {
-    await makeFolder(this.#folder)
-    const half = `${path}.${Buffer.from(this.#random(8)).toString('hex')}.tmp`
-    const file = await open(half, 'wx', 0o600)
-    try {
-      await file.writeFile(this.#random(coldKeyBytes))
-      await file.sync()
-    } finally {
-      await file.close()
+  async #make(path: string): Promise<readonly Uint8Array[]> {
+    const random = this.#random
+    if (random === undefined) {
+      throw new PipelineError(
+        'STORE_UNAVAILABLE',
+        `${path} is not there, and only a writer makes it: mount the writers' keys (their data folder, keys/cold) here; if they are, the writers have written nothing of this tenant yet`,
+      )
     }
+    await makeDurableFolder(this.#folder, 0o700)
+    const half = await writeColdKeys(path, [random(coldKeyBytes)], random)
     await link(half, path).catch(unlessCode('EEXIST'))
     await unlink(half)
     await syncFolder(this.#folder)
     // Whoever lost the race uses the winner's, and so does the winner.
-    const key = await readKey(path)
-    if (key === undefined)
+    const keys = await readColdKeys(path, this.#onWarning)
+    if (keys === undefined)
       throw new PipelineError('DATA_CORRUPT', `${path} went away as it was made`)
-    return key
+    return keys
   }
 }
 
-async function readKey(path: string): Promise<Uint8Array | undefined> {
-  const file = await open(path, 'r').catch(unlessCode('ENOENT'))
-  if (file === undefined) return undefined
+export function coldKeyFile(folder: string, tenant: string): string {
+  return join(folder, `${keyName(tenant)}.key`)
+}
+
+/** Of a file beside `path`, synced: its name, which is to take the place of `path`. */
+export async function writeColdKeys(
+  path: string,
+  keys: readonly Uint8Array[],
+  random: (bytes: number) => Uint8Array,
+  owner?: { readonly uid: number; readonly gid: number },
+): Promise<string> {
+  const half = `${path}.${Buffer.from(random(8)).toString('hex')}.tmp`
+  const file = await open(half, 'wx', 0o600)
   try {
-    const { mode, size } = await file.stat()
-    if ((mode & 0o077) !== 0) {
-      throw new PipelineError(
-        'CONFIG_INVALID',
-        `${path} has mode ${(mode & 0o777).toString(8)}: others may have read it; chmod 600 it`,
-      )
-    }
-    if (size !== coldKeyBytes) {
-      throw new PipelineError(
-        'DATA_CORRUPT',
-        `${path} has ${size} bytes, a cold key has ${coldKeyBytes}; restore it from a copy, or remove it and lose the link to older cold rows`,
-      )
-    }
-    return await file.readFile()
+    // Where root does it: whoever runs the program has to read it.
+    if (owner !== undefined) await file.chown(owner.uid, owner.gid)
+    await file.writeFile(Buffer.concat(keys))
+    await file.sync()
   } finally {
     await file.close()
   }
+  return half
 }
 
-/**
- * Lower-case letters, digits, `-` and `_` stand for themselves, any other byte as `%` and two digits:
- * two tenants never share a file, also where the file system ignores case, and none names a folder.
- */
-function keyName(tenant: string): string {
-  let name = ''
-  for (const byte of Buffer.from(tenant)) {
-    const letter = String.fromCharCode(byte)
-    name += /[a-z0-9_-]/.test(letter)
-      ? letter
-      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+/** Undefined: there is no file. */
+export async function readColdKeys(
+  path: string,
+  onWarning?: OnKeyWarning,
+): Promise<readonly Uint8Array[] | undefined> {
+  for (let tries = 1; ; tries++) {
+    const bytes = await readFileOf(path, onWarning)
+    if (bytes === undefined) return undefined
+    const count = bytes.length / coldKeyBytes
+    if (!Number.isInteger(count) || count < 1 || count > coldKeysMax) {
+      throw new PipelineError(
+        'DATA_CORRUPT',
+        `${path} has ${bytes.length} bytes, a cold key has ${coldKeyBytes}, and of a tenant there are at most ${coldKeysMax}; restore it from a copy, or remove it and lose the link to older cold rows`,
+      )
+    }
+    const keys = Array.from({ length: count }, (_, n) =>
+      Uint8Array.prototype.slice.call(bytes, n * coldKeyBytes, (n + 1) * coldKeyBytes),
+    )
+    // A file that was destroyed as it was read: another has taken its name.
+    if (!keys.some(key => key.every(byte => byte === 0))) return keys
+    if (tries === 2) {
+      throw new PipelineError(
+        'DATA_CORRUPT',
+        `${path} has a key of zeros; restore it from a copy, or remove it and lose the link to older cold rows`,
+      )
+    }
   }
-  if (name.length <= keyNameLengthMax) return name
-  return `~${createHash('sha256').update(tenant).digest('hex')}`
 }
 
-/** A folder is durable once the folder that names it is. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let made = folder; made.length >= first.length; made = dirname(made)) {
-    await syncFolder(dirname(made))
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
+async function readFileOf(
+  path: string,
+  onWarning: OnKeyWarning | undefined,
+): Promise<Buffer | undefined> {
+  const file = await open(path, 'r').catch(unlessCode('ENOENT'))
+  if (file === undefined) return undefined
   try {
-    await handle.sync()
+    const { mode } = await file.stat()
+    checkKeyMode(path, mode, onWarning)
+    return await file.readFile()
   } finally {
-    await handle.close()
-  }
-}
-
-function unlessCode(code: string): (error: unknown) => undefined {
-  return error => {
-    if ((error as NodeJS.ErrnoException).code !== code) throw error
+    await file.close()
   }
 }

@@ -62,9 +62,9 @@ test('one hasher a tenant, up to the limit of tenants', async () => {
 test('a key that could not be read is asked for again', async () => {
   let asked = 0
   const hashers = new ColdHashers({
-    key: async () => {
+    keys: async () => {
       if (++asked === 1) throw new Error('disk away')
-      return key(1)
+      return [key(1)]
     },
   })
   await expect(hashers.of('a')).rejects.toThrow('disk away')

@@ -1,9 +1,12 @@
 import { hash } from 'node:crypto'
-import { PipelineError } from '@winnow/runtime'
+import { Lru, PipelineError } from '@winnow/runtime'
 import type { ColdKeys } from './cold-keys.ts'
 
 /** Bytes of a tenant's cold key. */
 export const coldKeyBytes = 32
+
+/** Keys of one tenant, retired ones among them. */
+export const coldKeysMax = 16
 
 /** Half of it may be of the generation before, so this bounds what a hasher remembers. */
 export const hasherMemoMax = 8_192
@@ -59,26 +62,68 @@ export class ColdHasher {
   }
 }
 
-/** One hasher a tenant, its key read or made on first use. */
+interface Held {
+  readonly keys: readonly Uint8Array[]
+  readonly hashers: readonly ColdHasher[]
+}
+
+/**
+ * The hashers of each tenant, one a key. The keys are read again each time they are asked for - once a segment, or a
+ * look-up -, so that one that was rotated or destroyed is used no longer by a process that runs.
+ */
 export class ColdHashers {
   readonly #keys: ColdKeys
-  readonly #hashers = new Map<string, Promise<ColdHasher>>()
+  readonly #onNotRenewed: ((tenant: string, error: unknown) => void) | undefined
+  readonly #held = new Lru<Held>(coldHashersMax)
 
-  constructor(keys: ColdKeys) {
+  /** `onNotRenewed` is told of keys that cannot be read *again*: those of before go on. */
+  constructor(keys: ColdKeys, onNotRenewed?: (tenant: string, error: unknown) => void) {
     this.#keys = keys
+    this.#onNotRenewed = onNotRenewed
   }
 
-  /** Rejects as `ColdKeys.key` does; the next call asks again. */
-  of(tenant: string): Promise<ColdHasher> {
-    const hasher =
-      this.#hashers.get(tenant) ?? this.#keys.key(tenant).then(key => new ColdHasher(key))
-    this.#hashers.delete(tenant)
-    this.#hashers.set(tenant, hasher)
-    hasher.catch(() => this.#hashers.delete(tenant))
-    for (const oldest of this.#hashers.keys()) {
-      if (this.#hashers.size <= coldHashersMax) break
-      this.#hashers.delete(oldest)
-    }
-    return hasher
+  /** Of the current key. Rejects as `ColdKeys.keys` does where none is known; the next call asks again. */
+  async of(tenant: string): Promise<ColdHasher> {
+    return (await this.all(tenant)).at(-1) as ColdHasher
   }
+
+  /** Of every key, the current one last: what stands in cold may be hashed with any of them. */
+  async all(tenant: string): Promise<readonly ColdHasher[]> {
+    const keys = await this.#read(tenant)
+    // After the wait: another call may have brought it.
+    const held = this.#held.get(tenant)
+    if (held !== undefined && areSame(held.keys, keys)) return held.hashers
+    const hashers = keys.map(key => {
+      const at = held?.keys.findIndex(one => Buffer.compare(one, key) === 0) ?? -1
+      return held?.hashers[at] ?? new ColdHasher(key)
+    })
+    this.#held.set(tenant, { keys, hashers }, 1)
+    return hashers
+  }
+
+  async #read(tenant: string): Promise<readonly Uint8Array[]> {
+    try {
+      return await this.#keys.keys(tenant)
+    } catch (error) {
+      const held = this.#held.get(tenant)
+      if (held === undefined) throw error
+      this.#onNotRenewed?.(tenant, error)
+      return held.keys
+    }
+  }
+}
+
+function areSame(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((key, at) => Buffer.compare(key, others[at] as Uint8Array) === 0)
+  )
+}
+
+/**
+ * Names a cold key of a tenant, and tells nothing of it: the token of a text that stands in no span. Two processes
+ * with the same key call it the same.
+ */
+export function coldKeyCheck(hasher: ColdHasher): string {
+  return hasher.token('winnow\0key check')
 }

@@ -1,4 +1,5 @@
 import { contentKeys } from './content-keys.ts'
+import { isIndexed, type LevelOverrides, LevelTable } from './level-overrides.ts'
 import { structuralKeys } from './structural-keys.ts'
 import { structuredKeys } from './structured-keys.ts'
 
@@ -39,12 +40,23 @@ for (const [level, keys] of [
 ] as const) {
   for (const pattern of keys) {
     if (pattern.endsWith('*')) continue
-    const table = /(^|\.)N(\.|$)/.test(pattern) ? indexed : exact
+    const table = isIndexed(pattern) ? indexed : exact
     table.set(pattern, level)
   }
 }
 
 let memo = new Map<string, Level>()
+let overrides: LevelTable | undefined
+
+/**
+ * What this deployment says of keys, before all lists. Of the whole thread: set once, before anything is
+ * classed. What is stored already stays as it is.
+ */
+export function overrideLevels(given: LevelOverrides): void {
+  const isAny = Object.values(given).some(patterns => patterns.length > 0)
+  overrides = isAny ? new LevelTable(given) : undefined
+  memo = new Map()
+}
 
 /**
  * The level of an attribute key, whatever its value's type. A key that no list names is content, so
@@ -54,11 +66,35 @@ let memo = new Map<string, Level>()
 export function levelOf(key: string): Level {
   const known = memo.get(key)
   if (known !== undefined) return known
-  const level = exact.get(key) ?? indexed.get(withoutIndices(key)) ?? 'content'
+  const level = classOf(key).level
   if (key.length > memoKeyLengthMax) return level
   if (memo.size >= memoEntriesMax) memo = new Map()
   memo.set(key, level)
   return level
+}
+
+/** Who says of a key what it is: this deployment, a list of this package, or nobody. */
+export type LevelSource = 'configured' | 'list' | 'unlisted'
+
+export interface KeyClass {
+  readonly level: Level
+  readonly source: LevelSource
+  /** As it stands in the list or in the configuration; undefined where no pattern names the key. */
+  readonly pattern: string | undefined
+}
+
+/** The level of a key, and which list says so. */
+export function classOf(key: string): KeyClass {
+  const pattern = withoutIndices(key)
+  const configured = overrides?.find(key, pattern)
+  if (configured !== undefined) return { ...configured, source: 'configured' }
+  const own = exact.get(key)
+  if (own !== undefined) return { level: own, source: 'list', pattern: key }
+  const level = indexed.get(pattern)
+  if (level !== undefined) return { level, source: 'list', pattern }
+  const prefix = contentPrefixes.find(start => pattern.startsWith(start))
+  if (prefix !== undefined) return { level: 'content', source: 'list', pattern: `${prefix}*` }
+  return { level: 'content', source: 'unlisted', pattern: undefined }
 }
 
 /**
@@ -66,10 +102,8 @@ export function levelOf(key: string): Level {
  * also be a key that nobody thought of.
  */
 export function isNamedContent(key: string): boolean {
-  const pattern = withoutIndices(key)
-  const named = exact.get(key) ?? indexed.get(pattern)
-  if (named !== undefined) return named === 'content'
-  return contentPrefixes.some(prefix => pattern.startsWith(prefix))
+  const { level, source } = classOf(key)
+  return level === 'content' && source !== 'unlisted'
 }
 
 const contentPrefixes = contentKeys
