@@ -1,0 +1,1 @@
+export { RedactingSpanProcessor, type RedactionOptions } from './redacting-span-processor.ts'
