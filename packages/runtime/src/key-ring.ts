@@ -60,6 +60,11 @@ export class KeyRing implements ApiKeys {
     return this.#byHash.size
   }
 
+  /** Whose keys they are. */
+  get tenants(): ReadonlySet<string> {
+    return new Set(Array.from(this.#byHash.values(), ({ tenant }) => tenant))
+  }
+
   /** Looks at the file now. */
   async poll(): Promise<void> {
     await this.#watch?.poll()

@@ -38,10 +38,12 @@ export class Lru<V, K = string> {
     if (weight > this.#weightMax) return
     this.#values.set(key, { value, weight })
     this.#weight += weight
+    // Not begun where nothing has to go: an iterator first passes every entry that was taken out.
+    if (this.#weight <= this.#weightMax) return
     for (const [oldest, { weight: freed }] of this.#values) {
-      if (this.#weight <= this.#weightMax) return
       this.#values.delete(oldest)
       this.#weight -= freed
+      if (this.#weight <= this.#weightMax) return
     }
   }
 

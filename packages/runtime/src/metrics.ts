@@ -18,6 +18,16 @@ export class Metrics {
   readonly spansRejected = this.#counter('winnow_spans_rejected_total', 'Spans refused.', [
     'reason',
   ])
+  readonly redacted = this.#counter(
+    'winnow_redacted_total',
+    'Things that a token has taken the place of before the bus, by what they are; service: that of the spans.',
+    ['kind', 'service'],
+  )
+  readonly unscanned = this.#counter(
+    'winnow_unscanned_texts_total',
+    'Texts that became <unscanned>, because the detector of names did not look at them: down, late, refused, malformed, too_large, too_many.',
+    ['tenant', 'reason'],
+  )
   readonly requestsRefused = this.#counter(
     'winnow_requests_refused_total',
     'Requests refused as a whole.',
@@ -169,6 +179,11 @@ export class Metrics {
     'Evaluations by what they did.',
     ['name', 'result'],
   )
+  readonly retractionsRefused = this.#counter(
+    'winnow_retractions_refused_total',
+    'Retractions that were not taken: too many of one trace, or of traces without a span.',
+    [],
+  )
   readonly evidenceMalformed = this.#counter(
     'winnow_evidence_malformed_total',
     'Records of evidence that no sampler can read; each is left out alone.',
@@ -182,9 +197,34 @@ export class Metrics {
   readonly tierBytes = this.#counter('winnow_tier_bytes_total', 'Bytes written to a tier.', [
     'tier',
   ])
+  readonly keptBytes = this.#counter(
+    'winnow_kept_bytes_total',
+    'Bytes of kept spans as clients sent them, by the primary rule of their trace, as hot has them.',
+    ['rule'],
+  )
   readonly tierObjects = this.#counter('winnow_tier_objects_total', 'Objects written to a tier.', [
     'tier',
   ])
+  readonly coldKeysUnlike = this.#counter(
+    'winnow_cold_keys_unlike_total',
+    'Cold objects of another writer that hold strings of a tenant under a key that this writer does not have: they share no keys/cold.',
+    [],
+  )
+  readonly erasuresFailing = this.#gauge(
+    'winnow_erasures_failing',
+    'Erasures under way whose last step failed, or met an object that cannot be read; of the writer that carries them out.',
+    [],
+  )
+  readonly erasureOldestAsked = this.#gauge(
+    'winnow_erasure_oldest_asked_timestamp_seconds',
+    'When the oldest erasure was asked for whose traces are not all removed yet; 0: there is none.',
+    [],
+  )
+  readonly erasureFirstDue = this.#gauge(
+    'winnow_erasure_first_due_timestamp_seconds',
+    'By when the first erasure that waits for retention should be done; 0: none waits.',
+    [],
+  )
   readonly tierObjectsExpired = this.#counter(
     'winnow_tier_expired_objects_total',
     'Objects of a tier that were deleted because their life had ended.',
@@ -268,6 +308,22 @@ export class Metrics {
     'winnow_ledger_imbalance_spans',
     'Spans received more than ten minutes ago that no decision accounts for, or accounts for wrongly; 0 is healthy.',
     [],
+  )
+  /** These three no process exposes: `winnow audit --metrics` prints them. */
+  readonly auditFindings = this.#gauge(
+    'winnow_audit_findings',
+    'What the last audit found: objects and traces that do not agree with the ledger; 0 is healthy.',
+    ['kind'],
+  )
+  readonly auditDifference = this.#gauge(
+    'winnow_audit_difference_bytes',
+    'Bytes that a tier has, less those that the ledger accounts for.',
+    ['tier'],
+  )
+  readonly auditFinished = this.#gauge(
+    'winnow_audit_finished_timestamp_seconds',
+    'Unix time at which the last audit ended, of all stores or of the blob store alone.',
+    ['scope'],
   )
   readonly tlsCertificateExpires = this.#gauge(
     'winnow_tls_certificate_expires_timestamp_seconds',
