@@ -38,6 +38,45 @@ export function blobStoreContract(name: string, makeStore: () => Promise<BlobSto
     expect(await store.create('race.o', same)).toBe(false)
   })
 
+  test(`${name}: an object is rewritten whole, left as it is, or not there`, async () => {
+    const store = await makeStore()
+    await store.create('a/b.o', bytes('first'))
+    expect(await store.rewrite('a/b.o', async old => bytes(`${text(old)} and more`))).toBe(true)
+    expect(text(await store.read('a/b.o'))).toBe('first and more')
+    expect(await store.head('a/b.o')).toMatchObject({ bytes: 14 })
+    expect(text(await store.read('a/b.o', -4))).toBe('more')
+    expect(await store.rewrite('a/b.o', async () => undefined)).toBe(false)
+    expect(text(await store.read('a/b.o'))).toBe('first and more')
+    expect(await store.rewrite('none.o', async () => bytes('new'))).toBe(false)
+    expect(await store.head('none.o')).toBeUndefined()
+    expect(await store.create('a/b.o', bytes('second'))).toBe(false)
+    expect((await Array.fromAsync(store.list(''))).map(({ key }) => key)).toEqual(['a/b.o'])
+  })
+
+  test(`${name}: what another has rewritten meanwhile is not lost`, async () => {
+    const store = await makeStore()
+    await store.create('a.o', bytes('|'))
+    const append = (own: string) => async (old: Uint8Array) => bytes(text(old) + own)
+    let asked = 0
+    const done = await store.rewrite('a.o', async old => {
+      if (asked++ === 0) expect(await store.rewrite('a.o', append('theirs'))).toBe(true)
+      return append(' and mine')(old)
+    })
+    expect([done, asked]).toEqual([true, 2])
+    expect(text(await store.read('a.o'))).toBe('|theirs and mine')
+  })
+
+  test(`${name}: what is deleted while it is rewritten stays deleted`, async () => {
+    const store = await makeStore()
+    await store.create('a.o', bytes('old'))
+    const change = async (): Promise<Uint8Array> => {
+      await store.delete('a.o')
+      return bytes('new')
+    }
+    expect(await store.rewrite('a.o', change)).toBe(false)
+    expect(await store.head('a.o')).toBeUndefined()
+  })
+
   test(`${name}: neither side keeps the other's memory`, async () => {
     const store = await makeStore()
     const mine = bytes('mine')

@@ -22,6 +22,21 @@ afterAll(async () => {
 blobStoreContract('memory', async () => new MemoryBlobStore(new ManualClock()))
 blobStoreContract('file', async () => FileBlobStore.open(join(await newFolder(), 'a', 'b')))
 
+test('memory and file: of eight that rewrite at once no change is lost', async () => {
+  const encoded = (text: string): Uint8Array => new TextEncoder().encode(text)
+  for (const store of [
+    new MemoryBlobStore(new ManualClock()),
+    await FileBlobStore.open(await newFolder()),
+  ]) {
+    await store.create('race.o', encoded('|'))
+    const append = (own: string) =>
+      store.rewrite('race.o', async old => encoded(new TextDecoder().decode(old) + own))
+    expect(await Promise.all([...'abcdefgh'].map(append))).toEqual(Array(8).fill(true))
+    const text = new TextDecoder().decode(await store.read('race.o'))
+    expect([...text].sort().join('')).toBe('abcdefgh|')
+  }
+})
+
 test('file: what a crash left half-written is never listed and is swept at open', async () => {
   const folder = await newFolder()
   const store = await FileBlobStore.open(folder)

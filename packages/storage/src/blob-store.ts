@@ -4,9 +4,12 @@ export interface BlobInfo {
   readonly modifiedAtMs: number
 }
 
+/** Other bytes for an object that has these; undefined: it may stay as it is. */
+export type BlobChange = (bytes: Uint8Array) => Promise<Uint8Array | undefined>
+
 /**
  * Immutable objects by key. A key is created once and never changes until it is deleted; whoever loses
- * the race to create it reads the winner's. What an object says about itself lies in it (a segment's
+ * the race to create it reads the winner's. Erasure alone puts other bytes in its place (`rewrite`). What an object says about itself lies in it (a segment's
  * Parquet footer), never beside it, so that the two cannot part. It says nothing of storage classes,
  * lifecycle or retries: those belong to the adapter.
  *
@@ -32,6 +35,14 @@ export interface BlobStore {
    * what others put there by names that are no keys.
    */
   list(prefix: string): AsyncIterable<BlobInfo>
+  /**
+   * Puts what `change` makes of an object's bytes in their place: whoever reads meanwhile has the old ones or
+   * the new ones whole, and the new ones are durable before the old ones go. Where somebody else was faster
+   * `change` is asked again with what is there then, so that of two at once neither is lost. True: it was
+   * rewritten. False: there is no such key, or it was left as it is. A server that looks at a condition and then
+   * writes may lose one of two that come at the same instant: who needs both looks again later.
+   */
+  rewrite(key: string, change: BlobChange): Promise<boolean>
   /** Deleting what is not there is not an error. */
   delete(key: string): Promise<void>
   /** Ends what is under way, which rejects, and gives back what is held. Nothing is called after it. */

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Dirent } from 'node:fs'
+import { type Dirent, renameSync, statSync } from 'node:fs'
 import { link, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { PipelineError } from '@winnow/runtime'
+import { makeDurableFolder, PipelineError, syncFolder } from '@winnow/runtime'
 import { blobRange, checkBlobKey, isBlobKey } from './blob-key.ts'
-import type { BlobInfo, BlobStore } from './blob-store.ts'
-import { makeFolder, storeError, syncFolder, systemCode } from './durable-file.ts'
+import type { BlobChange, BlobInfo, BlobStore } from './blob-store.ts'
+import { storeError, systemCode } from './durable-file.ts'
 
 /** How often `create` starts again when another process swept its half-written file or its folder. */
 const createTriesMax = 5
@@ -29,7 +29,7 @@ export class FileBlobStore implements BlobStore {
   static async open(folder: string): Promise<FileBlobStore> {
     const half = join(folder, halfFolder)
     try {
-      await makeFolder(half)
+      await makeDurableFolder(half)
       for (const name of await readdir(half)) await unlink(join(half, name)).catch(unlessMissing)
     } catch (error) {
       throw storeError(`opening the store in ${folder}`, error)
@@ -98,6 +98,31 @@ export class FileBlobStore implements BlobStore {
     yield* this.#walk('', prefix)
   }
 
+  async rewrite(key: string, change: BlobChange): Promise<boolean> {
+    checkBlobKey(key)
+    const path = join(this.#folder, key)
+    for (;;) {
+      try {
+        const before = fileVersion(path)
+        const old = before === undefined ? undefined : await this.read(key)
+        const bytes = old && (await change(old))
+        if (bytes === undefined) return false
+        const half = await this.#writeHalf(bytes)
+        try {
+          // Nothing of this process comes between the look and the rename.
+          if (fileVersion(path) !== before) continue
+          renameSync(half, path)
+        } finally {
+          await unlink(half).catch(unlessMissing)
+        }
+        await syncFolder(dirname(path))
+        return true
+      } catch (error) {
+        throw storeError(`rewriting ${key}`, error)
+      }
+    }
+  }
+
   async delete(key: string): Promise<void> {
     checkBlobKey(key)
     const path = join(this.#folder, key)
@@ -116,21 +141,14 @@ export class FileBlobStore implements BlobStore {
   async close(): Promise<void> {}
 
   async #createOnce(key: string, path: string, bytes: Uint8Array): Promise<boolean> {
-    const half = join(this.#folder, halfFolder, randomUUID())
     try {
-      await makeFolder(dirname(path))
+      await makeDurableFolder(dirname(path))
     } catch (error) {
       if (systemCode(error) === 'ENOTDIR' || systemCode(error) === 'EEXIST') throw folderError(key)
       throw error
     }
+    const half = await this.#writeHalf(bytes)
     try {
-      const file = await open(half, 'wx')
-      try {
-        await file.writeFile(bytes)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
       await link(half, path)
     } catch (error) {
       if (systemCode(error) !== 'EEXIST' || !(await this.#exists(key, path))) throw error
@@ -140,6 +158,24 @@ export class FileBlobStore implements BlobStore {
     }
     await syncFolder(dirname(path))
     return true
+  }
+
+  /** The path of a file that has the bytes, durably, under a name that no key has. */
+  async #writeHalf(bytes: Uint8Array): Promise<string> {
+    const half = join(this.#folder, halfFolder, randomUUID())
+    try {
+      const file = await open(half, 'wx')
+      try {
+        await file.writeFile(bytes)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      return half
+    } catch (error) {
+      await unlink(half).catch(unlessMissing)
+      throw error
+    }
   }
 
   /** An object that exists is made durable first: its creator may be about to lose power. */
@@ -196,6 +232,12 @@ export class FileBlobStore implements BlobStore {
       // Not empty, or another did it: both are how this ends.
     }
   }
+}
+
+/** Another after every rename; undefined: there is no such file. */
+function fileVersion(path: string): string | undefined {
+  const info = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return info?.isFile() ? `${info.ino} ${info.mtimeNs} ${info.size}` : undefined
 }
 
 function folderError(key: string): PipelineError {

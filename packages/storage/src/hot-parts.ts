@@ -19,14 +19,16 @@ export function spansOf(parts: readonly (HotVersion & { readonly spans: SpanPack
 
 /**
  * By (offset, start) of their slices, each slice once. One ref of two logs is two slices, the later
- * log's first. `read` has none where the text has expired.
+ * log's first. `read` has none where the text has expired. Those of decisions before `textFromMs` are left out.
  */
 export function bodiesOf<Part extends HotVersion>(
   parts: readonly Part[],
   read: (part: Part) => readonly HotBody[] | undefined,
+  textFromMs = 0,
 ): HotBody[] {
   const bodies = new Map<string, { readonly body: HotBody; readonly by: HotVersion }>()
   for (const part of parts) {
+    if (part.decidedAtMs < textFromMs) continue
     for (const body of read(part) ?? []) {
       bodies.set(`${part.logId} ${body.ref}`, { body, by: part })
     }

@@ -1,4 +1,4 @@
-import type { DecisionHead } from '@winnow/model'
+import type { DecisionHead, DropOutline } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { searchLimitMax, type TraceFilter, type TracePage } from './hot-store.ts'
 
@@ -45,7 +45,8 @@ export function compareDecided(a: SearchPosition, b: SearchPosition): number {
 }
 
 /** The primary rule and every other that matched, each once. */
-export function matchingRules(decision: DecisionHead): string[] {
+export function matchingRules(decision: DecisionHead | DropOutline): string[] {
+  if ('matched' in decision) return [...new Set([decision.primary, ...decision.matched])]
   const names = new Set([decision.primary])
   for (const { name, matched } of decision.rules) if (matched) names.add(name)
   return [...names]

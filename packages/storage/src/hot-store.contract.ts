@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { hotGroups } from './hot-census.ts'
 import { dayMs, dayOf, endOf, hourMs, hourOf } from './hot-period.ts'
 import { type HotLife, type HotStore, type HotTrace, searchLimitMax } from './hot-store.ts'
 import { sampleSpanId, sampleSpanRow, sampleTimeMs, sampleTrace, sampleTraceId } from './samples.ts'
@@ -35,6 +36,23 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
     expect(await store.get('default', sampleTraceId(2))).toBeUndefined()
     expect((await store.search({ tenant: 'other', limit: 9 })).decisions).toEqual([theirs.decision])
     expect((await store.search({ tenant: 'third', limit: 9 })).decisions).toEqual([])
+    await store.close()
+  })
+
+  test(`${name}: what is erased is gone for its tenant alone, and may be erased again`, async () => {
+    const store = await makeStore()
+    const traces = [sampleTrace(1), sampleTrace(2), sampleTrace(3, 1, 3, { tenant: 'other' })]
+    await store.put(traces)
+    const ids = [1, 3].map(sampleTraceId)
+    const erased = await store.erase('default', ids)
+    expect(erased).toMatchObject({ traces: 1, rows: 2 })
+    expect(erased.bytes).toBeGreaterThan(0)
+    expect(await store.get('default', sampleTraceId(1))).toBeUndefined()
+    expect((await store.get('default', sampleTraceId(2)))?.bodies).toEqual(traces[1]?.bodies)
+    expect((await store.get('other', sampleTraceId(3)))?.bodies).toEqual(traces[2]?.bodies)
+    const page = await store.search({ tenant: 'default', limit: 9 })
+    expect(page.decisions.map(({ traceId }) => traceId)).toEqual([sampleTraceId(2)])
+    expect(await store.erase('default', ids)).toEqual({ traces: 0, rows: 0, bytes: 0 })
     await store.close()
   })
 
@@ -132,6 +150,25 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
       '3:100:0',
     ])
     for (const { ref, bytes } of read?.bodies ?? []) expect(Buffer.from(bytes).toString()).toBe(ref)
+    await store.close()
+  })
+
+  test(`${name}: leaves out the text of decisions before a time where that is asked for`, async () => {
+    const store = await makeStore()
+    const first = sampleTrace(1)
+    const lateMs = sampleTimeMs + hourMs
+    const late = revise(first, first.offset + 100, { decidedAtMs: lateMs })
+    await store.put([first, late])
+    const from = async (ms?: number) => {
+      const read = await store.get('default', first.decision.traceId, ms)
+      expect(read?.spans.length).toBeGreaterThan(0)
+      return read?.bodies.map(({ ref }) => ref)
+    }
+    const [own, later] = [first, late].map(({ bodies }) => bodies.map(({ ref }) => ref))
+    expect(await from()).toEqual([...(own ?? []), ...(later ?? [])])
+    expect(await from(first.decision.decidedAtMs)).toEqual([...(own ?? []), ...(later ?? [])])
+    expect(await from(lateMs)).toEqual(later)
+    expect(await from(lateMs + 1)).toEqual([])
     await store.close()
   })
 
@@ -262,6 +299,99 @@ export function hotStoreContract(name: string, makeStore: (life?: HotLife) => Pr
       const search = store.search({ tenant: 'default', limit: 1, cursor })
       await expect(search).rejects.toThrow(/CONFIG_INVALID.*leave it out/)
     }
+    await store.close()
+  })
+
+  test(`${name}: what it holds is told by day and hour, and nothing of what has expired`, async () => {
+    const store = await makeStore({ tracesMs: 7 * dayMs, textMs: dayMs })
+    const later = { seriesAtMs: sampleTimeMs + dayMs, decidedAtMs: sampleTimeMs + dayMs }
+    await store.put([sampleTrace(1), sampleTrace(2), sampleTrace(3, 3, 2, later)])
+    const told = async () => {
+      const ours = (await store.periods()).filter(({ bytes }) => bytes > 0)
+      const days = ours.flatMap(({ period, oldestMs }) =>
+        period?.kind === 'traces' && oldestMs !== undefined ? [[period.startMs, oldestMs]] : [],
+      )
+      const hours = ours.flatMap(({ period }) => (period?.kind === 'text' ? [period.startMs] : []))
+      return { days: days.sort(([a = 0], [b = 0]) => a - b), hours: hours.sort((a, b) => a - b) }
+    }
+    const day = dayOf(sampleTimeMs).startMs
+    const hour = hourOf(sampleTimeMs).startMs
+    await expect.poll(told, { timeout: 10_000 }).toEqual({
+      days: [
+        [day, sampleTimeMs],
+        [day + dayMs, sampleTimeMs + dayMs],
+      ],
+      hours: [hour, hour + dayMs],
+    })
+    await store.expire(sampleTimeMs + 8 * dayMs)
+    const rest = { days: [[day + dayMs, sampleTimeMs + dayMs]], hours: [] }
+    await expect.poll(told, { timeout: 10_000 }).toEqual(rest)
+    await store.close()
+  })
+
+  test(`${name}: counts and lists what it holds of a day, as far as the ledger reaches`, async () => {
+    const store = await makeStore()
+    const day = dayOf(sampleTimeMs).startMs
+    const [one, again, late] = [sampleTrace(1, 10, 2), sampleTrace(2, 11, 3), sampleTrace(3, 90, 1)]
+    const tomorrow = sampleTrace(4, 12, 2, { seriesAtMs: sampleTimeMs + dayMs })
+    const other = { ...sampleTrace(5, 3, 2, { decidedAtMs: sampleTimeMs }), logId: 'log-2' }
+    await store.put([one, again, late, tomorrow, other, revise(again, 80, {})])
+    // More places than a server takes in one query, the right one among them.
+    const ends = Array.from({ length: 300 }, (_, partition) => ({
+      logId: one.logId,
+      partition,
+      offset: partition === 3 ? 50 : 1_000,
+    }))
+    const byGroup = (traces: readonly HotTrace[]) =>
+      traces.map(({ decision }) => hotGroups.indexOf(decision.traceId.slice(0, 2)))
+    const countsOf = async (beforeMs: number, offset = 50) => {
+      const frontier = { ends: ends.with(3, { logId: one.logId, partition: 3, offset }), beforeMs }
+      const { groups, strays } = await store.census(day, frontier)
+      expect([groups.length, strays]).toEqual([256, 0])
+      return byGroup([one, again, late, tomorrow, other]).map(at => groups[at])
+    }
+    const nothing = { traces: 0, later: 0, spans: 0, bytes: 0 }
+    const bytesOf = (trace: HotTrace) =>
+      trace.bodies.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const first = { traces: 1, later: 0, spans: 2, bytes: bytesOf(one) }
+    const nobodys = { traces: 1, later: 0, spans: expect.any(Number), bytes: bytesOf(other) }
+    // Span 1 of the second trace was decided on again behind the end: OpenSearch has that document alone.
+    const decidedAgain = { ...nothing, later: 1, spans: expect.any(Number), bytes: bytesOf(again) }
+    const known = [first, decidedAgain, nothing, nothing]
+    expect(await countsOf(sampleTimeMs)).toEqual([...known, nothing])
+    expect(await countsOf(sampleTimeMs + 1)).toEqual([...known, nobodys])
+    const whole = { traces: 1, later: 0, spans: 3, bytes: bytesOf(again) + 1 }
+    const last = { traces: 1, later: 0, spans: 1, bytes: bytesOf(late) }
+    expect(await countsOf(0, 90)).toEqual([first, whole, last, nothing, nothing])
+    const frontier = { ends, beforeMs: 0 }
+    for (const [trace, spans, isWithin] of [
+      [one, 2, true],
+      [again, 3, false],
+      [late, 1, false],
+    ] as const) {
+      const { tenant, traceId } = trace.decision
+      const bytes = bytesOf(trace) + (trace === again ? 1 : 0)
+      expect(await store.held(day, traceId.slice(0, 2), frontier)).toEqual([
+        { tenant, traceId, isFound: true, isWithin, spans, bytes },
+      ])
+    }
+    expect(await store.held(day + 5 * dayMs, '00', frontier)).toEqual([])
+    const empty = await store.census(day + 5 * dayMs, frontier)
+    expect(empty.groups.every(({ traces, spans }) => traces + spans === 0)).toBe(true)
+    await store.close()
+  })
+
+  test(`${name}: what text holds of bytes is counted after it has expired`, async () => {
+    const store = await makeStore()
+    const trace = sampleTrace(1, 10, 2)
+    await store.put([trace])
+    await store.expire(sampleTimeMs + 2 * dayMs)
+    const { groups } = await store.census(dayOf(sampleTimeMs).startMs, {
+      ends: [{ logId: trace.logId, partition: 3, offset: 10 }],
+      beforeMs: 0,
+    })
+    const bytes = trace.bodies.reduce((sum, body) => sum + body.bytes.length, 0)
+    expect(groups.reduce((sum, one) => sum + one.bytes, 0)).toBe(bytes)
     await store.close()
   })
 

@@ -1,4 +1,6 @@
 import type { DecisionHead } from '@winnow/model'
+import type { HeldTrace, HotCensus, HotFrontier } from './hot-census.ts'
+import type { HotPeriod } from './hot-period.ts'
 import type { SpanPack } from './span-pack.ts'
 import type { SpanRow } from './span-row.ts'
 
@@ -64,12 +66,31 @@ export interface TracePage {
   readonly cursor?: string
 }
 
+/** What an erasure took out of the hot tier. */
+export interface ErasedFromHot {
+  readonly traces: number
+  /** Span rows, and the documents that stand for them. */
+  readonly rows: number
+  /** Of span rows and of text. */
+  readonly bytes: number
+}
+
 /** How long the hot tier holds what; both count from the end of the UTC day or hour. */
 export interface HotLife {
   /** Trace and span rows, by the day of the decision's `seriesAtMs`. */
   readonly tracesMs: number
   /** Bodies, by the hour of the decision's `decidedAtMs`. */
   readonly textMs: number
+}
+
+/** What a store drops as one: a file or an index, or what stands for one in memory. */
+export interface HeldPeriod {
+  readonly name: string
+  /** Undefined: by its name it is none of ours, so that nothing will ever drop it. */
+  readonly period: HotPeriod | undefined
+  /** `seriesAtMs` of the oldest trace in it; undefined where it has none, or names no trace. */
+  readonly oldestMs?: number | undefined
+  readonly bytes: number
 }
 
 export const defaultHotLife: HotLife = { tracesMs: 7 * 86_400_000, textMs: 86_400_000 }
@@ -88,10 +109,23 @@ export const searchLimitMax = 1_000
 export interface HotStore {
   /** Idempotent, durable when it resolves. Of decisions it keeps `factsHead`, of text the bodies. */
   put(traces: readonly HotTrace[]): Promise<void>
-  get(tenant: string, traceId: string): Promise<HotTraceRead | undefined>
+  /** Without the text that decisions before `textFromMs` brought, whether it has been deleted or not. */
+  get(tenant: string, traceId: string, textFromMs?: number): Promise<HotTraceRead | undefined>
   search(filter: TraceFilter): Promise<TracePage>
   /** Deletes whole days of traces and whole hours of text that are older than the tier allows. */
   expire(nowMs: number): Promise<void>
+  /** What it holds at this moment, whatever its age: for the audit of ages. */
+  periods(): Promise<readonly HeldPeriod[]>
+  /** Counts what it holds of the UTC day of traces that begins at `dayStartMs`, by groups, for the audit. */
+  census(dayStartMs: number, frontier: HotFrontier): Promise<HotCensus>
+  /** The traces of one group, ascending by id, then tenant; `heldTracesMax` at most. */
+  held(dayStartMs: number, group: string, frontier: HotFrontier): Promise<readonly HeldTrace[]>
+  /**
+   * Takes traces of one tenant out of the store, with their text, so that their bytes are in none of its
+   * files or indices any more once it resolves; also where a call before it was cut short. It says what this
+   * call took. Whoever puts one of them again may have it again: not to is the caller's to see to.
+   */
+  erase(tenant: string, traceIds: readonly string[]): Promise<ErasedFromHot>
   /** Bytes the store occupies, for metrics and the audit. */
   bytes(): Promise<number>
   /** Nothing may be called after it. */

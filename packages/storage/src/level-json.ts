@@ -14,8 +14,20 @@ export const traceStateLengthMax = 512
 /** Stands for a span's or event's name that reads like prose, see `isClearText`. */
 export const hiddenName = '(content)'
 
-const keyTextsMax = 4_096
-let keyTexts = new Map<string, string>()
+/** What is known of an attribute key: the same few come on every span. */
+interface KnownKey {
+  readonly isContent: boolean
+  /** `"key":` */
+  readonly text: string
+  /** The last list that it was met in. */
+  list: number
+}
+
+/** Keys are a client's to choose: of one list there may be more, which the next one ends. */
+const knownKeysMax = 4_096
+const knownKeyLengthMax = 128
+let knownKeys = new Map<string, KnownKey>()
+let lists = 0
 
 /**
  * The attributes at structured level as a JSON object of OTLP/JSON values by key. Content keys are
@@ -23,10 +35,26 @@ let keyTexts = new Map<string, string>()
  * one counts, as everywhere.
  */
 export function attributesObject(attributes: readonly KeyValue[]): string {
-  const texts = clearTexts(attributes)
-  let json = '{'
-  for (const [key, text] of texts) json += (json.length > 1 ? ',' : '') + keyText(key) + text
-  return `${json}}`
+  const list = ++lists
+  // Not within a list: what it has met is written there.
+  if (knownKeys.size >= knownKeysMax) knownKeys = new Map()
+  let json = ''
+  for (let at = 0; at < attributes.length; at++) {
+    const { key, value } = attributes[at] as KeyValue
+    const known = knownKey(key)
+    if (known.isContent) continue
+    if (known.list === list) return repeatedObject(attributes)
+    known.list = list
+    const text = clearValue(value)
+    if (text !== undefined) json += (json === '' ? '{' : ',') + known.text + text
+  }
+  return json === '' ? '{}' : `${json}}`
+}
+
+/** The same where a key comes twice. */
+function repeatedObject(attributes: readonly KeyValue[]): string {
+  const members = Array.from(clearTexts(attributes), ([key, text]) => knownKey(key).text + text)
+  return `{${members.join(',')}}`
 }
 
 /** Events in OTLP/JSON shape; attributes as a list of `{key, value}`, as there. */
@@ -77,6 +105,11 @@ function clearTexts(attributes: readonly KeyValue[]): Map<string, string> {
   return texts
 }
 
+/** Whether a value may be shown under a key that is not content. */
+export function isClearValue(value: AnyValue): boolean {
+  return clearValue(value) !== undefined
+}
+
 /** Undefined for what may not be shown: prose, or a list of key-values, whose keys nobody vouches for. */
 function clearValue(value: AnyValue): string | undefined {
   if ('stringValue' in value) {
@@ -110,13 +143,12 @@ function doubleText(value: number): string {
   return `"${value}"`
 }
 
-/** `"key":`, remembered: the same few keys come on every span. */
-function keyText(key: string): string {
-  let text = keyTexts.get(key)
-  if (text === undefined) {
-    text = `${JSON.stringify(key)}:`
-    if (keyTexts.size >= keyTextsMax) keyTexts = new Map()
-    keyTexts.set(key, text)
-  }
-  return text
+function knownKey(key: string): KnownKey {
+  const before = knownKeys.get(key)
+  if (before !== undefined) return before
+  const isContent = levelOf(key) === 'content'
+  const known = { isContent, text: isContent ? '' : `${JSON.stringify(key)}:`, list: 0 }
+  // Clear keys are those of the lists, which are short.
+  if (!isContent || key.length <= knownKeyLengthMax) knownKeys.set(key, known)
+  return known
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@winnow/runtime'
 import { blobRange, checkBlobKey } from './blob-key.ts'
-import type { BlobInfo, BlobStore } from './blob-store.ts'
+import type { BlobChange, BlobInfo, BlobStore } from './blob-store.ts'
 
 /** Objects that end with the process, for tests. */
 export class MemoryBlobStore implements BlobStore {
@@ -40,6 +40,18 @@ export class MemoryBlobStore implements BlobStore {
     for (const key of keys) {
       const info = await this.head(key)
       if (info !== undefined) yield info
+    }
+  }
+
+  async rewrite(key: string, change: BlobChange): Promise<boolean> {
+    checkBlobKey(key)
+    for (;;) {
+      const before = this.#objects.get(key)
+      const bytes = before && (await change(before.bytes.slice()))
+      if (bytes === undefined) return false
+      if (this.#objects.get(key) !== before) continue
+      this.#objects.set(key, { bytes: bytes.slice(), atMs: this.#clock.nowMs() })
+      return true
     }
   }
 

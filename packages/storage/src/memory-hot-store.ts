@@ -1,10 +1,23 @@
 import type { DecisionHead } from '@winnow/model'
 import { factsHead } from './facts-only.ts'
+import {
+  countGathered,
+  type Gathered,
+  gather,
+  type HeldTrace,
+  type HotCensus,
+  type HotFrontier,
+  hotGroups,
+  sortedHeld,
+  withinFrontier,
+} from './hot-census.ts'
 import { bodiesOf, spansOf } from './hot-parts.ts'
-import { dayOf, endOf, hourOf } from './hot-period.ts'
+import { dayOf, endOf, type HotPeriod, hourOf, periodName } from './hot-period.ts'
 import { checkSearch, compareDecided, matchingRules, pageOf } from './hot-search.ts'
 import {
   defaultHotLife,
+  type ErasedFromHot,
+  type HeldPeriod,
   type HotBody,
   type HotLife,
   type HotStore,
@@ -24,8 +37,11 @@ interface Held extends HotVersion {
 interface Part extends HotVersion {
   readonly dayMs: number
   readonly hourMs: number
+  readonly partition: number
   readonly spans: SpanPack
   readonly bodies: readonly HotBody[]
+  /** Of the bodies, also once they have expired. */
+  readonly bytes: number
 }
 
 /** The hot tier within one process, for tests. */
@@ -58,21 +74,27 @@ export class MemoryHotStore implements HotStore {
         ...version,
         dayMs: day,
         hourMs: hourOf(decision.decidedAtMs).startMs,
+        partition,
+        bytes: bodies.reduce((sum, { bytes }) => sum + bytes.length, 0),
         spans,
         bodies: bodies.map(({ ref, bytes }) => ({ ref, bytes: bytes.slice() })),
       })
     }
   }
 
-  async get(tenant: string, traceId: string): Promise<HotTraceRead | undefined> {
+  async get(
+    tenant: string,
+    traceId: string,
+    textFromMs?: number,
+  ): Promise<HotTraceRead | undefined> {
     const id = idOf(tenant, traceId)
     const last = lastOf(this.#traces.get(id))
     if (last === undefined) return undefined
     const parts = [...(this.#parts.get(id)?.values() ?? [])]
     const { decision, partition, logId, offset } = last
-    const bodies = bodiesOf(parts, part =>
-      part.bodies.map(({ ref, bytes }) => ({ ref, bytes: bytes.slice() })),
-    )
+    const copied = (part: (typeof parts)[number]): HotBody[] =>
+      part.bodies.map(({ ref, bytes }) => ({ ref, bytes: bytes.slice() }))
+    const bodies = bodiesOf(parts, copied, textFromMs)
     return { decision, partition, logId, offset, spans: spansOf(parts), bodies }
   }
 
@@ -101,6 +123,78 @@ export class MemoryHotStore implements HotStore {
     }
     remove<string, { readonly size: number }>(this.#traces, entries => entries.size === 0)
     remove<string, { readonly size: number }>(this.#parts, entries => entries.size === 0)
+  }
+
+  async periods(): Promise<HeldPeriod[]> {
+    const held = new Map<string, HeldPeriod>()
+    const add = (period: HotPeriod, bytes: number, oldestMs?: number): void => {
+      const name = periodName(period)
+      const before = held.get(name)
+      const oldest = Math.min(oldestMs ?? Infinity, before?.oldestMs ?? Infinity)
+      held.set(name, {
+        name,
+        period,
+        ...(oldest < Infinity && { oldestMs: oldest }),
+        bytes: bytes + (before?.bytes ?? 0),
+      })
+    }
+    for (const days of this.#traces.values()) {
+      for (const [day, { decision }] of days) {
+        add(dayOf(day), JSON.stringify(decision).length, decision.seriesAtMs)
+      }
+    }
+    for (const parts of this.#parts.values()) {
+      for (const { hourMs, bodies } of parts.values()) {
+        const bytes = bodies.reduce((sum, body) => sum + body.bytes.length, 0)
+        if (bytes > 0) add(hourOf(hourMs), bytes)
+      }
+    }
+    return [...held.values()]
+  }
+
+  async census(dayStartMs: number, frontier: HotFrontier): Promise<HotCensus> {
+    const groups = hotGroups.map(group =>
+      countGathered(this.#gathered(dayStartMs, group, frontier)),
+    )
+    return { groups, strays: 0 }
+  }
+
+  async held(dayStartMs: number, group: string, frontier: HotFrontier): Promise<HeldTrace[]> {
+    return sortedHeld(this.#gathered(dayStartMs, group, frontier))
+  }
+
+  #gathered(dayStartMs: number, group: string, frontier: HotFrontier): Gathered[] {
+    const isWithin = withinFrontier(frontier)
+    const ids = new Set([...this.#traces.keys(), ...this.#parts.keys()])
+    return [...ids].flatMap(id => {
+      if (!id.startsWith(group)) return []
+      const held = this.#traces.get(id)?.get(dayStartMs)
+      const parts = [...(this.#parts.get(id)?.values() ?? [])].filter(
+        part => part.dayMs === dayStartMs,
+      )
+      if (held === undefined && parts.length === 0) return []
+      const [traceId, tenant] = splitId(id)
+      const last = held && { ...held, revision: held.decision.revision }
+      const read = parts.map(part => ({
+        ...part,
+        spanIds: () => part.spans.rows().map(row => row.span_id),
+      }))
+      return [gather({ tenant, traceId }, last, read, isWithin)]
+    })
+  }
+
+  async erase(tenant: string, traceIds: readonly string[]): Promise<ErasedFromHot> {
+    const erased = { traces: 0, rows: 0, bytes: 0 }
+    for (const traceId of traceIds) {
+      const id = idOf(tenant, traceId)
+      if (this.#traces.delete(id)) erased.traces++
+      for (const { spans, bodies } of this.#parts.get(id)?.values() ?? []) {
+        erased.rows += spans.count
+        erased.bytes += bodies.reduce((sum, { bytes }) => sum + bytes.length, spans.bytes.length)
+      }
+      this.#parts.delete(id)
+    }
+    return erased
   }
 
   /** What it would take on a disk: a memory store occupies none, yet the figure must move. */
@@ -151,6 +245,11 @@ function within<K, V>(outer: Map<string, Map<K, V>>, id: string): Map<K, V> {
 
 function remove<K, V>(map: Map<K, V>, gone: (value: V, key: K) => boolean): void {
   for (const [key, value] of map) if (gone(value, key)) map.delete(key)
+}
+
+function splitId(id: string): [traceId: string, tenant: string] {
+  const at = id.indexOf('/')
+  return [id.slice(0, at), id.slice(at + 1)]
 }
 
 function idOf(tenant: string, traceId: string): string {

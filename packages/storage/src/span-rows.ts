@@ -12,6 +12,12 @@ import {
 } from './level-json.ts'
 import type { SpanRow } from './span-row.ts'
 
+/** What rows say of the decision that wrote them. */
+export type RowDecision = Pick<
+  DecisionHead,
+  'tenant' | 'traceId' | 'primary' | 'revision' | 'probability' | 'adjustedCount'
+>
+
 /** A slice's bytes, decoded. */
 export interface DecodedSlice {
   readonly ref: SpanRef
@@ -32,7 +38,7 @@ const int64Max = 2n ** 63n - 1n
  * not those that the decision means.
  */
 export function spanRows(
-  decision: DecisionHead,
+  decision: RowDecision,
   partition: number,
   offset: number,
   slices: readonly DecodedSlice[],
@@ -150,7 +156,7 @@ function atMostInt64(time: bigint): bigint {
   return time > int64Max ? int64Max : time
 }
 
-function foreignSpan(ref: SpanRef, span: Span, decision: DecisionHead): PipelineError {
+function foreignSpan(ref: SpanRef, span: Span, decision: RowDecision): PipelineError {
   return new PipelineError(
     'DATA_CORRUPT',
     `slice ${refKey(ref)} holds a span of trace ${span.traceId}, decided was ${decision.traceId}: its bytes are another record's`,

@@ -2,11 +2,24 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DecisionHead } from '@winnow/model'
+import {
+  countGathered,
+  type Gathered,
+  gather,
+  type HeldTrace,
+  type HotCensus,
+  type HotFrontier,
+  hotGroups,
+  sortedHeld,
+  withinFrontier,
+} from './hot-census.ts'
 import { bodiesOf, spansOf } from './hot-parts.ts'
 import { dayOf, endOf, type HotPeriod, hourOf, parsePeriod, periodName } from './hot-period.ts'
 import { checkSearch, compareDecided, pageOf, type SearchPosition } from './hot-search.ts'
 import {
   defaultHotLife,
+  type ErasedFromHot,
+  type HeldPeriod,
   type HotLife,
   type HotStore,
   type HotTrace,
@@ -15,6 +28,7 @@ import {
   type TracePage,
 } from './hot-store.ts'
 import { isNewer } from './hot-version.ts'
+import { eraseFromFile } from './sqlite-erase.ts'
 import { fileNumber, hotError, openHotFile } from './sqlite-file.ts'
 import {
   type HotPart,
@@ -74,7 +88,11 @@ export class SqliteHotStore implements HotStore {
     })
   }
 
-  async get(tenant: string, traceId: string): Promise<HotTraceRead | undefined> {
+  async get(
+    tenant: string,
+    traceId: string,
+    textFromMs?: number,
+  ): Promise<HotTraceRead | undefined> {
     return attempt('reading the hot store', () => {
       let last: HotTraceRow | undefined
       const parts: HotPart[] = []
@@ -89,7 +107,7 @@ export class SqliteHotStore implements HotStore {
       }
       if (last === undefined) return undefined
       const { decision, partition, logId, offset } = last
-      const bodies = bodiesOf(parts, part => this.#texts.read(part))
+      const bodies = bodiesOf(parts, part => this.#texts.read(part), textFromMs)
       return { decision, partition, logId, offset, spans: spansOf(parts), bodies }
     })
   }
@@ -116,6 +134,51 @@ export class SqliteHotStore implements HotStore {
     })
   }
 
+  async periods(): Promise<HeldPeriod[]> {
+    return attempt('looking through the hot store', () => {
+      const known = new Map(this.#files().map(({ name, period }) => [name, period]))
+      return readdirSync(this.#folder).flatMap(name => {
+        const held = statSync(join(this.#folder, name), { throwIfNoEntry: false })
+        if (held === undefined) return []
+        const period = known.get(name)
+        const isDay = period?.kind === 'traces' && name.endsWith('.sqlite')
+        const oldestMs = isDay ? this.#read(name, day => day.oldestMs()) : undefined
+        return [{ name, period, bytes: held.size, ...(oldestMs !== undefined && { oldestMs }) }]
+      })
+    })
+  }
+
+  /** Reads all of the day: it is for an audit. */
+  async census(dayStartMs: number, frontier: HotFrontier): Promise<HotCensus> {
+    return attempt('counting what the hot store holds', () => {
+      const groups = hotGroups.map(group =>
+        countGathered(this.#gathered(dayStartMs, group, frontier)),
+      )
+      return { groups, strays: 0 }
+    })
+  }
+
+  async held(dayStartMs: number, group: string, frontier: HotFrontier): Promise<HeldTrace[]> {
+    return attempt('listing what the hot store holds', () =>
+      sortedHeld(this.#gathered(dayStartMs, group, frontier)),
+    )
+  }
+
+  /** Blocks for as long as the days concerned take to be written anew: see `sqlite-erase.ts`. */
+  async erase(tenant: string, traceIds: readonly string[]): Promise<ErasedFromHot> {
+    return attempt('erasing from the hot store', () => {
+      const erased = { traces: 0, rows: 0, bytes: 0 }
+      for (const name of this.#days()) {
+        this.#close(name)
+        const of = eraseFromFile(this.#folder, name, tenant, traceIds)
+        erased.traces += of.traces
+        erased.rows += of.rows
+        erased.bytes += of.bytes
+      }
+      return erased
+    })
+  }
+
   async bytes(): Promise<number> {
     return attempt('measuring the hot store', () => {
       let bytes = 0
@@ -130,6 +193,26 @@ export class SqliteHotStore implements HotStore {
     for (const { file } of this.#traces.values()) file.close()
     this.#traces.clear()
     this.#texts.close()
+  }
+
+  /** Of all files of the day: two processes that made the first at once have one each. */
+  #gathered(dayStartMs: number, group: string, frontier: HotFrontier): Gathered[] {
+    const isWithin = withinFrontier(frontier)
+    const day = periodName(dayOf(dayStartMs))
+    const read = this.#days()
+      .filter(name => name.startsWith(`${day}-`))
+      .flatMap(name => this.#read(name, file => file.group(group)) ?? [])
+    const traces = new Map<string, (typeof read)[number]>()
+    for (const one of read) {
+      const id = `${one.traceId} ${one.tenant}`
+      const other = traces.get(id)
+      const parts = new Map([...(other?.parts ?? []), ...one.parts].map(part => [part.name, part]))
+      const last = other !== undefined && isNewer(other.last, one.last) ? other.last : one.last
+      traces.set(id, { ...one, last, parts: [...parts.values()] })
+    }
+    return [...traces.values()].map(({ tenant, traceId, last, parts }) =>
+      gather({ tenant, traceId }, last, parts, isWithin),
+    )
   }
 
   /** A file's matches whose trace has no later decision in another file, up to `wanted`. */

@@ -2,6 +2,7 @@
 import { acceptsVersion, type DecisionHead, readVersions } from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { headText } from './facts-only.ts'
+import type { GatheredPart } from './hot-census.ts'
 import { matchingRules, type SearchPosition } from './hot-search.ts'
 import type { HotTrace, TraceFilter } from './hot-store.ts'
 import { type HotVersion, isNewer } from './hot-version.ts'
@@ -133,6 +134,34 @@ export class SqliteTraces {
     return { ...versionOf(row), decision, partition: Number(row.decision_partition) }
   }
 
+  /** `seriesAtMs` of the oldest trace; undefined: there is none. Looks at every row, for an audit. */
+  oldestMs(): number | undefined {
+    const row = this.#database.prepare('SELECT min(series_at_ms) AS oldest FROM traces').get()
+    return typeof row?.oldest === 'number' ? row.oldest : undefined
+  }
+
+  /** What an audit looks at of the traces whose ids begin so. */
+  group(digits: string): GroupedTrace[] {
+    const rows = this.#database.prepare(groupSql).all(digits, `${digits}g`)
+    const traces = new Map<number, GroupedTrace & { parts: GroupedPart[] }>()
+    for (const row of rows) {
+      const id = Number(row.id)
+      const trace = traces.get(id) ?? {
+        tenant: String(row.tenant),
+        traceId: String(row.trace_id),
+        last: {
+          ...versionOf(row),
+          partition: Number(row.decision_partition),
+          revision: Number(row.revision),
+        },
+        parts: [],
+      }
+      traces.set(id, trace)
+      if (row.part !== null) trace.parts.push(groupedPart(row))
+    }
+    return [...traces.values()]
+  }
+
   /** In the order in which they were put. */
   parts(tenant: string, traceId: string): HotPart[] {
     return this.#parts.all(tenant, traceId).map(row => ({
@@ -209,6 +238,42 @@ export class SqliteTraces {
 
   #insert(trace: HotTrace): number {
     return Number(this.#insertTrace.run(...traceValues(trace)).lastInsertRowid)
+  }
+}
+
+/** A part, and what tells it from others of its trace. */
+export interface GroupedPart extends GatheredPart {
+  readonly name: string
+}
+
+export interface GroupedTrace {
+  readonly tenant: string
+  readonly traceId: string
+  readonly last: HotVersion & { readonly partition: number; readonly revision: number }
+  readonly parts: readonly GroupedPart[]
+}
+
+const groupSql = `SELECT traces.id, tenant, trace_id, traces.log_id, decision_partition,
+    traces.decision_offset, traces.decided_at_ms, revision, parts.log_id AS part_log,
+    parts.decision_offset AS part_offset, parts.decided_at_ms AS part_at, part, spans, refs
+  FROM traces LEFT JOIN parts ON parts.trace = traces.id
+  WHERE trace_id >= ? AND trace_id < ?`
+
+/** Where its trace's partition is another than that of an earlier log, no reader can tell; all of that log is over. */
+function groupedPart(row: Record<string, SQLOutputValue>): GroupedPart {
+  const refs = JSON.parse(String(row.refs)) as HotPart['refs']
+  const [logId, offset] = [String(row.part_log), Number(row.part_offset)]
+  return {
+    name: `${logId} ${offset} ${row.part}`,
+    logId,
+    offset,
+    decidedAtMs: Number(row.part_at),
+    partition: Number(row.decision_partition),
+    bytes: refs.reduce((sum, [, bytes]) => sum + bytes, 0),
+    spanIds: () =>
+      SpanPack.from(row.spans as Uint8Array)
+        .rows()
+        .map(span => span.span_id),
   }
 }
 

@@ -5,6 +5,8 @@ import { ColdHasher } from '@winnow/privacy'
 import { ManualClock } from '@winnow/runtime'
 import { afterAll, expect, test } from 'vitest'
 import { coldRows } from '../cold-rows.ts'
+import { readHold } from '../holds/hold-file.ts'
+import { holdKey } from '../holds/hold-key.ts'
 import { MemoryBlobStore } from '../memory-blob-store.ts'
 import { DatabaseSync } from '../node-sqlite.ts'
 import { partOps, traceOp } from '../opensearch/documents.ts'
@@ -21,7 +23,7 @@ import type { Tier } from '../segments/segment-key.ts'
 import { SpanPack } from '../span-pack.ts'
 import { SqliteHotStore } from '../sqlite-hot-store.ts'
 import { tracesSchema } from '../sqlite-traces.ts'
-import { goldenLedger, goldenMetadata, goldenSpans } from './golden.ts'
+import { goldenHold, goldenLedger, goldenMetadata, goldenSpans } from './golden.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'golden-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -55,6 +57,19 @@ test('today’s reader reads the first release’s warm and cold', async () => {
     const id = rows[0]?.trace_id ?? ''
     expect((await readTraceSpans(store, key, 'default', id)).length).toBe(3)
   }
+})
+
+test('today’s reader reads the first release’s hold', async () => {
+  const store = new MemoryBlobStore(new ManualClock())
+  const { head, held } = goldenHold
+  const key = holdKey('default', { ...head, untilMs: Date.parse(head.until) })
+  await store.create(key, read('trace-v1.hold'))
+  const { bodies, ...rest } = (await readHold(store, key, 'default'))?.held ?? {}
+  const { bodies: goldenBodies, ...goldenRest } = held
+  expect(rest).toEqual(goldenRest)
+  expect(bodies?.map(({ ref, bytes }) => ({ ref, bytes: new Uint8Array(bytes) }))).toEqual(
+    goldenBodies,
+  )
 })
 
 test('rows of the hot store are packed as the first release packed them, and read from it', () => {

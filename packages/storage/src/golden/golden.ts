@@ -1,3 +1,4 @@
+import { factsHead } from '../facts-only.ts'
 import {
   sampleDecision,
   sampleSpanId,
@@ -54,6 +55,28 @@ export const goldenLedger: readonly LedgerRow[] = [
     102,
   ),
 ]
+
+export const goldenHold = {
+  head: {
+    id: '5c1e09b2f3a47d68',
+    tenant: 'default',
+    traceId: sampleTraceId(0),
+    level: 'full',
+    since: null,
+    spans: 3,
+    complete: true,
+    reason: 'claim 4481',
+    by: 'Ann Lee',
+    key: 'console',
+    madeAt: '2026-11-21T12:00:00.000Z',
+    until: '2027-01-31T23:59:59.000Z',
+  },
+  held: {
+    decision: factsHead(sampleDecision(0)),
+    spans: goldenSpans.slice(0, 3),
+    bodies: [{ ref: '3:0:0', bytes: new TextEncoder().encode('body of a slice') }],
+  },
+} as const
 
 export function goldenMetadata(tier: Tier): SegmentMetadata {
   return {

@@ -10,7 +10,7 @@ import { CountingBlobs } from './index-files.fixture.ts'
 import { idIndexKey } from './index-key.ts'
 
 const date = '2026-11-21'
-const name = { partition: 3, date, logId: 'log-1' }
+const name = { partition: 3, logId: 'log-1' }
 
 const newStore = () => new MemoryBlobStore(new ManualClock())
 
@@ -36,13 +36,18 @@ async function ledger(store: MemoryBlobStore, offset: number, first: number, cou
     },
     { tier: 'ledger', rows },
   )
-  return { key, bytes, offset }
+  return { key, bytes, offset, date }
 }
 
 /** An index of these segments, as the writer builds it. */
 async function indexOf(
   store: MemoryBlobStore,
-  segments: readonly { readonly key: string; readonly bytes: number; readonly offset: number }[],
+  segments: readonly {
+    readonly key: string
+    readonly bytes: number
+    readonly offset: number
+    readonly date: string
+  }[],
 ) {
   const builder = new IdIndexBuilder()
   for (const segment of segments) {
@@ -72,7 +77,7 @@ test('a trace’s last decision of the day is found by two reads of the index an
     if (index === undefined) throw new TypeError('no index')
     const place = await lookUpInIdIndex(counted, index, 'default', sampleTraceId(trace))
     if (place === undefined) throw new TypeError(`no trace ${trace}`)
-    expect(counted.reads).toBe(2)
+    expect(counted.reads).toBeLessThanOrEqual(2)
     const row = await readLedgerRow(counted, place)
     expect(row && decisionOf(row)).toMatchObject({ traceId: sampleTraceId(trace), revision })
     expect(counted.reads).toBeLessThanOrEqual(4)
@@ -97,7 +102,7 @@ test('of several revisions in one segment the last one’s row is found', async 
     digest: 'd',
   } as const
   const written = await writeSegment(store, sampleTimeMs, metadata, { tier: 'ledger', rows })
-  const { key } = await indexOf(store, [{ ...written, offset: 0 }])
+  const { key } = await indexOf(store, [{ ...written, offset: 0, date }])
   const index = await openIdIndex(store, key)
   for (let trace = 0; trace < 3; trace++) {
     const place = index && (await lookUpInIdIndex(store, index, 'default', sampleTraceId(trace)))
@@ -129,8 +134,8 @@ test('indexes are listed by day, of one partition', async () => {
     [4, '2026-11-21'],
   ] as const) {
     const builder = new IdIndexBuilder()
-    builder.beginSegment(segment)
-    await builder.write(store, { partition, date: day, logId: 'log-1' })
+    builder.beginSegment({ ...segment, date: day })
+    await builder.write(store, { partition, logId: 'log-1' })
   }
   await store.create('ids/p=0003/note.txt', new Uint8Array(1))
   expect((await listIdIndexes(store, 3)).map(one => one.date)).toEqual(['2026-11-09', '2026-11-22'])
@@ -140,12 +145,20 @@ test('an index under another’s name is corrupt; a segment that expired is no r
   const store = newStore()
   const segment = await ledger(store, 0, 0, 50)
   const { key } = await indexOf(store, [segment])
-  const wrong = idIndexKey({ ...name, date: '2026-11-20', first: 0, last: 0 })
+  const wrong = idIndexKey({
+    ...name,
+    date: '2026-11-20',
+    lastDate: '2026-11-20',
+    first: 0,
+    last: 0,
+  })
   await store.create(wrong, (await store.read(key)) ?? new Uint8Array())
   await expect(openIdIndex(store, wrong)).rejects.toThrow(/DATA_CORRUPT.*2026-11-20.*another/)
   await store.delete(segment.key)
   expect(await readLedgerRow(store, { ...segment, row: 0 })).toBeUndefined()
-  expect(await openIdIndex(store, idIndexKey({ ...name, first: 1, last: 1 }))).toBeUndefined()
+  expect(
+    await openIdIndex(store, idIndexKey({ ...name, date, lastDate: date, first: 1, last: 1 })),
+  ).toBeUndefined()
 })
 
 test('a row that a segment does not have is corrupt', async () => {

@@ -70,6 +70,10 @@ export class CountingBlobs implements BlobStore {
     return this.#store.list(prefix)
   }
 
+  rewrite(...call: Parameters<BlobStore['rewrite']>): Promise<boolean> {
+    return this.#store.rewrite(...call)
+  }
+
   delete(key: string): Promise<void> {
     return this.#store.delete(key)
   }

@@ -18,8 +18,10 @@ export interface SnapshotName {
 /** What the name of an id index says. */
 export interface IdIndexName {
   readonly partition: number
-  /** UTC date in the names of its segments, `2026-11-21`. */
+  /** First UTC date in the names of its segments, `2026-11-21`. */
   readonly date: string
+  /** The last one: the same, unless the indexes of several days were made one. */
+  readonly lastDate: string
   readonly logId: string
   /** First offset of the first and of the last segment that it covers. */
   readonly first: number
@@ -44,14 +46,17 @@ export function parseSnapshotKey(key: string): SnapshotName | undefined {
 }
 
 /**
- * `ids/p=0003/2026-11-21-<log id>-000000100000-000000123456.idx`: one list by partition finds the
- * indexes of every day, and tells which segments they cover.
+ * `ids/p=0003/2026-11-21-<log id>-000000100000-000000123456.idx`, of several days
+ * `ids/p=0003/2026-11-01_2026-11-21-…`: one list by partition finds the indexes of every day, and tells which
+ * segments they cover.
  */
-export function idIndexKey({ partition, date, logId, first, last }: IdIndexName): string {
-  if (!isDate(date)) {
-    throw new PipelineError('CONFIG_INVALID', `${JSON.stringify(date)} is no date`)
+export function idIndexKey({ partition, date, lastDate, logId, first, last }: IdIndexName): string {
+  for (const one of [date, lastDate]) {
+    if (isDate(one)) continue
+    throw new PipelineError('CONFIG_INVALID', `${JSON.stringify(one)} is no date`)
   }
-  return `${idIndexPrefix(partition)}${date}-${checkedLogId(logId)}-${twelve(first)}-${twelve(last)}.idx`
+  const days = date === lastDate ? date : `${date}_${lastDate}`
+  return `${idIndexPrefix(partition)}${days}-${checkedLogId(logId)}-${twelve(first)}-${twelve(last)}.idx`
 }
 
 export function idIndexPrefix(partition: number): string {
@@ -60,10 +65,15 @@ export function idIndexPrefix(partition: number): string {
 
 /** Undefined for a key that `idIndexKey` does not make. */
 export function parseIdIndexKey(key: string): IdIndexName | undefined {
-  const [, partition, date = '', logId = '', first, last] =
-    /^ids\/p=(\d{4})\/(\d{4}-\d\d-\d\d)-(.+)-(\d{12})-(\d{12})\.idx$/.exec(key) ?? []
-  if (!isLogId(logId) || !isDate(date)) return undefined
-  return { partition: Number(partition), date, logId, first: Number(first), last: Number(last) }
+  const [, partition, date = '', until, logId = '', first, last] =
+    /^ids\/p=(\d{4})\/(\d{4}-\d\d-\d\d)(?:_(\d{4}-\d\d-\d\d))?-(.+)-(\d{12})-(\d{12})\.idx$/.exec(
+      key,
+    ) ?? []
+  const lastDate = until ?? date
+  if (!isLogId(logId) || !isDate(date) || !isDate(lastDate) || until === date) return undefined
+  if (lastDate < date) return undefined
+  const offsets = { first: Number(first), last: Number(last) }
+  return { partition: Number(partition), date, lastDate, logId, ...offsets }
 }
 
 function isDate(date: string): boolean {

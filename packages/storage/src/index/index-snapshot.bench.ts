@@ -37,6 +37,10 @@ class OneBlob implements BlobStore {
 
   async *list() {}
 
+  async rewrite() {
+    return false
+  }
+
   async delete() {}
 
   async close() {}

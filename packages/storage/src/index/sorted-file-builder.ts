@@ -15,8 +15,8 @@ import {
   trailerBytes,
 } from './sorted-file.ts'
 
-/** Of rows with the same trace id and tenant the one with the greatest next eight bytes stays. */
-const sortBytes = rowKeyBytes + 8
+/** Of rows with the same trace id and tenant the one with the greatest next bytes stays: so many. */
+const rankBytes: Readonly<Record<SortedKind, number>> = { snapshot: 8, ids: 12 }
 
 /** Room behind the rows for tenants and what the kind says of itself; more is a copy. */
 const spareBytes = 256 * 1024
@@ -68,6 +68,7 @@ export class SortedFileBuilder {
   /** The file. Nothing can be added afterwards. */
   async finish(meta: unknown, extra: Uint8Array, pause: Pause): Promise<Uint8Array> {
     const rowsEnd = (): number => headerBytes + this.#rows * this.#rowBytes
+    const sortBytes = rowKeyBytes + rankBytes[this.#kind]
     await sortRows(this.#bytes.subarray(headerBytes, rowsEnd()), this.#rowBytes, sortBytes, pause)
     await this.#leaveTheLastOfEach(pause)
     magic.copy(this.#bytes)

@@ -49,6 +49,8 @@ export interface SortedFooter {
 export interface SortedFile extends SortedFooter {
   readonly key: string
   readonly fences: Buffer
+  /** All of a small file, which came with its footer; undefined: its rows are read where they lie. */
+  readonly whole: Buffer | undefined
   /** Memory that it takes, about. */
   readonly weight: number
 }
@@ -68,6 +70,7 @@ export async function openSorted(
   if (tail.length < trailerBytes || !tail.subarray(-magic.length).equals(magic)) {
     throw corrupt(key, 'it does not end as an index file does')
   }
+  const whole = tail.length < tailBytes ? tail : undefined
   const footerBytes = tail.readUInt32BE(tail.length - trailerBytes)
   if (footerBytes > footerBytesMax)
     throw corrupt(key, `its footer cannot have ${footerBytes} bytes`)
@@ -76,10 +79,10 @@ export async function openSorted(
     if (more?.length !== footerBytes + trailerBytes) throw corrupt(key, 'its footer is not whole')
     tail = Buffer.from(more.buffer, more.byteOffset, more.byteLength)
   }
-  return fileOf(key, kind, tail.subarray(tail.length - footerBytes - trailerBytes))
+  return fileOf(key, kind, tail.subarray(tail.length - footerBytes - trailerBytes), whole)
 }
 
-/** The row of a trace; undefined where it has none. At most one ranged read. */
+/** The row of a trace; undefined where it has none. At most one ranged read, none of a small file. */
 export async function findRow(
   store: BlobStore,
   file: SortedFile,
@@ -109,7 +112,11 @@ export async function readBlocks(
   const { key, rowBytes, fences } = file
   const fromRow = first * file.blockRows
   const rows = Math.min(file.rows - fromRow, count * file.blockRows)
-  const bytes = await readExactly(store, key, headerBytes + fromRow * rowBytes, rows * rowBytes)
+  const start = headerBytes + fromRow * rowBytes
+  const bytes =
+    file.whole?.subarray(start, start + rows * rowBytes) ??
+    (await readExactly(store, key, start, rows * rowBytes))
+  if (bytes.length !== rows * rowBytes) throw corrupt(key, 'it ends too early')
   for (let at = 0, block = first; at < bytes.length; block++) {
     const end = Math.min(bytes.length, at + file.blockRows * rowBytes)
     if (crc32(bytes.subarray(at, end)) !== fences.readUInt32BE(block * fenceBytes + rowKeyBytes)) {
@@ -145,7 +152,7 @@ async function readExactly(
 }
 
 /** `end` is a footer and its trailer. */
-function fileOf(key: string, kind: SortedKind, end: Buffer): SortedFile {
+function fileOf(key: string, kind: SortedKind, end: Buffer, whole: Buffer | undefined): SortedFile {
   const trailer = end.subarray(end.length - trailerBytes)
   const jsonBytes = trailer.readUInt32BE(4)
   const v = trailer.readUInt16BE(8)
@@ -166,7 +173,8 @@ function fileOf(key: string, kind: SortedKind, end: Buffer): SortedFile {
   if (fences.length !== Math.ceil(footer.rows / footer.blockRows) * fenceBytes) {
     throw corrupt(key, `it has ${footer.rows} rows and ${fences.length} bytes of fences`)
   }
-  return { ...footer, key, fences, weight: fences.length + 8 * jsonBytes + 1_024 }
+  const weight = fences.length + 8 * jsonBytes + (whole?.length ?? 0) + 1_024
+  return { ...footer, key, fences, whole, weight }
 }
 
 /** The number of the last row that is not after `wanted`; -1 where all are. */

@@ -62,6 +62,7 @@ export function* partOps(prefix: string, trace: HotTrace): Generator<BulkOp> {
     offset,
     decidedAt: decidedAtMs,
     part,
+    bytes: bodies.reduce((sum, { bytes }) => sum + bytes.length, 0),
   }
   const base64 = Buffer.from(spans.bytes.buffer, spans.bytes.byteOffset, spans.bytes.length)
   const text = `${JSON.stringify(origin).slice(0, -1)},"bodies":${JSON.stringify(held)},"spans":"${base64.toString('base64')}"}`

@@ -19,6 +19,8 @@ export interface Indices {
   forget(): void
   /** Bytes on disks, copies included. */
   bytes(): Promise<number>
+  /** The same by index; one that is closed has none here. */
+  bytesByName(): Promise<ReadonlyMap<string, number>>
   /** What was written before is found by searches after. */
   refresh(kinds: readonly IndexKind[]): Promise<void>
 }
@@ -59,6 +61,19 @@ export function indicesOf(connection: Connection, prefix: string, shape: IndexSh
       return period === undefined ? [] : [{ name, period }]
     })
   }
+  const bytesByName: Indices['bytesByName'] = async () => {
+    const { body } = await connection.send<{
+      readonly indices?: Readonly<Record<string, IndexStats>>
+    }>({
+      method: 'GET',
+      path: `/${prefix}-*/_stats/store`,
+      querystring: { filter_path: 'indices.*.total.store.size_in_bytes' },
+    })
+    const own = Object.entries(body.indices ?? {}).filter(
+      ([name]) => parseIndexName(prefix, name) !== undefined,
+    )
+    return new Map(own.map(([name, { total }]) => [name, total.store.size_in_bytes]))
+  }
   return {
     list,
     putTemplates: async () => {
@@ -85,20 +100,8 @@ export function indicesOf(connection: Connection, prefix: string, shape: IndexSh
       const there = new Set((await list()).map(({ name }) => name))
       known = new Set([...known].filter(name => there.has(name)))
     },
-    bytes: async () => {
-      const { body } = await connection.send<{
-        readonly indices?: Readonly<Record<string, IndexStats>>
-      }>({
-        method: 'GET',
-        path: `/${prefix}-*/_stats/store`,
-        querystring: { filter_path: 'indices.*.total.store.size_in_bytes' },
-      })
-      let sum = 0
-      for (const [name, { total }] of Object.entries(body.indices ?? {})) {
-        if (parseIndexName(prefix, name) !== undefined) sum += total.store.size_in_bytes
-      }
-      return sum
-    },
+    bytes: async () => [...(await bytesByName()).values()].reduce((sum, one) => sum + one, 0),
+    bytesByName,
     refresh: async kinds => {
       const patterns = kinds.map(kind => indexPattern(prefix, kind))
       await connection.send({

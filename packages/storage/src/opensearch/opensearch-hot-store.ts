@@ -6,10 +6,13 @@ import {
   type StageClock,
   systemClock,
 } from '@winnow/runtime'
+import type { HeldTrace, HotCensus, HotFrontier } from '../hot-census.ts'
 import { dayOf, endOf, type HotPeriod, hourOf } from '../hot-period.ts'
 import { checkSearch } from '../hot-search.ts'
 import {
   defaultHotLife,
+  type ErasedFromHot,
+  type HeldPeriod,
   type HotLife,
   type HotStore,
   type HotTrace,
@@ -22,6 +25,8 @@ import { Connection, type ConnectionOptions, NoAnswerError, StatusError } from '
 import { partOps, traceOp } from './documents.ts'
 import { type IndexKind, indexKinds, indexName } from './index-names.ts'
 import { type Indices, indicesOf } from './indices.ts'
+import { OpenSearchCensus } from './opensearch-census.ts'
+import { eraseDocuments } from './opensearch-erase.ts'
 import { OpenSearchReads } from './opensearch-reads.ts'
 import { RequestBytes } from './request-bytes.ts'
 
@@ -128,9 +133,13 @@ export class OpenSearchHotStore implements HotStore {
     }
   }
 
-  async get(tenant: string, traceId: string): Promise<HotTraceRead | undefined> {
+  async get(
+    tenant: string,
+    traceId: string,
+    textFromMs?: number,
+  ): Promise<HotTraceRead | undefined> {
     await this.#refresh()
-    return this.#reads.get(tenant, traceId)
+    return this.#reads.get(tenant, traceId, textFromMs)
   }
 
   async search(filter: TraceFilter): Promise<TracePage> {
@@ -148,6 +157,46 @@ export class OpenSearchHotStore implements HotStore {
       return endOf(period) + life <= nowMs
     })
     await this.#indices.remove(expired.map(({ name }) => name))
+  }
+
+  async periods(): Promise<HeldPeriod[]> {
+    await this.#refresh()
+    const [held, bytes, oldest] = await Promise.all([
+      this.#indices.list(),
+      this.#indices.bytesByName(),
+      this.#reads.oldest(),
+    ])
+    return held.map(({ name, period }) => {
+      const oldestMs = oldest.get(name)
+      const age = oldestMs === undefined ? {} : { oldestMs }
+      return { name, period, bytes: bytes.get(name) ?? 0, ...age }
+    })
+  }
+
+  async census(dayStartMs: number, frontier: HotFrontier): Promise<HotCensus> {
+    return (await this.#counted()).count(dayOf(dayStartMs), frontier)
+  }
+
+  async held(dayStartMs: number, group: string, frontier: HotFrontier): Promise<HeldTrace[]> {
+    return (await this.#counted()).held(dayOf(dayStartMs), group, frontier)
+  }
+
+  /** Everything that was put before is counted. */
+  async #counted(): Promise<OpenSearchCensus> {
+    await this.#ready()
+    await this.#indices.refresh(['traces', 'parts', 'spans'])
+    return new OpenSearchCensus(this.#connection, this.#options.indexPrefix)
+  }
+
+  async erase(tenant: string, traceIds: readonly string[]): Promise<ErasedFromHot> {
+    await this.#ready()
+    const context = {
+      connection: this.#connection,
+      prefix: this.#options.indexPrefix,
+      clock: this.#clock,
+      closing: this.#closing.signal,
+    }
+    return eraseDocuments(context, tenant, traceIds)
   }
 
   async bytes(): Promise<number> {

@@ -21,6 +21,20 @@ import {
 const bodiesBytesMax = 16 * 1024 * 1024
 const bodiesAtOnceMax = 256
 
+/** Indices of traces that one look at their ages tells apart: thirty years of days. */
+const indicesMax = 10_000
+
+interface OldestAnswer {
+  readonly aggregations?: {
+    readonly indices: {
+      readonly buckets: readonly {
+        readonly key: string
+        readonly oldest: { readonly value: number | null }
+      }[]
+    }
+  }
+}
+
 interface TraceSource {
   readonly decision: DecisionHead
   readonly logId: string
@@ -57,7 +71,33 @@ export class OpenSearchReads {
     this.#prefix = prefix
   }
 
-  async get(tenant: string, traceId: string): Promise<HotTraceRead | undefined> {
+  /** `seriesAtMs` of the oldest trace of each index. */
+  async oldest(): Promise<ReadonlyMap<string, number>> {
+    const { body } = await this.#connection.send<OldestAnswer>({
+      method: 'POST',
+      path: `/${indexPattern(this.#prefix, 'traces')}/_search`,
+      querystring: { ignore_unavailable: true, allow_no_indices: true },
+      body: {
+        size: 0,
+        aggs: {
+          indices: {
+            terms: { field: '_index', size: indicesMax },
+            aggs: { oldest: { min: { field: 'seriesAt' } } },
+          },
+        },
+      },
+    })
+    const buckets = body.aggregations?.indices.buckets ?? []
+    return new Map(
+      buckets.flatMap(({ key, oldest }) => (oldest.value === null ? [] : [[key, oldest.value]])),
+    )
+  }
+
+  async get(
+    tenant: string,
+    traceId: string,
+    textFromMs?: number,
+  ): Promise<HotTraceRead | undefined> {
     const hits = await this.#search<TraceSource>('traces', traceSearch(tenant, traceId))
     let last: (TraceSource & HotVersion) | undefined
     for (const { _source } of hits) {
@@ -68,7 +108,7 @@ export class OpenSearchReads {
     const { decision, logId, partition, offset } = last
     const parts = await this.#parts(tenant, traceId)
     const read = await this.#bodies(tenant, traceId, parts)
-    const bodies = bodiesOf(parts, part => read.get(part))
+    const bodies = bodiesOf(parts, part => read.get(part), textFromMs)
     return { decision, logId, partition, offset, spans: spansOf(parts), bodies }
   }
 

@@ -143,7 +143,7 @@ const traceFields = {
 const fieldsOf: Readonly<Record<IndexKind, Readonly<Record<string, unknown>>>> = {
   traces: traceFields,
   spans: { ...dataPrepperFields, ...promotedFields },
-  parts: { ...originFields, part: keyword, spans: binary, bodies: opaque },
+  parts: { ...originFields, part: keyword, bytes: long, spans: binary, bodies: opaque },
   text: { tenant: keyword, traceId: id, bytes: binary },
   rejected: { tenant: keyword, traceId: id, index: keyword, reason: keyword, at: millis },
 }

@@ -2,7 +2,7 @@ import { randomUUID, webcrypto } from 'node:crypto'
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3'
 import { PipelineError } from '@winnow/runtime'
 import { blobRange, checkBlobKey, isBlobKey, mayBeginBlobKey } from '../blob-key.ts'
-import type { BlobInfo, BlobStore } from '../blob-store.ts'
+import type { BlobChange, BlobInfo, BlobStore } from '../blob-store.ts'
 import { tiers } from '../segments/segment-key.ts'
 import { readBody } from './s3-body.ts'
 import { checkS3 } from './s3-check.ts'
@@ -133,6 +133,24 @@ export class S3BlobStore implements BlobStore {
     } while (token !== undefined)
   }
 
+  /**
+   * A PUT with `If-Match`, so that of two who rewrite at once the second starts again with the first one's
+   * bytes. A lost answer meets its own object as a 412, which the nonce tells from another's.
+   */
+  async rewrite(key: string, change: BlobChange): Promise<boolean> {
+    for (let tries = 1; tries <= triesMax; tries++) {
+      const there = await this.#headOnce(key)
+      const old = there === undefined ? undefined : await this.read(key)
+      const bytes = old && (await change(old))
+      if (there === undefined || bytes === undefined) return false
+      checkObjectBytes(key, bytes.length)
+      const nonce = randomUUID()
+      if (await this.#put(key, bytes, nonce, await sha256(bytes), there.etag)) return true
+      if ((await this.#headOnce(key))?.nonce === nonce) return true
+    }
+    throw this.#unsteady(key)
+  }
+
   async delete(key: string): Promise<void> {
     checkBlobKey(key)
     const { client, sdk } = this.#requests
@@ -150,19 +168,27 @@ export class S3BlobStore implements BlobStore {
   }
 
   /**
-   * False: the key exists. After a failure that is looked up before the bytes are sent again: they may have
+   * False: the key exists, or with `etag` is no longer that object. After a failure that is looked up before the bytes are sent again: they may have
    * arrived, and a server that refuses a large body unread resets the connection before its 412 is read.
    */
-  async #put(key: string, bytes: Uint8Array, nonce: string, digest: Buffer): Promise<boolean> {
+  async #put(
+    key: string,
+    bytes: Uint8Array,
+    nonce: string,
+    digest: Buffer,
+    etag?: string,
+  ): Promise<boolean> {
     const { client, sdk } = this.#requests
     const storageClass = this.#classes.get(folderOf(key))
+    const isNew = etag === undefined
+    const what = `${isNew ? 'creating' : 'rewriting'} ${key}`
     const put = await this.#requests.call(
-      { ...this.#call('put', key, `creating ${key}`), bytes: bytes.length },
+      { ...this.#call('put', key, what), bytes: bytes.length },
       ({ signal }) => {
         const command = new sdk.PutObjectCommand({
           ...this.#at(key),
           Body: bytes,
-          IfNoneMatch: '*',
+          ...(isNew ? { IfNoneMatch: '*' } : { IfMatch: etag }),
           Metadata: { [nonceKey]: nonce, [digestKey]: digest.toString('hex') },
           ChecksumSHA256: digest.toString('base64'),
           ...(storageClass !== undefined && { StorageClass: storageClass }),
@@ -178,8 +204,8 @@ export class S3BlobStore implements BlobStore {
         )
         return client.send(command, { abortSignal: signal })
       },
-      ['exists'],
-      async () => ((await this.#isThere(key)) ? 'exists' : undefined),
+      isNew ? ['exists'] : ['exists', 'missing'],
+      async () => (isNew && (await this.#isThere(key)) ? 'exists' : undefined),
     )
     return put.kind === 'done'
   }
@@ -194,10 +220,7 @@ export class S3BlobStore implements BlobStore {
     }
   }
 
-  async #headOnce(
-    key: string,
-    attempts?: number,
-  ): Promise<{ bytes: number; modifiedAtMs: number; nonce: string | undefined } | undefined> {
+  async #headOnce(key: string, attempts?: number): Promise<HeadAnswer | undefined> {
     const { client, sdk } = this.#requests
     const head = await this.#requests.call(
       {
@@ -209,11 +232,12 @@ export class S3BlobStore implements BlobStore {
       ['missing'],
     )
     if (head.kind !== 'done') return undefined
-    const { ContentLength = 0, LastModified, Metadata } = head.value
+    const { ContentLength = 0, ETag = '', LastModified, Metadata } = head.value
     return {
       bytes: ContentLength,
       modifiedAtMs: LastModified?.getTime() ?? 0,
       nonce: Metadata?.[nonceKey],
+      etag: ETag,
     }
   }
 
@@ -271,6 +295,13 @@ export class S3BlobStore implements BlobStore {
     const text = `blobs ${s3Name(this.#options)}: the server lists ${key} behind ${before}; use a bucket that lists by name (a directory bucket does not)`
     return new PipelineError('CONFIG_INVALID', text)
   }
+}
+
+interface HeadAnswer {
+  readonly bytes: number
+  readonly modifiedAtMs: number
+  readonly nonce: string | undefined
+  readonly etag: string
 }
 
 /** CONFIG_INVALID for what no single PUT may hold. */

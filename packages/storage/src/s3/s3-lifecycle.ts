@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { LifecycleRule } from '@aws-sdk/client-s3'
 import type { Tier } from '../segments/segment-key.ts'
 import { baseOf, type S3Options } from './s3-options.ts'
-import type { S3Call, S3Requests } from './s3-requests.ts'
+import { type S3Call, S3Requests } from './s3-requests.ts'
 
 const dayMs = 86_400_000
 
@@ -68,6 +68,84 @@ export async function putLifecycle(
     }
   }
   log.warn('blobs.lifecycle_unsupported', { remedy: 's3.lifecycle: false; the writer deletes' })
+}
+
+/** A rule that is not as it is configured, or another's that deletes before its time. */
+export interface LifecycleProblem {
+  readonly rule: string
+  readonly says: string
+}
+
+export type LifecycleSurvey =
+  | { readonly kind: 'unsupported' }
+  | { readonly kind: 'read'; readonly problems: readonly LifecycleProblem[] }
+
+/**
+ * Reads the bucket's rules back and puts them beside what is configured. `wanted`: whether ours are to be
+ * there; another's that deletes what a tier has to hold yet is a problem in any case. It changes nothing.
+ */
+export async function surveyLifecycle(
+  options: S3Options,
+  lifecycleMs: Readonly<Record<Tier, number>>,
+  wanted: boolean,
+): Promise<LifecycleSurvey> {
+  const requests = await S3Requests.open(options)
+  try {
+    requests.started()
+    const there = await read(requests, options.bucket)
+    if (there === undefined) return { kind: 'unsupported' }
+    const ours = lifecycleRules(baseOf(options), lifecycleMs)
+    return { kind: 'read', problems: lifecycleProblems(there, ours, wanted) }
+  } finally {
+    requests.close()
+  }
+}
+
+/** Pure. */
+export function lifecycleProblems(
+  there: readonly LifecycleRule[],
+  ours: readonly LifecycleRule[],
+  wanted: boolean,
+): LifecycleProblem[] {
+  const problems: LifecycleProblem[] = []
+  for (const rule of ours) {
+    const found = there.find(({ ID }) => ID === rule.ID)
+    const prefix = rule.Filter?.Prefix ?? ''
+    const days = rule.Expiration?.Days ?? 0
+    const name = rule.ID ?? ''
+    if (wanted && found === undefined) {
+      problems.push({ rule: name, says: `absent: nothing in the bucket deletes ${prefix}` })
+    } else if (wanted && found !== undefined && !isSame(rule, found)) {
+      problems.push({ rule: name, says: `${said(found)}, not ${said(rule)} as configured` })
+    }
+    for (const other of there) {
+      if (other.ID === rule.ID || !deletesBefore(other, prefix, days)) continue
+      const says = `deletes ${prefix} after ${other.Expiration?.Days} days, before its time is over`
+      problems.push({ rule: other.ID ?? '(without an id)', says })
+    }
+  }
+  return problems
+}
+
+/** Whether a rule reaches all that begins with `prefix`, tags and sizes apart, before `days`. */
+function deletesBefore(rule: LifecycleRule, prefix: string, days: number): boolean {
+  const own = rule.Filter?.Prefix ?? rule.Prefix ?? ''
+  const after = rule.Expiration?.Days
+  const isOfAll = rule.Filter?.And === undefined && rule.Filter?.Tag === undefined
+  // Ours give a day more than the tier has.
+  return (
+    rule.Status === 'Enabled' &&
+    isOfAll &&
+    prefix.startsWith(own) &&
+    after !== undefined &&
+    after < days - 1
+  )
+}
+
+function said({ Status, Filter, Prefix, Expiration }: LifecycleRule): string {
+  const prefix = Filter?.Prefix ?? Prefix ?? ''
+  const when = Expiration?.Days === undefined ? 'never' : `after ${Expiration.Days} days`
+  return `${Status === 'Enabled' ? '' : 'disabled: '}${prefix} ${when}`
 }
 
 /** Undefined: the server has no such thing. */

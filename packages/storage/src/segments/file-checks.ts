@@ -64,8 +64,11 @@ export class FilePieces {
   readonly #starts: readonly number[]
   readonly #crcs: readonly number[]
 
-  /** Of the values of a footer that has been checked. Throws DATA_CORRUPT where they are not there. */
-  constructor(key: string, text: string | undefined, footerAt: number) {
+  /**
+   * Of the values of a footer that has been checked, which begins at `footerAt`, where that is known. Throws
+   * DATA_CORRUPT where they are not there.
+   */
+  constructor(key: string, text: string | undefined, footerAt: number | undefined) {
     this.#key = key
     const pairs = Buffer.from(text ?? '', 'base64')
     const starts = [magicBytes]
@@ -74,11 +77,16 @@ export class FilePieces {
       starts.push((starts.at(-1) as number) + pairs.readUInt32LE(at))
       crcs.push(pairs.readUInt32LE(at + 4))
     }
-    if (text === undefined || starts.at(-1) !== footerAt) {
+    if (text === undefined || (footerAt !== undefined && starts.at(-1) !== footerAt)) {
       throw damaged(key, `its ${piecesKey} does not say what it holds`)
     }
     this.#starts = starts
     this.#crcs = crcs
+  }
+
+  /** Where the last one ends, and the footer begins. */
+  get end(): number {
+    return this.#starts.at(-1) as number
   }
 
   /** The whole pieces that [start, end) touches. */

@@ -75,4 +75,7 @@ export const ledgerColumns: readonly Column<LedgerRow>[] = [
   column('decision', 'string', 'the decision, without free text; `prev` leads to further slices', {
     unit: 'JSON object',
   }),
+  column('bytes_written', 'count', 'of the slices this revision had written, as they were sent', {
+    unit: 'bytes',
+  }),
 ]

@@ -62,6 +62,8 @@ export interface LedgerRow {
    * a chain (`prev` is an offset) the slices of this record; the row at that offset has the others.
    */
   readonly decision: string
+  /** Bytes of the slices that this revision had the writer write, as clients sent them. */
+  readonly bytes_written: number
 }
 
 /** A row as it is written: its decision may be the bytes of the record. */

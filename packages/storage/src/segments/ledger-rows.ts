@@ -1,5 +1,12 @@
 // Hot: the writer goes through here for every decision, dropped ones too.
-import { type Decision, type DecisionHead, type PackedSlice, parseDecision } from '@winnow/model'
+import {
+  type Decision,
+  type DecisionHead,
+  type DropOutline,
+  type PackedSlice,
+  parseDecision,
+  type SpanOutcome,
+} from '@winnow/model'
 import { PipelineError } from '@winnow/runtime'
 import { factsOnly } from '../facts-only.ts'
 import { matchingRules } from '../hot-search.ts'
@@ -7,27 +14,49 @@ import type { LedgerEntry, LedgerRow } from './ledger-row.ts'
 
 /** What a writer knows of a decision that counts. */
 export interface LoggedDecision {
-  readonly decision: DecisionHead
-  /** Of its own record; where there are no outcomes in them and nobody asks, none. */
-  readonly slices: readonly PackedSlice[]
+  /** Of a drop that is as usual what the ledger holds of it; else the whole head. */
+  readonly decision: DecisionHead | DropOutline
+  /** Of its own record; where nobody has to write any, none. */
+  readonly slices: readonly SlicePlace[]
+  readonly outcomes: LedgerOutcomes
   /** The whole decision as JSON, without free text; undefined: the record says nothing else. */
   readonly json: Uint8Array | undefined
   /** The same without slices, where it is known: of a keep. */
   readonly head: string | undefined
 }
 
+/** Slices that were there to be written, and their bytes as clients sent them. */
+export interface WrittenSlices {
+  readonly slices: number
+  readonly bytes: number
+}
+
+/** Where a slice lies, and since when. */
+export type SlicePlace = Pick<PackedSlice, 'ref' | 'appendedAtMs'>
+
+/** The columns of the ledger that outcomes fill. */
+export type LedgerOutcomes = Pick<
+  LedgerRow,
+  | 'judge_passed'
+  | 'judge_score'
+  | 'citation_extracted'
+  | 'citation_supported'
+  | 'citation_unsupported'
+  | 'csat'
+>
+
 /**
- * The row of a counting decision at (partition, offset), whose JSON is `json`. `slicesWritten` is what was
- * there of what it has written, its chain's slices included; outcomes are those of its own record's slices.
+ * The row of a counting decision at (partition, offset), whose JSON is `json`. `written` is what was there
+ * of what it has written, its chain's slices included; outcomes are those of its own record's slices.
  */
 export function ledgerEntry(
-  { decision, slices }: Pick<LoggedDecision, 'decision' | 'slices'>,
+  { decision, outcomes }: Pick<LoggedDecision, 'decision' | 'outcomes'>,
   json: string | Uint8Array,
   partition: number,
   offset: number,
-  slicesWritten: number,
+  written: WrittenSlices,
 ): LedgerEntry {
-  const { evaluations } = factsOnly(decision)
+  const evaluations = 'matched' in decision ? [] : factsOnly(decision).evaluations
   return {
     tenant: decision.tenant,
     trace_id: decision.traceId,
@@ -47,7 +76,7 @@ export function ledgerEntry(
     span_count: decision.spanCount,
     duplicate_spans: decision.duplicateSpans,
     slice_count: decision.sliceCount,
-    slices_written: slicesWritten,
+    slices_written: written.slices,
     gone: decision.gone === true,
     root_span_id: decision.rootSpanId,
     service_name: decision.service,
@@ -58,7 +87,12 @@ export function ledgerEntry(
     input_tokens: decision.inputTokens,
     output_tokens: decision.outputTokens,
     cost_usd: decision.costUsd,
-    ...outcomes(decision, slices),
+    judge_passed: outcomes.judge_passed,
+    judge_score: outcomes.judge_score,
+    citation_extracted: outcomes.citation_extracted,
+    citation_supported: outcomes.citation_supported,
+    citation_unsupported: outcomes.citation_unsupported,
+    csat: outcomes.csat,
     first_span_at: decision.firstSpanAtMs,
     closed_at: decision.closedAtMs,
     decided_at: decision.decidedAtMs,
@@ -67,6 +101,7 @@ export function ledgerEntry(
     sampling_offset: offset,
     evaluations: evaluations.length === 0 ? '[]' : JSON.stringify(evaluations),
     decision: json,
+    bytes_written: written.bytes,
   }
 }
 
@@ -75,11 +110,17 @@ export function ledgerRow(
   decision: Decision,
   partition: number,
   offset: number,
-  slicesWritten = decision.write.length,
+  written = writtenBy(decision),
 ): LedgerRow {
   const json = JSON.stringify(factsOnly(decision))
-  const logged = { decision, slices: decision.slices }
-  return { ...ledgerEntry(logged, json, partition, offset, slicesWritten), decision: json }
+  const stated = decision.slices.flatMap(slice => slice.outcomes)
+  const logged = { decision, outcomes: ledgerOutcomes(stated, decision.evaluations) }
+  return { ...ledgerEntry(logged, json, partition, offset, written), decision: json }
+}
+
+function writtenBy({ write, slices }: Decision): WrittenSlices {
+  const bytes = write.reduce((sum, at) => sum + (slices[at]?.ref.length ?? 0), 0)
+  return { slices: write.length, bytes }
 }
 
 /** The decision of a ledger row. */
@@ -89,17 +130,12 @@ export function decisionOf(row: Pick<LedgerRow, 'decision'>): Decision {
   throw new PipelineError('DATA_CORRUPT', 'a row of the ledger holds no decision')
 }
 
-type Outcomes = Pick<
-  LedgerRow,
-  | 'judge_passed'
-  | 'judge_score'
-  | 'citation_extracted'
-  | 'citation_supported'
-  | 'citation_unsupported'
-  | 'csat'
->
-
-function outcomes(decision: DecisionHead, slices: readonly PackedSlice[]): Outcomes {
+/** Of what the spans state themselves, in the order of their slices, and what came beside them. */
+export function ledgerOutcomes(
+  stated: readonly SpanOutcome[],
+  evaluations: DecisionHead['evaluations'],
+): LedgerOutcomes {
+  if (stated.length + evaluations.length === 0) return noOutcomes
   let judgePassed: boolean | null = null
   let judgeScore: number | null = null
   let csat: number | null = null
@@ -114,17 +150,15 @@ function outcomes(decision: DecisionHead, slices: readonly PackedSlice[]): Outco
     judgeScore = lower(judgeScore, score)
     if (passed !== undefined) judgePassed = judgePassed !== false && passed
   }
-  for (const slice of slices) {
-    for (const outcome of slice.outcomes) {
-      see(outcome.name, outcome.score, outcome.passed)
-      if (outcome.name !== 'citation') continue
-      if ((outcome.unsupported ?? 0) < (citation.unsupported ?? 0)) continue
-      citation.extracted = outcome.extracted ?? null
-      citation.supported = outcome.supported ?? null
-      citation.unsupported = outcome.unsupported ?? null
-    }
+  for (const outcome of stated) {
+    see(outcome.name, outcome.score, outcome.passed)
+    if (outcome.name !== 'citation') continue
+    if ((outcome.unsupported ?? 0) < (citation.unsupported ?? 0)) continue
+    citation.extracted = outcome.extracted ?? null
+    citation.supported = outcome.supported ?? null
+    citation.unsupported = outcome.unsupported ?? null
   }
-  for (const { name, score, passed } of decision.evaluations) see(name, score, passed)
+  for (const { name, score, passed } of evaluations) see(name, score, passed)
   return {
     judge_passed: judgePassed,
     judge_score: judgeScore,
@@ -133,6 +167,15 @@ function outcomes(decision: DecisionHead, slices: readonly PackedSlice[]): Outco
     citation_unsupported: citation.unsupported,
     csat,
   }
+}
+
+const noOutcomes: LedgerOutcomes = {
+  judge_passed: null,
+  judge_score: null,
+  citation_extracted: null,
+  citation_supported: null,
+  citation_unsupported: null,
+  csat: null,
 }
 
 function lower(held: number | null, score: number | undefined): number | null {

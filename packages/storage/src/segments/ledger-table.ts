@@ -263,6 +263,7 @@ function addRow(columns: ReturnType<typeof columnsFor>, at: number, row: LedgerE
   columns.sampling_partition.set(at, row.sampling_partition)
   columns.sampling_offset.set(at, row.sampling_offset)
   columns.evaluations.set(at, row.evaluations)
+  columns.bytes_written.set(at, row.bytes_written)
 }
 
 /** All but those of bytes: `trace_id`, `root_span_id`, `decision`. */
@@ -314,5 +315,6 @@ function columnsFor(table: { texts: TextTable }) {
     sampling_partition: int(),
     sampling_offset: whole(),
     evaluations: text(),
+    bytes_written: whole(),
   }
 }

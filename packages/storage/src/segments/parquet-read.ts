@@ -11,6 +11,7 @@ import type { BlobStore } from '../blob-store.ts'
 import type { Column } from '../column.ts'
 import { checkFooter, FilePieces, piecesKey, trailerBytes } from './file-checks.ts'
 import type { TraceKeyed } from './parquet-write.ts'
+import { RangedReads } from './ranged-reads.ts'
 
 /** Read from an object's end: the footer and the page indexes of most segments whole. */
 const tailBytes = 48 * 1024
@@ -27,6 +28,9 @@ const options = {
   geoparquet: false,
 }
 
+/** The same where most objects lack what is looked for: footer and bloom filter of some thousand rows. */
+export const filterTailBytes = 16 * 1024
+
 /** An object that has been looked at: its size and its footer. */
 export interface ParquetObject {
   readonly key: string
@@ -34,35 +38,91 @@ export interface ParquetObject {
   readonly footer: FileMetaData
 }
 
+/** How often an object is opened that erasures write anew meanwhile, before who reads it is to come again. */
+const opensMax = 3
+
 /**
- * One ranged read, and a `head` where `knownBytes` does not say how large the object is. What lies in its
+ * What `work` makes of an object, of which it reads several ranges: an erasure may put other bytes in its place
+ * between two of them, which then look damaged. So what fails is told apart by the object's tail, whose CRC
+ * covers those of all its pages: where that is another one now, the object is opened again. Undefined: no such
+ * key. Throws DATA_CORRUPT for what is damaged as it stands, and STORE_UNAVAILABLE for what goes on changing.
+ */
+export async function readParquet<T>(
+  store: Pick<BlobStore, 'read' | 'head'>,
+  key: string,
+  work: (object: ParquetObject) => Promise<T>,
+  knownBytes?: number,
+  tailMax = tailBytes,
+): Promise<T | undefined> {
+  for (let opens = 1; ; opens++) {
+    let tail: Uint8Array | undefined
+    try {
+      const object = await openParquet(
+        {
+          head: of => store.head(of),
+          read: async (of, start, length) => {
+            const bytes = await store.read(of, start, length)
+            if (start === -tailMax) tail = bytes
+            return bytes
+          },
+        },
+        key,
+        opens === 1 ? knownBytes : undefined,
+        tailMax,
+      )
+      return object && (await work(object))
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.code !== 'DATA_CORRUPT') throw error
+      const isOther = await isAnother(store, key, tail, tailMax)
+      // A size that was noted somewhere may be that of before.
+      if (!isOther && (opens > 1 || knownBytes === undefined)) throw error
+      if (opens < opensMax) continue
+      throw new PipelineError('STORE_UNAVAILABLE', `${key} was written anew as it was read`)
+    }
+  }
+}
+
+/** Throws STORE_UNAVAILABLE where it is gone. */
+async function isAnother(
+  store: Pick<BlobStore, 'read'>,
+  key: string,
+  tail: Uint8Array | undefined,
+  tailMax: number,
+): Promise<boolean> {
+  const now = await store.read(key, -tailMax)
+  if (now !== undefined) return tail !== undefined && !Buffer.from(tail).equals(now)
+  throw new PipelineError('STORE_UNAVAILABLE', `${key} was deleted as it was read`)
+}
+
+/**
+ * One ranged read; of a footer longer than that a second, and a `head` where `knownBytes` does not say how large the object is. What lies in its
  * tail is not read again. Undefined: no such key. Throws DATA_CORRUPT for what is no segment, or not as
- * it was written: its footer and whatever is read of it later is checked before it is decoded.
+ * it was written: its footer and whatever is read of it later is checked before it is decoded. For bytes that
+ * nobody changes meanwhile; of a store {@link readParquet} reads.
  */
 export async function openParquet(
-  store: BlobStore,
+  store: Pick<BlobStore, 'read' | 'head'>,
   key: string,
   knownBytes?: number,
+  tailMax = tailBytes,
 ): Promise<ParquetObject | undefined> {
-  const tail = await store.read(key, -tailBytes)
+  const tail = await store.read(key, -tailMax)
   if (tail === undefined) return undefined
-  const isAll = tail.length < tailBytes
-  const byteLength = isAll ? tail.length : (knownBytes ?? (await store.head(key))?.bytes)
-  if (byteLength === undefined) return undefined
-  const tailStart = byteLength - tail.length
-  const read = async (start: number, end: number): Promise<Uint8Array> => {
-    if (start >= tailStart) return tail.subarray(start - tailStart, end - tailStart)
-    const bytes = await store.read(key, start, end - start)
-    if (bytes?.length === end - start) return bytes
-    throw new PipelineError('STORE_UNAVAILABLE', `${key} was deleted as it was read`)
-  }
   return await guard(key, async () => {
-    const footerAt = footerStart(key, tail, byteLength)
-    const bytes = await read(footerAt, byteLength)
-    checkFooter(key, bytes.subarray(0, -magicBytes))
-    const footer = parquetMetadata(exactBuffer(bytes), options)
-    const said = footer.key_value_metadata?.find(pair => pair.key === piecesKey)?.value
-    const pieces = new FilePieces(key, said, footerAt)
+    const opened = await openTail(store, key, tail, tailMax, knownBytes)
+    if (opened === undefined) return undefined
+    const { footer, pieces, byteLength } = opened
+    const tailStart = byteLength - tail.length
+    const ranges = new RangedReads(async (start, end) => {
+      const bytes = await store.read(key, start, end - start)
+      if (bytes?.length === end - start) return bytes
+      const text = `${key} has no bytes [${start}, ${end}); move it away`
+      throw new PipelineError('DATA_CORRUPT', text)
+    })
+    const read = async (start: number, end: number): Promise<Uint8Array> =>
+      start >= tailStart
+        ? tail.subarray(start - tailStart, end - tailStart)
+        : ranges.get(start, end)
     const file: AsyncBuffer = {
       byteLength,
       slice: async (start, end = byteLength) => {
@@ -76,17 +136,56 @@ export async function openParquet(
   })
 }
 
+interface OpenedTail {
+  readonly footer: FileMetaData
+  readonly pieces: FilePieces
+  readonly byteLength: number
+}
+
+/**
+ * The footer, which says how long the object is by what it holds: only where it is longer than the tail somebody
+ * has to know. Undefined: the object is gone.
+ */
+async function openTail(
+  store: Pick<BlobStore, 'read' | 'head'>,
+  key: string,
+  tail: Uint8Array,
+  tailMax: number,
+  knownBytes: number | undefined,
+): Promise<OpenedTail | undefined> {
+  const footerBytes = footerLength(key, tail)
+  const isAll = tail.length < tailMax
+  let end = tail
+  let byteLength = isAll ? tail.length : undefined
+  if (footerBytes > tail.length) {
+    byteLength ??= knownBytes ?? (await store.head(key))?.bytes
+    if (byteLength === undefined) return undefined
+    const start = byteLength - footerBytes
+    const more = start < magicBytes ? undefined : await store.read(key, start, footerBytes)
+    if (more?.length !== footerBytes) throw noParquet(key)
+    end = more
+  }
+  const bytes = end.subarray(end.length - footerBytes)
+  checkFooter(key, bytes.subarray(0, -magicBytes))
+  const footer = parquetMetadata(exactBuffer(bytes), options)
+  const said = footer.key_value_metadata?.find(pair => pair.key === piecesKey)?.value
+  const pieces = new FilePieces(key, said, byteLength && byteLength - footerBytes)
+  return { footer, pieces, byteLength: pieces.end + footerBytes }
+}
+
 const magicBytes = 4
 
-/** As the last eight bytes say it: the footer's length and `PAR1`. */
-function footerStart(key: string, tail: Uint8Array, byteLength: number): number {
+/** With the eight bytes behind it, as these say it: the footer's length and `PAR1`. */
+function footerLength(key: string, tail: Uint8Array): number {
   const end = Buffer.from(tail.buffer, tail.byteOffset, tail.length).subarray(-trailerBytes)
-  const start =
-    end.length === trailerBytes && end.toString('latin1', magicBytes) === 'PAR1'
-      ? byteLength - trailerBytes - end.readUInt32LE(0)
-      : -1
-  if (start >= magicBytes) return start
-  throw new PipelineError('DATA_CORRUPT', `${key} is no Parquet; move it away`)
+  if (end.length < trailerBytes || end.toString('latin1', magicBytes) !== 'PAR1') {
+    throw noParquet(key)
+  }
+  return end.readUInt32LE(0) + trailerBytes
+}
+
+function noParquet(key: string): PipelineError {
+  return new PipelineError('DATA_CORRUPT', `${key} is no Parquet; move it away`)
 }
 
 /** All rows, or the named columns of them. */

@@ -23,7 +23,34 @@ export interface SegmentMetadata {
   readonly rows: Readonly<Record<Tier, number>>
   /** Lower-case hex SHA-256 of the bytes of record a: tells another log's object from ours. */
   readonly digest: string
+  /**
+   * Rows of `rows` that erasures have taken out of this object; absent: none. `rows` stays as it was fixed,
+   * so that ledger, warm and cold agree whichever of them an erasure has come to.
+   */
+  readonly erased?: number
+  /** Which erasures took how much of it; the last {@link erasuresNamedMax}. */
+  readonly erasures?: readonly SegmentErasure[]
+  /**
+   * Of cold: by tenant, the name of the key that its strings are hashed with, which tells nothing of it; of
+   * {@link coldKeysNamedMax} tenants at most. A reader that has no such key can link them to nothing.
+   */
+  readonly coldKeys?: ReadonlyMap<string, string>
 }
+
+/** Tenants whose keys one object names, some 5 KB; of the others nobody can say more than that they are hashed. */
+export const coldKeysNamedMax = 64
+
+/** What one erasure took out of an object, for its receipt: a job that was killed counts nothing twice. */
+export interface SegmentErasure {
+  readonly id: string
+  /** Of the ledger: rows that were reduced to their accounting. */
+  readonly rows: number
+  /** By which the object became smaller. */
+  readonly bytes: number
+}
+
+/** Erasures that one object names; it forgets the oldest. */
+export const erasuresNamedMax = 64
 
 /** Of a record that retention removed before its digest was taken: it agrees with any. */
 export const unknownDigest = '0'.repeat(64)
@@ -43,6 +70,9 @@ export function metadataToKeyValues(metadata: SegmentMetadata): { key: string; v
     digest: metadata.digest,
   }
   for (const tier of tiers) values[`rows_${tier}`] = metadata.rows[tier]
+  if (metadata.erased !== undefined) values.erased = metadata.erased
+  if (metadata.erasures !== undefined) values.erasures = erasuresText(metadata.erasures)
+  if (metadata.coldKeys !== undefined) values.cold_keys = coldKeysText(metadata.coldKeys)
   return Object.entries(values).map(([key, value]) => ({
     key: `winnow.${key}`,
     value: String(value),
@@ -98,7 +128,40 @@ export function metadataFromKeyValues(name: string, pairs: readonly KeyValue[]):
     after: { claim: whole('claim'), next: whole('next') },
     rows: { ledger: whole('rows_ledger'), warm: whole('rows_warm'), cold: whole('rows_cold') },
     digest: text('digest'),
+    ...(values.has('winnow.erased') && { erased: whole('erased') }),
+    ...(values.has('winnow.erasures') && { erasures: erasuresOf(text('erasures')) }),
+    ...(values.has('winnow.cold_keys') && { coldKeys: coldKeysOf(text('cold_keys')) }),
   }
+}
+
+/** `<id>:<rows>:<bytes>` each; the bytes in so many digits that the text is as long whatever they are. */
+function erasuresText(erasures: readonly SegmentErasure[]): string {
+  const named = erasures.slice(-erasuresNamedMax)
+  return named
+    .map(({ id, rows, bytes }) => `${id}:${rows}:${String(bytes).padStart(bytesDigits, '0')}`)
+    .join(',')
+}
+
+const bytesDigits = 12
+
+function erasuresOf(text: string): SegmentErasure[] {
+  return text.split(',').map(one => {
+    const [id = '', rows = '', bytes = ''] = one.split(':')
+    return { id, rows: Number(rows), bytes: Number(bytes) }
+  })
+}
+
+/** `<tenant>=<name>` each, the tenant's UTF-8 in hex: it may be any text. */
+function coldKeysText(keys: ReadonlyMap<string, string>): string {
+  const named = [...keys].slice(0, coldKeysNamedMax)
+  return named.map(([tenant, name]) => `${Buffer.from(tenant).toString('hex')}=${name}`).join(',')
+}
+
+function coldKeysOf(text: string): Map<string, string> {
+  const pairs = text.split(',').map(one => one.split('='))
+  return new Map(
+    pairs.map(([tenant = '', name = '']) => [Buffer.from(tenant, 'hex').toString(), name]),
+  )
 }
 
 function pairOf(pair: Partial<KeyValue> | null | undefined): [string, string][] {

@@ -30,7 +30,7 @@ import {
   writeSegment,
 } from './segment.ts'
 import { dateOf, segmentKey, type Tier } from './segment-key.ts'
-import type { SegmentMetadata } from './segment-metadata.ts'
+import { coldKeysNamedMax, type SegmentMetadata } from './segment-metadata.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'segments-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -126,6 +126,21 @@ test('whoever comes second believes what is there, and a ledger’s b is adopted
   expect((await readAllLedger(store, second.key)).length).toBe(1)
 })
 
+test('cold names the keys of so many tenants, whatever they are called, and not of one more', async () => {
+  const store = new MemoryBlobStore(new ManualClock())
+  const of = async (tenants: readonly string[], date: number) => {
+    const coldKeys = new Map(tenants.map((name, n) => [name, `h_${n}`]))
+    const said = metadata('cold', 1, { coldKeys })
+    const content = { tier: 'cold', rows: spanRowsOf(1, 1) } as const
+    const { key } = await writeSegment(store, sampleTimeMs + date, said, content)
+    return [...((await readSegmentMetadata(store, key))?.coldKeys ?? [])]
+  }
+  const names = ['a,b=c', 'ümlaut', '', ...Array.from({ length: 61 }, (_, n) => `tenant ${n}`)]
+  expect(names.length).toBe(coldKeysNamedMax)
+  expect(await of(names, 0)).toEqual(names.map((name, n) => [name, `h_${n}`]))
+  expect(await of([...names, 'one more'], 86_400_000)).toHaveLength(coldKeysNamedMax)
+})
+
 test('of racing writers one creates and all have the same metadata', async () => {
   const store = await FileBlobStore.open(join(folder, 'race'))
   const rows = ledgerRowsOf(8)
@@ -219,6 +234,7 @@ test('a trace is found by a few ranged reads, a missing one by fewer', async () 
     create: (...args) => blobs.create(...args),
     head: k => blobs.head(k),
     list: prefix => blobs.list(prefix),
+    rewrite: (...args) => blobs.rewrite(...args),
     delete: k => blobs.delete(k),
     close: () => blobs.close(),
     read: async (...args) => {
@@ -380,7 +396,7 @@ test('DuckDB, which shares no code with the writer, reads the same counts, sums 
   const unhappy = spans.filter(
     row => row.tenant === 'default' && Number(row.sampling_offset - 100n) % 5 <= 1,
   )
-  expect(answers).toEqual([1, 1, unhappy.length])
+  expect(answers).toEqual([1, 1, unhappy.length, 1])
 
   const [one] = await query(`SELECT count(*)::INT AS n FROM
     read_parquet('${folder}/duck/warm/**/*.parquet') WHERE trace_id = '${sampleTraceId(500)}'`)

@@ -6,7 +6,14 @@ import type { SpanRow } from '../span-row.ts'
 import { ledgerColumns } from './ledger-columns.ts'
 import type { LedgerEntry, LedgerRow } from './ledger-row.ts'
 import { ledgerGroups } from './ledger-table.ts'
-import { openParquet, readRow, readRows, readTrace } from './parquet-read.ts'
+import {
+  filterTailBytes,
+  type ParquetObject,
+  readParquet,
+  readRow,
+  readRows,
+  readTrace,
+} from './parquet-read.ts'
 import { type EncodedGroup, parquetFile } from './parquet-write.ts'
 import { dateOf, parseSegmentKey, type SegmentName, segmentKey, type Tier } from './segment-key.ts'
 import {
@@ -60,7 +67,7 @@ export async function writeSegment(
   const there = await readSegmentMetadata(store, key)
   if (there !== undefined) return adopt(key, metadata, there)
   const content = countable(rows)
-  if (content.count === 0 && tier !== 'ledger') {
+  if (metadata.rows[tier] === 0 && tier !== 'ledger') {
     return { key, created: false, metadata, bytes: 0 }
   }
   const bytes = segmentBytes(metadata, content)
@@ -77,8 +84,9 @@ export async function readSegmentMetadata(
   store: BlobStore,
   key: string,
 ): Promise<SegmentMetadata | undefined> {
-  const object = await openParquet(store, key)
-  return object && metadataFromKeyValues(key, object.footer.key_value_metadata ?? [])
+  return readParquet(store, key, async ({ footer }) =>
+    metadataFromKeyValues(key, footer.key_value_metadata ?? []),
+  )
 }
 
 /** Rows of one trace in a segment of warm or cold; none where the segment is gone. */
@@ -88,8 +96,17 @@ export async function readTraceSpans(
   tenant: string,
   traceId: string,
 ): Promise<SpanRow[]> {
-  const object = await openParquet(store, key)
-  return object === undefined ? [] : await readTrace(object, spanColumns, tenant, traceId)
+  return (await findTraceSpans(store, key, tenant, traceId)) ?? []
+}
+
+/** The same, for who has to know whether there is a segment to have them: undefined, it is gone. */
+export async function findTraceSpans(
+  store: BlobStore,
+  key: string,
+  tenant: string,
+  traceId: string,
+): Promise<SpanRow[] | undefined> {
+  return readParquet(store, key, object => readTrace(object, spanColumns, tenant, traceId))
 }
 
 /** Decisions of one trace in a segment of the ledger, by offset. */
@@ -99,24 +116,50 @@ export async function readTraceLedger(
   tenant: string,
   traceId: string,
 ): Promise<LedgerRow[]> {
-  const object = await openParquet(store, key)
-  return object === undefined ? [] : await readTrace(object, ledgerColumns, tenant, traceId)
+  const read = (object: ParquetObject): Promise<LedgerRow[]> =>
+    readTrace(object, ledgerColumns, tenant, traceId)
+  return (await readParquet(store, key, read)) ?? []
 }
 
 /**
  * The row of the ledger at `place`, with the decision alone: two or three ranged reads. Undefined: the
- * segment is gone.
+ * segment is gone. Where an erasure has made it shorter than `place` says, its size is asked for: its rows are
+ * as many as they were, and in their order.
  */
 export async function readLedgerRow(
   store: BlobStore,
   place: { readonly key: string; readonly bytes: number; readonly row: number },
 ): Promise<Pick<LedgerRow, 'decision'> | undefined> {
-  const object = await openParquet(store, place.key, place.bytes)
-  if (object === undefined) return undefined
   const columns = ledgerColumns.filter(({ name }) => name === 'decision')
-  const row = await readRow(object, columns, place.row)
-  if (row !== undefined) return row
-  throw new PipelineError('DATA_CORRUPT', `${place.key} has no row ${place.row}`)
+  return readParquet(
+    store,
+    place.key,
+    async object => {
+      const row = await readRow(object, columns, place.row)
+      if (row !== undefined) return row
+      throw new PipelineError('DATA_CORRUPT', `${place.key} has no row ${place.row}`)
+    },
+    place.bytes,
+  )
+}
+
+/**
+ * The last decision that a segment of the ledger has of a trace, where no index says in which row. Undefined: it
+ * has none, as its bloom filter says in one ranged read; or it is gone. `bytes` as it was listed.
+ */
+export async function findLedgerRow(
+  store: BlobStore,
+  { key, bytes }: Pick<BlobInfo, 'key' | 'bytes'>,
+  tenant: string,
+  traceId: string,
+): Promise<Pick<LedgerRow, 'decision'> | undefined> {
+  const wanted = new Set(['tenant', 'trace_id', 'sampling_offset', 'decision'])
+  const columns = ledgerColumns.filter(({ name }) => wanted.has(name))
+  const read = async (object: ParquetObject): Promise<LedgerRow | undefined> => {
+    const rows: LedgerRow[] = await readTrace(object, columns, tenant, traceId)
+    return rows.sort((a, b) => a.sampling_offset - b.sampling_offset).at(-1)
+  }
+  return readParquet(store, key, read, bytes, filterTailBytes)
 }
 
 /**
@@ -127,16 +170,17 @@ export async function segmentOverhead(
   store: BlobStore,
   { key, bytes }: Pick<BlobInfo, 'key' | 'bytes'>,
 ): Promise<number | undefined> {
-  const object = await openParquet(store, key, bytes)
-  const columns = object?.footer.row_groups.flatMap(group => group.columns)
-  const held = columns?.map(({ meta_data }) => Number(meta_data?.total_compressed_size ?? 0))
-  return held && Math.max(0, bytes - held.reduce((sum, one) => sum + one, 0))
+  const overhead = async ({ file, footer }: ParquetObject): Promise<number> => {
+    const columns = footer.row_groups.flatMap(group => group.columns)
+    const held = columns.map(({ meta_data }) => Number(meta_data?.total_compressed_size ?? 0))
+    return Math.max(0, file.byteLength - held.reduce((sum, one) => sum + one, 0))
+  }
+  return readParquet(store, key, overhead, bytes)
 }
 
 /** Every span row of a segment of warm or cold. */
 export async function readAllSpans(store: BlobStore, key: string): Promise<SpanRow[]> {
-  const object = await openParquet(store, key)
-  return object === undefined ? [] : await readRows(object, spanColumns)
+  return (await readParquet(store, key, object => readRows(object, spanColumns))) ?? []
 }
 
 /** Every decision of a segment of the ledger; with `names` those columns alone. */
@@ -145,12 +189,10 @@ export async function readAllLedger<Name extends keyof LedgerRow>(
   key: string,
   names?: readonly Name[],
 ): Promise<Pick<LedgerRow, Name>[]> {
-  const object = await openParquet(store, key)
-  if (object === undefined) return []
   const wanted = names as readonly string[] | undefined
   const columns = ledgerColumns.filter(({ name }) => wanted === undefined || wanted.includes(name))
-  const rows: LedgerRow[] = await readRows(object, columns)
-  return rows
+  const read = (object: ParquetObject): Promise<LedgerRow[]> => readRows(object, columns)
+  return (await readParquet(store, key, read)) ?? []
 }
 
 /**
@@ -180,6 +222,18 @@ export async function* listSegments(
     if (filter.partition !== undefined && name.partition !== filter.partition) continue
     if (filter.logId !== undefined && name.logId !== filter.logId) continue
     yield { ...name, ...info }
+  }
+}
+
+/** The segments of the ledger of one partition and month, `2026-11`, by date. All partitions are listed. */
+export async function* listLedgerMonth(
+  store: BlobStore,
+  month: string,
+  partition: number,
+): AsyncIterable<ListedSegment> {
+  for await (const info of store.list(`ledger/date=${month}-`)) {
+    const name = parseSegmentKey(info.key)
+    if (name?.partition === partition) yield { ...name, ...info }
   }
 }
 
@@ -213,10 +267,9 @@ function countable(content: SegmentRows): Countable {
 
 function segmentBytes(metadata: SegmentMetadata, { count, groups }: Countable): Uint8Array {
   const { tier, a } = metadata
-  if (count !== metadata.rows[tier]) {
-    throw new TypeError(
-      `${tier} of ${a} has ${count} rows, its metadata says ${metadata.rows[tier]}`,
-    )
+  const said = metadata.rows[tier] - (metadata.erased ?? 0)
+  if (count !== said) {
+    throw new TypeError(`${tier} of ${a} has ${count} rows, its metadata says ${said}`)
   }
   const columns: readonly Column<never>[] = tier === 'ledger' ? ledgerColumns : spanColumns
   return parquetFile(columns, groups(), metadataToKeyValues(metadata))

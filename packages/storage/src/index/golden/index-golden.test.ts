@@ -50,8 +50,9 @@ test('today’s reader reads the first release’s index snapshot, and today’s
 })
 
 test('today’s reader reads the first release’s id index, and today’s writer writes it', async () => {
-  const name = { partition: 3, date: '2026-11-21', logId: 'log-1' }
-  const key = idIndexKey({ ...name, first: 100, last: 200 })
+  const name = { partition: 3, logId: 'log-1' }
+  const date = '2026-11-21'
+  const key = idIndexKey({ ...name, date, lastDate: date, first: 100, last: 200 })
   const store = newStore()
   await store.create(key, golden('ids-v1.idx'))
   const index = await openIdIndex(store, key)
@@ -60,13 +61,13 @@ test('today’s reader reads the first release’s id index, and today’s write
   const segment = (offset: number) =>
     `ledger/date=2026-11-21/p=0003/log-1-${String(offset).padStart(12, '0')}.parquet`
   expect(await Promise.all(places)).toEqual([
-    { key: segment(200), bytes: 2_222, row: 0 },
-    { key: segment(100), bytes: 1_111, row: 1 },
-    { key: segment(200), bytes: 2_222, row: 2 },
+    { key: segment(200), date, bytes: 2_222, row: 0 },
+    { key: segment(100), date, bytes: 1_111, row: 1 },
+    { key: segment(200), date, bytes: 2_222, row: 2 },
   ])
   const builder = new IdIndexBuilder()
   for (const [at, offset] of [100, 200].entries()) {
-    builder.beginSegment({ offset, bytes: 1_111 * (at + 1) })
+    builder.beginSegment({ date, offset, bytes: 1_111 * (at + 1) })
     // The first trace is decided again in the second segment, the second is not.
     for (const [row, { tenant, id }] of traces.entries()) {
       if (at === 0 || row !== 1) builder.add(tenant, hexOf(id), row)
