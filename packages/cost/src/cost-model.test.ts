@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { type CostLine, forecast, monthlyLines, type TierFlow, totalOf } from './cost-model.ts'
+import {
+  type CostLine,
+  forecast,
+  monthlyLines,
+  objectPerTraceFlows,
+  scaledFlows,
+  type TierFlow,
+  totalOf,
+} from './cost-model.ts'
 import { type CostPrices, costPricesSchema } from './prices.ts'
 
 /** A trace of 25 KB, as the refund bot of the chapter on traces stores it. */
@@ -106,4 +114,26 @@ test('what is fixed is in every month, whatever comes in', () => {
   expect(monthlyLines([], prices)).toEqual([
     { tier: 'fixed', what: 'three brokers', quantity: 1, unit: 'month', price: 420, dollars: 420 },
   ])
+})
+
+test('the rows of the chapter follow from each other: three tenths of a tenth, and an object for each', () => {
+  const all = flowsOf(1_000_000, true)
+  const dollars = (flows: readonly TierFlow[]) => totalOf(monthlyLines(flows, chapterPrices))
+  expect(dollars(scaledFlows(all, 0.15))).toBeCloseTo(8.089, 3)
+  expect(dollars(scaledFlows(all, 0.03))).toBeCloseTo(1.618, 3)
+  expect(dollars(objectPerTraceFlows(all, 1_000_000, chapterPrices))).toBeCloseTo(1292.93, 2)
+})
+
+test('a policy that keeps more fills its objects, and the ledger has as much as before', () => {
+  const flow = { bytesPerDay: 100, objectsPerDay: 2, shortBytesPerDay: 60, lifeDays: 30 }
+  const flows: TierFlow[] = [
+    { tier: 'warm', ...flow },
+    { tier: 'ledger', ...flow },
+  ]
+  const warm = (factor: number) => scaledFlows(flows, factor)[0]
+  expect(scaledFlows(flows, 1)).toEqual(flows)
+  expect(warm(1.5)).toMatchObject({ bytesPerDay: 150, objectsPerDay: 2, shortBytesPerDay: 10 })
+  expect(warm(2)).toMatchObject({ bytesPerDay: 200, shortBytesPerDay: 0 })
+  expect(warm(0.5)).toMatchObject({ bytesPerDay: 50, shortBytesPerDay: 110 })
+  expect(scaledFlows(flows, 3)[1]).toEqual(flows[1])
 })

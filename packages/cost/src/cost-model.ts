@@ -82,11 +82,53 @@ export function totalOf(lines: readonly CostLine[]): number {
   return lines.reduce((sum, { dollars }) => sum + dollars, 0)
 }
 
-/** What the month costs that ends after so many days, from an empty store on. */
+/** What the month costs that ends after so many days, from an empty store on: in all, and by tier. */
 export function forecast(
   flows: readonly TierFlow[],
   prices: CostPrices,
   days: readonly number[],
-): { readonly day: number; readonly dollars: number }[] {
-  return days.map(day => ({ day, dollars: totalOf(monthlyLines(flows, prices, day)) }))
+): {
+  readonly day: number
+  readonly dollars: number
+  readonly tiers: Readonly<Record<string, number>>
+}[] {
+  return days.map(day => {
+    const lines = monthlyLines(flows, prices, day)
+    const tiers: Record<string, number> = {}
+    for (const { tier, dollars } of lines) tiers[tier] = (tiers[tier] ?? 0) + dollars
+    return { day, dollars: totalOf(lines), tiers }
+  })
+}
+
+const isKept = ({ tier }: TierFlow): boolean => tier === 'hot' || tier === 'warm' || tier === 'cold'
+
+/**
+ * The flows of another policy, which keeps `factor` times the bytes: as many objects, larger or smaller
+ * ones. The ledger has every decision under any policy.
+ */
+export function scaledFlows(flows: readonly TierFlow[], factor: number): TierFlow[] {
+  return flows.map(flow => {
+    if (!isKept(flow)) return flow
+    const { bytesPerDay, shortBytesPerDay = 0 } = flow
+    // What an object grows by it no longer is short of.
+    const short = Math.max(0, shortBytesPerDay - bytesPerDay * (factor - 1))
+    return {
+      ...flow,
+      bytesPerDay: bytesPerDay * factor,
+      shortBytesPerDay: shortBytesPerDay === 0 ? 0 : short,
+    }
+  })
+}
+
+/** The flows of a store that makes an object for each trace, of the same bytes in all, and no ledger. */
+export function objectPerTraceFlows(
+  flows: readonly TierFlow[],
+  tracesPerDay: number,
+  prices: CostPrices,
+): TierFlow[] {
+  return flows.filter(isKept).map(flow => ({
+    ...flow,
+    objectsPerDay: tracesPerDay,
+    shortBytesPerDay: Math.max(0, tracesPerDay * prices[flow.tier].objectMin - flow.bytesPerDay),
+  }))
 }
