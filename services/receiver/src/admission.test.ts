@@ -4,6 +4,8 @@ import { shareSlackBytes } from './admission-share.ts'
 
 const limits = { inflightBytesMax: 100, inflightBytesPerTenantMax: 60 }
 const nowMs = (): number => 0
+const slack = shareSlackBytes
+const large = { inflightBytesMax: 10 * slack, inflightBytesPerTenantMax: 9 * slack }
 const overTenant = /inflightBytesPerTenantMax/
 const overAll = /inflightBytesMax\)/
 
@@ -45,6 +47,21 @@ test('bytes held already are charged over the limit, and the next request is ref
   admission.open('b', 1)
 })
 
+test('what is held as somebody is waited for takes room, and is no part of the share', () => {
+  const admission = new Admission(large, nowMs)
+  admission.open('b', 0).take(slack)
+  const ticket = admission.open('a', 0)
+  ticket.take(slack / 2)
+  ticket.hold(8 * slack)
+  expect(admission.bytesInFlight).toBe(9.5 * slack)
+  expect(admission.isBelowShare('a')).toBe(true)
+  ticket.hold(-8 * slack)
+  expect(admission.bytesInFlight).toBe(1.5 * slack)
+  ticket.hold(1)
+  ticket.release()
+  expect(admission.bytesInFlight).toBe(slack)
+})
+
 test('a writer at its end admits nothing, one just before it does', () => {
   let lag = 0.99
   const admission = new Admission(limits, nowMs, () => lag)
@@ -54,8 +71,6 @@ test('a writer at its end admits nothing, one just before it does', () => {
 })
 
 const aboveShare = /more than its share/
-const slack = shareSlackBytes
-const large = { inflightBytesMax: 10 * slack, inflightBytesPerTenantMax: 9 * slack }
 
 test('from half the lag on a tenant above its share is refused, one at it or below is not', () => {
   let lag = 0.5

@@ -15,6 +15,8 @@ export interface Ticket {
   take(bytes: number): void
   /** Counts bytes that are held already: what follows is refused instead. */
   charge(bytes: number): void
+  /** The same for as long as somebody is waited for, so it is no part of the tenant's share. Negative: it is over. */
+  hold(bytes: number): void
   /** Gives everything back. May be called twice. */
   release(): void
 }
@@ -57,9 +59,12 @@ export class Admission {
     this.#refuseOver(tenant, contentLength)
     this.#refuseAboveShare(tenant, contentLength)
     let held = 0
-    const add = (bytes: number): void => {
+    const hold = (bytes: number): void => {
       held += bytes
       this.#add(tenant, bytes)
+    }
+    const add = (bytes: number): void => {
+      hold(bytes)
       if (bytes > 0) this.#share.add(tenant, bytes)
     }
     return {
@@ -70,6 +75,7 @@ export class Admission {
         add(bytes)
       },
       charge: add,
+      hold,
       release: () => {
         this.#add(tenant, -held)
         held = 0

@@ -258,7 +258,7 @@ test('every other log record is rejected with a reason, and the evaluations amon
   const { rejected, errorMessage } = exportResponseFromJson('logs', await answer.bytes())
   expect(rejected).toBe(bad.length)
   expect(errorMessage).toContain('6 of 7 log records refused')
-  expect(errorMessage).toContain('traceId of the log record is the string "no hex"')
+  expect(errorMessage).toContain('traceId of the log record is a string of 6 characters')
   expect(errorMessage).toContain(
     'only the events gen_ai.evaluation.result and feature_flag.evaluation are taken',
   )

@@ -31,6 +31,8 @@ export interface TraceRequest {
   readonly tenant: string
   /** `TracesData`; it stays as it is until `composed`. */
   readonly bytes: Buffer
+  /** Something was taken out of what was sent: a length is not the sender's. */
+  readonly isRedacted?: boolean
   /** What was refused before these bytes were made. */
   readonly rejections: readonly Rejection[]
   /** More bytes will be held than `bytes` has. */
@@ -115,6 +117,7 @@ export class Gather {
       request.rejections,
       this.#findings,
       config,
+      request.isRedacted,
     )
     if (report.accepted === 0) {
       table.rollback()

@@ -16,6 +16,7 @@ import {
   scoresPath,
 } from './langfuse-scores.ts'
 import { encodingOf } from './media.ts'
+import type { TenantRedaction } from './redaction.ts'
 import { type Refusal, refusal } from './refusal.ts'
 
 interface FoundRoute {
@@ -59,8 +60,11 @@ export async function answerJson(
     const limits = { bytesMax: evaluationBodyBytesMax, limitName: 'evaluationBodyBytesMax' }
     const taken = await readHttpBody(edge, request, { ...checked, limits })
     if (taken === undefined) return undefined
-    const { status, body } = await released(taken, text =>
-      route.answer({
+    const { status, body } = await released(taken, async text => {
+      const redaction = await edge.intake.redactionOf(key.tenant)
+      const given =
+        redaction === undefined ? parsed(text) : await redacted(taken.ticket, redaction, text)
+      return route.answer({
         edge,
         key,
         speaker: {
@@ -68,11 +72,11 @@ export async function answerJson(
           source: sourceOfKey(key),
           outcomes: edge.outcomes,
         },
-        id,
-        body: parsed(text),
+        id: redaction === undefined ? id : redactedId(redaction, id),
+        body: given,
         append: records => edge.intake.evaluations(records),
-      }),
-    )
+      })
+    })
     const headers = { 'content-type': 'application/json' }
     return { status, headers, body: JSON.stringify(body) }
   } catch (error) {
@@ -92,6 +96,29 @@ async function released<T>(
   } finally {
     body.release()
     ticket.release()
+  }
+}
+
+/** While a detector is asked, the text is there as it came and as what was read from it. */
+async function redacted(
+  ticket: Taken['ticket'],
+  redaction: TenantRedaction,
+  text: string,
+): Promise<unknown> {
+  const own = redaction.json(parsed(text))
+  if (!redaction.findsNames) return own
+  ticket.hold(text.length)
+  const named = await redaction.namesInJson(own)
+  ticket.hold(-text.length)
+  return named
+}
+
+/** An id is told in a path as it was told in a body, and has to become the same. */
+function redactedId(redaction: TenantRedaction, id: string): string {
+  try {
+    return encodeURIComponent(redaction.id(decodeURIComponent(id)))
+  } catch {
+    return redaction.id(id)
   }
 }
 

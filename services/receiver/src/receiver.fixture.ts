@@ -1,6 +1,7 @@
 import { type Bus, type BusRecord, MemoryBus, topicSpecs } from '@winnow/bus'
 import { decodeTenantRuns, type Evidence } from '@winnow/model'
 import { decodeTraces, encodeTraces, type Span, tracesFromJson } from '@winnow/otlp'
+import type { Names, Redactors } from '@winnow/privacy'
 import {
   type ApiKeys,
   Health,
@@ -88,6 +89,8 @@ export async function startReceiver(
     readonly keys?: ApiKeys
     readonly tls?: ServerTls
     readonly lagging?: () => number
+    readonly redactors?: Redactors
+    readonly names?: Names
   } = {},
 ): Promise<Started> {
   const clock = new ManualClock()
@@ -109,6 +112,8 @@ export async function startReceiver(
     health,
     hashSeed: 1,
     ...(options.lagging !== undefined && { lagging: options.lagging }),
+    ...(options.redactors !== undefined && { redactors: options.redactors }),
+    ...(options.names !== undefined && { names: options.names }),
   })
   await receiver.start()
   const url = `http://${receiver.httpAddress}`

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus, Source } from '@winnow/bus'
 import { OutcomeMap, type OutcomeRule } from '@winnow/model'
+import type { Names, Redactors } from '@winnow/privacy'
 import {
   type Address,
   type ApiKeys,
@@ -23,6 +24,7 @@ import { httpHandler } from './http-handler.ts'
 import { HttpServer } from './http-server.ts'
 import { Intake } from './intake.ts'
 import type { KafkaSourceConfig } from './kafka-source-config.ts'
+import { Redaction } from './redaction.ts'
 import { RefusalHold } from './refusal-hold.ts'
 import { ScoreTraces } from './score-traces.ts'
 import { SourceIntake } from './source-intake.ts'
@@ -40,6 +42,10 @@ export interface ReceiverOptions {
   readonly config: ReceiverConfig
   /** What senders' outcomes are here: `outcomes:` of the configuration. */
   readonly outcomes?: readonly OutcomeRule[]
+  /** What is redacted of each tenant's before the bus; absent: nothing. */
+  readonly redactors?: Redactors
+  /** Who is asked for names in what is redacted; absent: nobody. */
+  readonly names?: Names
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -93,6 +99,9 @@ class OtlpReceiver implements Receiver {
     this.#admission = new Admission(config, () => clock.nowMs(), lagging)
     this.#busHealth = new BusHealth(clock)
     health.register('bus', () => this.#busHealth.read())
+    const { redactors, names } = options
+    if (redactors !== undefined) health.register('redaction', () => redactors.health())
+    if (names !== undefined) health.register('names', () => names.health())
     health.register('receiver', () =>
       this.#running !== undefined && !this.#isStopping
         ? { ready: true }
@@ -168,7 +177,7 @@ class OtlpReceiver implements Receiver {
   }
 
   async #intake(): Promise<Intake> {
-    const { bus, topics, config, clock, log, metrics, hashSeed } = this.#options
+    const { bus, topics, config, clock, log, metrics, hashSeed, redactors, names } = this.#options
     return new Intake({
       bus,
       topics,
@@ -182,6 +191,7 @@ class OtlpReceiver implements Receiver {
       metrics,
       busHealth: this.#busHealth,
       outcomes: this.#outcomes,
+      redaction: new Redaction(redactors, metrics, names),
       hashSeed: hashSeed ?? randomInt(2 ** 31),
     })
   }

@@ -1,4 +1,5 @@
 import { MemoryBus, type NewRecord, type Source, sourceOnBus } from '@winnow/bus'
+import { detectedKinds, Redactors, SharedTokenKeys } from '@winnow/privacy'
 import { Health, type Log, ManualClock, Metrics, PipelineError, silentLog } from '@winnow/runtime'
 import { afterEach, expect, test, vi } from 'vitest'
 import { receiverConfigSchema } from './config.ts'
@@ -30,7 +31,10 @@ class World {
     this.source = sourceOnBus(this.topics, [topic], 'winnow')
   }
 
-  async start(config: object = {}, options: { receiver?: object; source?: Source } = {}) {
+  async start(
+    config: object = {},
+    options: { receiver?: object; source?: Source; redactors?: Redactors } = {},
+  ) {
     const listen = { host: '127.0.0.1', port: 0 }
     const keep = (kind: string, fields: object = {}): void => {
       this.lines.push({ kind, fields })
@@ -47,6 +51,7 @@ class World {
       metrics: this.metrics,
       health: this.health,
       hashSeed: 1,
+      ...(options.redactors !== undefined && { redactors: options.redactors }),
       kafkaSource: {
         source: options.source ?? this.source,
         config: kafkaSourceConfigSchema.parse({ topics: [topic], retryDelay: '10ms', ...config }),
@@ -130,6 +135,37 @@ test('while the bus takes nothing, nothing is committed and no more is read; the
   isDown = false
   await world.untilCommitted(7, 7, 6)
   expect(new Set(await world.spanIds())).toEqual(new Set(idsOf(...Array(20).keys())))
+})
+
+test('while a tenant’s keys are damaged his messages wait, and nothing ends', async () => {
+  world = new World()
+  const shared = new SharedTokenKeys([{ id: 0, bytes: Buffer.alloc(32, 1) }])
+  let asked = 0
+  let isDamaged = true
+  const redactors = new Redactors(
+    {
+      keys: async tenant => {
+        asked++
+        if (isDamaged) throw new PipelineError('DATA_CORRUPT', 'default.tokens has no keys')
+        return shared.keys(tenant)
+      },
+    },
+    () => ({ redact: true, kinds: detectedKinds, patterns: [] }),
+    () => 0,
+  )
+  const receiver = await world.start({}, { redactors })
+  let hasFailed = false
+  receiver.failed.catch(() => {
+    hasFailed = true
+  })
+  await world.send(0, requestProto(spanJson(1)))
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(2), waits)
+  expect(await world.committed()).toEqual([undefined, undefined, undefined])
+  expect(hasFailed).toBe(false)
+  isDamaged = false
+  await world.untilCommitted(1, undefined, undefined)
+  expect(await world.spanIds()).toEqual(idsOf(1))
+  expect(await world.counted('winnow_source_messages_total')).toEqual({ [`${topic} taken`]: 1 })
 })
 
 test('a poison message is set aside with its offset and reason, and holds nothing up', async () => {

@@ -35,6 +35,7 @@ export function reportSpans(
   rejections: readonly Rejection[],
   findings: RowFindings,
   limits: SpanReportLimits,
+  isRedacted = false,
 ): SpanReport {
   const byReason = new Map<SpanRefusal, number>()
   const texts: string[] = []
@@ -46,7 +47,7 @@ export function reportSpans(
   for (let row = from; row < to && table.problems > 0; row++) {
     const problem = table.problem[row] as number
     if (problem === spanProblem.none) continue
-    const { reason, text } = problemOf(problem, limits)
+    const { reason, text } = problemOf(problem, limits, isRedacted)
     refused++
     byReason.set(reason, (byReason.get(reason) ?? 0) + 1)
     if (texts.length < refusalsDescribedMax) {
@@ -87,7 +88,9 @@ export function resultOf(
 function problemOf(
   problem: number,
   limits: SpanReportLimits,
+  isRedacted: boolean,
 ): { readonly reason: SpanRefusal; readonly text: string } {
+  const after = isRedacted ? ' after redaction' : ''
   switch (problem) {
     case spanProblem.traceId:
       return { reason: 'trace_id', text: 'the trace id is not 16 bytes, or all zero; send one' }
@@ -98,12 +101,12 @@ function problemOf(
     case spanProblem.spanTooLarge:
       return {
         reason: 'span_bytes',
-        text: `it is larger than ${limits.spanBytesMax} bytes (spanBytesMax); shorten its attributes or raise the limit`,
+        text: `it is larger than ${limits.spanBytesMax} bytes${after} (spanBytesMax); shorten its attributes or raise the limit`,
       }
     default:
       return {
         reason: 'head_bytes',
-        text: `its resource or scope is larger than ${limits.headBytesMax} bytes (headBytesMax); shorten their attributes`,
+        text: `its resource or scope is larger than ${limits.headBytesMax} bytes${after} (headBytesMax); shorten their attributes`,
       }
   }
 }
