@@ -10,6 +10,7 @@ import {
   pendingInCheckpoint,
   type ReadCheckpoint,
 } from './checkpoint.ts'
+import { closeTimesMax, lineNames } from './close-times.ts'
 import { assemblerConfigSchema } from './config.ts'
 import { packedSlice } from './packed-slice.fixture.ts'
 import { type FoldState, PartitionFold } from './partition-fold.ts'
@@ -276,6 +277,53 @@ test('one of another log, group or partition is foreign, one of a later format i
   expect(decodeCheckpoint(bytes, { ...owner, partition: 8 })).toBe('foreign')
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(4, 2, true)
   expect(decodeCheckpoint(bytes, owner)).toBe('newer')
+})
+
+test('a line of closeTimes is found by what it names in a list that has changed, or is none', async () => {
+  const linesAfter = async (before: readonly string[], after: readonly string[]) => {
+    const { state } = fold48f()
+    const [trace] = [...state.open]
+    if (trace === undefined) throw new Error('nothing is open')
+    const found: number[] = []
+    for (let line = 0; line <= closeTimesMax; line++) {
+      trace.closeTimes = line
+      const own = { ...owner, closeTimes: before }
+      const bytes = (await encodeCheckpoint(
+        own,
+        last,
+        { ...state, open: [trace] },
+        noTurn,
+      )) as Uint8Array
+      const read = decodeCheckpoint(bytes, { ...owner, closeTimes: after }) as ReadCheckpoint
+      found.push(...[...read.state.open].map(({ closeTimes }) => closeTimes))
+    }
+    return found
+  }
+  const names = Array.from({ length: closeTimesMax }, (_, at) => `line ${at + 1}`)
+  const numbers = names.map((_, at) => at + 1)
+  expect(await linesAfter(names, names)).toEqual([0, ...numbers])
+  expect(await linesAfter(names, names.toReversed())).toEqual([0, ...numbers.toReversed()])
+  expect(await linesAfter(names, ['another', 'line 3'])).toEqual([
+    0,
+    0,
+    0,
+    2,
+    ...numbers.slice(3).fill(0),
+  ])
+  expect(
+    (await linesAfter([], names)).every(line => line === 0),
+    'one that says no names',
+  ).toBe(true)
+})
+
+test('a line is named by what it is found by, and not by its waits', () => {
+  const [a, b, c] = lineNames([
+    { service: 's', root: 'r', quiet: 1 },
+    { service: 's', root: 'r', quiet: 2, openMax: 9 },
+    { root: 'r', quiet: 1 },
+  ])
+  expect(a).toBe(b)
+  expect(c).not.toBe(a)
 })
 
 test('a table over the limit has no checkpoint, one at it has', async () => {

@@ -12,6 +12,8 @@ export interface CheckpointOwner {
   readonly logId: string
   readonly group: string
   readonly partition: number
+  /** See `lineNames`. A trace's line is a number among them, and another one once the list has changed. */
+  readonly closeTimes?: readonly string[]
 }
 
 /** The last record that was folded: offsets alone do not tell a log from one that was cut and went on. */
@@ -48,6 +50,7 @@ const reasons: readonly CloseReason[] = ['root', 'rootless', 'long', 'spans', 'b
  * The fold must stand still until it resolves; `turn` is awaited now and then.
  *
  *   "WCOT" │ u32 version │ u32 crc of all that follows │ text: JSON {owner, last, position, time, open, closed}
+ *   and closeTimes where there are lines
  *   per closed trace, then per open trace:
  *     text trace id and tenant │ f64 opened at, last at, first offset, bytes on the bus
  *     u32 slices, spans, characters of facts │ u8 flags: 1 rooted, 2 has an entry span
@@ -67,10 +70,11 @@ export async function encodeCheckpoint(
   const closed = [...state.closed]
   const open = [...state.open]
   const { position, time } = state
-  const { logId, group, partition } = owner
+  const { logId, group, partition, closeTimes = [] } = owner
   const counts = { open: open.length, closed: closed.length }
   const v = writtenVersion('checkpoint')
-  const head = { v, logId, group, partition, last, position, time, ...counts }
+  const lines = closeTimes.length > 0 && { closeTimes }
+  const head = { v, logId, group, partition, last, position, time, ...counts, ...lines }
   const out = new ByteWriter()
   out.u32(magic)
   out.u32(v)
@@ -115,12 +119,19 @@ export function decodeCheckpoint(
       pool.append(trace, slices, slices.length)
     }
     if (from.rest > 0) return 'corrupt'
+    for (const trace of open) trace.closeTimes = lineNow(trace.closeTimes, head, owner)
     const { position, time, last } = head
     return { state: { position, time, open, closed, pool }, last }
   } catch {
     // Bytes that end too early, or JSON that is none, although the checksum is right.
     return 'corrupt'
   }
+}
+
+/** A line that is not in the list any more is none: the trace waits as all do. */
+function lineNow(line: number, { closeTimes }: CheckpointHead, owner: CheckpointOwner): number {
+  const name = closeTimes?.[line - 1]
+  return name === undefined ? 0 : (owner.closeTimes ?? []).indexOf(name) + 1
 }
 
 interface CheckpointHead {
@@ -130,6 +141,7 @@ interface CheckpointHead {
   /** How many traces of each follow. */
   readonly closed: number
   readonly open: number
+  readonly closeTimes?: readonly string[]
 }
 
 function openCheckpoint(

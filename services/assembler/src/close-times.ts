@@ -40,6 +40,11 @@ export const closeTimesSchema = z
 
 export type CloseTimes = z.infer<typeof closeTimesSchema>
 
+/** What each line is found by, in their order: the same line under another number, or with other waits, has it too. */
+export function lineNames(lines: CloseTimes): readonly string[] {
+  return lines.map(({ service = null, root = null }) => JSON.stringify([service, root]))
+}
+
 /** Finds which line of `closeTimes` is a trace's: numbers from 1 on, 0 for none. The smallest number wins. */
 export class CloseTimesFinder {
   /** Names as JSON, as facts have them. */

@@ -8,6 +8,7 @@ import {
   encodeCheckpoint,
   type FoldedRecord,
 } from './checkpoint.ts'
+import { lineNames } from './close-times.ts'
 import type { FoldState, PartitionFold } from './partition-fold.ts'
 import type { Shared } from './shared.ts'
 
@@ -31,7 +32,8 @@ export class PartitionCheckpoints {
   constructor(shared: Shared, lease: Lease, logId: string) {
     this.#shared = shared
     this.#lease = lease
-    this.#owner = { logId, group: shared.group, partition: lease.partition }
+    const closeTimes = lineNames(shared.config.closeTimes)
+    this.#owner = { logId, group: shared.group, partition: lease.partition, closeTimes }
     this.#writtenAtMs = shared.clock.nowMs()
   }
 

@@ -29,12 +29,16 @@ class Bench {
     this.buffer = new MemoryTraceBuffer({ clock: this.clock, lifeMs: 3_600_000, bytesMax: 1 << 26 })
   }
 
-  async start(buffer: MemoryTraceBuffer | undefined = this.buffer): Promise<Assembler> {
-    const read = sliceReader()
+  async start(
+    buffer: MemoryTraceBuffer | undefined = this.buffer,
+    closeTimes: readonly object[] = [],
+  ): Promise<Assembler> {
+    const config = assemblerConfigSchema.parse({ closeTimes })
+    const read = sliceReader(undefined, config.closeTimes)
     const assembler = new Assembler({
       bus: this.bus,
       topics,
-      config: assemblerConfigSchema.parse({}),
+      config,
       clock: this.clock,
       log: silentLog,
       metrics: this.metrics,
@@ -51,8 +55,8 @@ class Bench {
   }
 
   /** A span of a trace, appended now. `parent` 0: its root. */
-  async send(trace: number, id: number, parent: number): Promise<void> {
-    await this.bus.append(topics.spans, 0, [spanRecord(trace, id, parent)])
+  async send(trace: number, id: number, parent: number, name = 'step'): Promise<void> {
+    await this.bus.append(topics.spans, 0, [spanRecord(trace, id, parent, name)])
   }
 
   async summaries(): Promise<Summary[]> {
@@ -78,10 +82,10 @@ class Bench {
   }
 }
 
-function spanRecord(trace: number, spanId: number, parent: number): NewRecord {
+function spanRecord(trace: number, spanId: number, parent: number, name = 'step'): NewRecord {
   const hex = (id: number, digits: number): string => id.toString(16).padStart(digits, '0')
   const parentSpanId = parent === 0 ? undefined : hex(parent, 16)
-  const span = { traceId: hex(trace, 32), spanId: hex(spanId, 16), parentSpanId, name: 'step' }
+  const span = { traceId: hex(trace, 32), spanId: hex(spanId, 16), parentSpanId, name }
   const json = { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }
   const value = encodeTraces(tracesFromJson(JSON.stringify(json)).data)
   return {
@@ -111,6 +115,25 @@ test('a new owner resumes from the last checkpoint and reads nothing before it a
   await second.stop()
   expect(await bench.committed()).toBe(3)
   expect(await bench.checkpoints('used')).toBe(1)
+})
+
+test('an open trace keeps its line of closeTimes where the list has another order since', async () => {
+  const bench = new Bench()
+  const long = { root: 'nightly', quiet: '60s' }
+  const short = { root: 'probe', quiet: '1s' }
+  const first = await bench.start(bench.buffer, [short, long])
+  await bench.send(1, 1, 0, 'nightly')
+  await open(first, 1)
+  await first.stop()
+  const second = await bench.start(bench.buffer, [long, short])
+  await bench.send(2, 1, 0)
+  await open(second, 2)
+  bench.clock.advanceMs(8000)
+  await expect.poll(() => bench.offsets()).toEqual([[1]])
+  expect(second.openTraces).toBe(1)
+  bench.clock.advanceMs(60_000)
+  await expect.poll(() => bench.offsets()).toEqual([[0], [1]])
+  expect(bench.reads).toBe(2)
 })
 
 test('an owner that resumed ahead of its place reads every batch into the same memory', async () => {

@@ -23,6 +23,7 @@ import {
 import { agentTraffic, trace48f } from '@winnow/testing'
 import { describe, expect, test } from 'vitest'
 import { plainInterest } from './fact-interest.ts'
+import { costDetailsBytesMax } from './fact-numbers.ts'
 import { summarised } from './packed-slice.fixture.ts'
 import { SliceFactsExtractor } from './slice-facts.ts'
 
@@ -144,6 +145,8 @@ describe('tokens and cost', () => {
     expect(costOf('{"input":0.5,"output":0.25}')).toBe(0.75)
     expect(costOf('{"input":0.5,"total":0.25}')).toBe(0.25)
     expect(costOf('{"input":')).toBe(0)
+    expect(costOf('{"total":0.25}'.padEnd(costDetailsBytesMax))).toBe(0.25)
+    expect(costOf('{"total":0.25}'.padEnd(costDetailsBytesMax + 1))).toBe(0)
   })
 
   test('of several names the newest counts, and nothing is added up', () => {

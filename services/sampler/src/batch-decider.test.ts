@@ -9,6 +9,7 @@ import { DecisionMetrics } from './decision-metrics.ts'
 import { evaluation, slice, summary, traceIdOf } from './fixtures.ts'
 import { FleetSpend } from './fleet-spend.ts'
 import { InFlight } from './in-flight.ts'
+import { evaluationsMax, retractionsMax } from './merge.ts'
 import { PartitionState } from './partition-state.ts'
 import { parsePolicy } from './policy-file.ts'
 import { compilePolicy } from './rules.ts'
@@ -29,10 +30,11 @@ function deciderOf(policyText: string) {
   const spends = new FleetSpend(new MemoryBus([], new ManualClock()), '')
   const ceilings = new NotedCeilings(silentLog, new Metrics())
   const metrics = new Metrics()
+  const log = { ...silentLog }
   const shared: DeciderShared = {
     topics: { evidence: 'evidence', decisions: 'decisions', baselines: '', control: '' },
     config: defaultSamplerConfig,
-    log: silentLog,
+    log,
     metrics,
     figures: new DecisionMetrics(metrics, new ManualClock()),
     baselines: new Baselines({ windowMs: 3_600_000, countMin: 500, keysMax: 2_000 }),
@@ -45,12 +47,14 @@ function deciderOf(policyText: string) {
   const policies = { live: compilePolicy(parsePolicy(policyText)), shadow: undefined }
   const held = { state, partition: 0, inFlight: new InFlight() }
   const decider = new BatchDecider(shared, policies, held)
-  const decide = (evidence: object) => {
-    const value = Buffer.from(JSON.stringify(evidence))
-    decider.take([{ offset: 0, appendedAtMs: nowMs, value }], nowMs)
+  const decide = (...all: readonly object[]) => {
+    const records = all.map((evidence, offset) => {
+      return { offset, appendedAtMs: nowMs, value: Buffer.from(JSON.stringify(evidence)) }
+    })
+    decider.take(records, nowMs)
     for (const group of decider.nextChunk()) decider.decide(group, undefined, 0, 1)
   }
-  return { decide, ceilings, forecast: shared.watch.forecast }
+  return { decide, ceilings, metrics, log, forecast: shared.watch.forecast }
 }
 
 test('a match before the spans counts as kept under its ceiling if its draw will keep it', () => {
@@ -83,4 +87,25 @@ rules:
     decide(summary(traceIdOf(at), [slice(at, [{ id: 1 }], facts)]))
   }
   expect(note.mock.calls.map(([arm]) => arm)).toEqual(['e\nB', undefined])
+})
+
+test('what a trace has no room for is counted and logged, retractions too', async () => {
+  const { decide, metrics, log } = deciderOf('version: x\nrules:\n  - kind: ordinary\n')
+  const warned = vi.spyOn(log, 'warn')
+  const traceId = traceIdOf(1)
+  const said = Array.from({ length: evaluationsMax + 1 }, (_, n) =>
+    evaluation(traceId, { name: 'judge', score: 0.9, id: `${traceId}.${n}` }),
+  )
+  const back = Array.from({ length: retractionsMax + 2 }, (_, n) => {
+    const id = `${traceId}.${n}`
+    return { v: 1, kind: 'retraction', tenant: 'default', traceId, id }
+  })
+  decide(summary(traceId, [slice(1, [{ id: 1 }])]), ...said, ...back)
+  const text = await metrics.text()
+  expect(text).toContain('winnow_evaluations_total{name="judge",result="missed"} 1')
+  expect(text).toContain('winnow_retractions_refused_total 2')
+  expect(warned.mock.calls.map(([event]) => event)).toEqual([
+    'sampler.evaluations_refused',
+    'sampler.retractions_refused',
+  ])
 })

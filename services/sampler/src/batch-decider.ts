@@ -8,8 +8,8 @@ import { fingerprintOf } from './fingerprint.ts'
 import { inOrder } from './fold.ts'
 import type { InFlight } from './in-flight.ts'
 import type { IndexEntry } from './index-table.ts'
-import { kindOf, partOf } from './limit-answer.ts'
-import type { Input } from './merge.ts'
+import { isGivenBy, kindOf, partOf } from './limit-answer.ts'
+import { type Input, type Refused, retractionsMax } from './merge.ts'
 import type { PartitionState } from './partition-state.ts'
 import { ruleName } from './policy-file.ts'
 import type { PoliciesInForce } from './policy-follower.ts'
@@ -35,10 +35,15 @@ export interface Group {
 
 /** A decision that waits to be appended and read back. */
 export interface Pending {
-  readonly decision: Decision
   /** Borrowed from those in flight. */
   readonly value: Uint8Array
   readonly outcome: Outcome
+}
+
+/** A decision that was just made. */
+export interface Decided {
+  readonly decision: Decision
+  readonly pending: Pending
   /** Slices of the series that the decision leaves out. */
   readonly earlier: SliceList
   /** The group says more than one record takes: decide it again once this one has its offset. */
@@ -125,7 +130,7 @@ export class BatchDecider {
     series: Series | undefined,
     claim: number,
     seq: number,
-  ): Pending | undefined {
+  ): Decided | undefined {
     const entry = this.#state.find(group.tenant, group.traceId)
     const isOutlived = entry !== undefined && this.#isOutlived(entry, group)
     if (entry !== undefined && !isOutlived && isReplay(entry, group)) return undefined
@@ -149,20 +154,20 @@ export class BatchDecider {
             ),
       variantUsed: (experiment, variant) =>
         this.#shared.spends.used(experiment, variant, group.nowMs),
+      refused: this.#refused,
       ...this.#ceilingAt(group.nowMs),
     })
     if (revision === undefined) return undefined
     const { decision } = revision
     const { isPartial, earlier } = revision.placed
-    // A group that is decided link by link says its refused evaluations with the last one.
-    this.#learn(last, revision, !isPartial)
+    this.#learn(last, revision)
     this.#inFlight.add(decision, decision.sliceCount === 0 && !this.#isWaiting(group))
     const { live } = this.#policies
     const outcome = outcomeOf(last, revision, live.policy)
-    if (live.policy.ceilings !== undefined) this.#spendCeilings(last, revision)
+    if (live.policy.ceilings !== undefined) this.#spendCeilings(revision)
     if (live.arms.size > 0) this.#watch(decision, outcome.isFirst, live.arms)
     const value = this.#inFlight.bytes.copy(decisionBytes(decision))
-    return { decision, value, outcome, earlier, isPartial }
+    return { decision, pending: { value, outcome }, earlier, isPartial }
   }
 
   #group(records: readonly BusRecord[]): Map<string, Group> {
@@ -208,9 +213,18 @@ export class BatchDecider {
     if (this.#state.awaiting.hasRoom(tenant, nowMs, this.#inFlight.waiting(tenant))) return false
     for (const { evidence } of inputs) {
       if (evidence.kind === 'evaluation') this.#shared.figures.refused(evidence.name)
+      if (evidence.kind === 'retraction') this.#shared.metrics.retractionsRefused.inc()
     }
     this.#shared.log.warn('sampler.awaiting_full', { tenant, max: this.#shared.config.awaitingMax })
     return true
+  }
+
+  readonly #refused = (traceId: string, { evaluations, retractions }: Refused): void => {
+    const { figures, log, metrics } = this.#shared
+    for (const name of evaluations) figures.refused(name)
+    if (evaluations.length > 0) log.warn('sampler.evaluations_refused', { traceId })
+    metrics.retractionsRefused.inc(retractions)
+    if (retractions > 0) log.warn('sampler.retractions_refused', { traceId, max: retractionsMax })
   }
 
   #ceilingAt(nowMs: number): Pick<RevisionContext, 'ceiling'> {
@@ -224,15 +238,15 @@ export class BatchDecider {
   }
 
   /** Matches count against their ceilings once, with the revision that was given a part of it. */
-  #spendCeilings(last: Decision | undefined, { decision, facts }: Revision): void {
+  #spendCeilings({ decision, facts }: Revision): void {
     // What is given before the spans is kept once they come, by the draw that they do not change.
     const randomness = randomnessHex(decision.traceId, facts.rv)
-    const { tenant, decidedAtMs } = decision
+    const { tenant, revision, decidedAtMs } = decision
     const { policy } = this.#policies.live
     for (const answer of decision.rules) {
       const part = answer.matched ? partOf(answer) : undefined
       const { name: rule, probability } = answer
-      if (part === undefined || last?.rules.some(one => one.name === rule && one.matched)) continue
+      if (part === undefined || !isGivenBy(answer, revision)) continue
       const asked = policy.rules.find(spec => ruleName(spec) === rule)?.probability ?? 1
       const isKept = randomness >= thresholdHex(probability)
       const kind = kindOf(answer, facts)
@@ -259,15 +273,7 @@ export class BatchDecider {
   }
 
   /** A trace enters its baseline once, after it was judged: with the first revision that has a root. */
-  #learn(
-    last: Decision | undefined,
-    { decision, facts, refusedNames }: Revision,
-    saysRefused: boolean,
-  ): void {
-    if (saysRefused && refusedNames.length > 0) {
-      for (const name of refusedNames) this.#shared.figures.refused(name)
-      this.#shared.log.warn('sampler.evaluations_refused', { traceId: decision.traceId })
-    }
+  #learn(last: Decision | undefined, { decision, facts }: Revision): void {
     const { root, variant } = facts
     if (root === null || (last !== undefined && last.rootSpanId !== null)) return
     const { baselines } = this.#shared

@@ -8,6 +8,7 @@ import { checkPolicy, parsePolicy, policyOfRecord } from './policy-file.ts'
 import { policyTextRecord, readPolicyRecord } from './policy-record.ts'
 import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
+import { revisionContext } from './revision.fixture.ts'
 import { kindsMax, RuleCeiling } from './rule-ceiling.ts'
 import { compilePolicy } from './rules.ts'
 
@@ -155,7 +156,7 @@ test('the figures say how near a ceiling is before it is reached, and what was t
       ceilings.part(specs, match, atMs)
       ceilings.note({ ...match, isKept: true }, 'minute', atMs)
     }
-    ceilings.say(0, from + minute - 1)
+    ceilings.say(0, from + minute - 1, 0)
   }
   spread(0, 300)
   expect(warned).toEqual([])
@@ -164,8 +165,25 @@ test('the figures say how near a ceiling is before it is reached, and what was t
   expect(Number((await use())?.split(' ').at(-1))).toBeCloseTo(500 / 600, 1)
   spread(2 * minute, 900)
   expect(warned.at(-1)).toBe('sampler.ceiling_reached')
-  ceilings.say(0, 5 * minute)
+  ceilings.say(0, 5 * minute, 0)
   expect(await use(), 'nothing for two windows').toBeUndefined()
+})
+
+test('the figure of a ceiling goes when nothing comes any more, although log time stands', async () => {
+  const metrics = new Metrics()
+  const ceilings = new Ceilings(silentLog, metrics)
+  const match = { tenant: 't', rule: 'span-error', kind: 'k', asked: 1, partition: 0 }
+  const use = async () => (await metrics.text()).includes('winnow_ceiling_use_ratio{')
+  for (let i = 0; i < 60; i++) {
+    ceilings.part(specs, match, i * 1_000)
+    ceilings.note({ ...match, isKept: true }, 'minute', i * 1_000)
+  }
+  const startedMs = 7_000_000
+  for (const afterMs of [0, 1_000, minute, 2 * minute + 1_000]) {
+    expect(await use(), `${afterMs}`).toBe(afterMs > 0)
+    ceilings.say(0, 59_000, startedMs + afterMs)
+  }
+  expect(await use(), 'two windows later').toBe(false)
 })
 
 test('that a ceiling is reached is said once, however often it is asked for', () => {
@@ -177,7 +195,7 @@ test('that a ceiling is reached is said once, however often it is asked for', ()
     ceilings.part(specs, match, i * 60)
     ceilings.note({ ...match, isKept: true }, 'minute', i * 60)
   }
-  for (let i = 0; i < 5; i++) ceilings.say(0, 54_000 + i)
+  for (let i = 0; i < 5; i++) ceilings.say(0, 54_000 + i, 0)
   expect(warned).toEqual(['sampler.ceiling_reached'])
 })
 
@@ -211,18 +229,9 @@ ceilings:
   - { rule: span-error, perMinute: 600 }
 `)
 
-const context: RevisionContext = {
-  claim: 1,
-  seq: 1,
-  policy: compilePolicy(limited),
-  nowMs: 5_000,
-  spansRetentionMs: 86_400_000,
-  isLaterSeries: false,
-  wasKept: false,
-  slowBar: () => ({ count: 0, key: '' }),
-  variantUsed: () => 0,
+const context = revisionContext(compilePolicy(limited), {
   ceiling: () => ({ probability: 0.25, ceiling: 600, per: 'minute' }),
-}
+})
 
 test('a thinned match is kept by its draw, weighs what it stands for, and stays what it was', () => {
   const policy = compilePolicy(limited)

@@ -1,12 +1,13 @@
 import type { Log, Metrics } from '@winnow/runtime'
 import type { CeilingSpec } from './ceiling-spec.ts'
+import { type CeilingPer, type CeilingSpend, ceilingWindowMs } from './ceiling-spend.ts'
 import { RuleCeiling } from './rule-ceiling.ts'
 
 /** What a ceiling leaves a match, and which ceiling it was. */
 export interface CeilingPart {
   readonly probability: number
   readonly ceiling: number
-  readonly per: 'minute' | 'hour'
+  readonly per: CeilingPer
 }
 
 /** What was matched under a ceiling, as its decision says. */
@@ -20,7 +21,10 @@ export interface CeilingMatch {
   readonly isKept: boolean
 }
 
-/** Tenants that have figures of their own for a rule; those beyond them share one. */
+/**
+ * Tenants that have figures of their own for a rule. Those beyond them share one as large as a tenant's,
+ * which begins its window anew where a partition moves.
+ */
 export const ceilingTenantsMax = 1_000
 /** From this part of a ceiling on it is said that it is near. */
 export const nearShare = 0.8
@@ -46,6 +50,10 @@ export class Ceilings {
   readonly #rules = new Map<string, OfRule>()
   /** By rule, how many tenants have figures of their own. */
   readonly #tenants = new Map<string, number>()
+  /** What is on record of the partitions held here. */
+  readonly #spends = new Map<number, CeilingSpend>()
+  /** By partition, its log time when it was last looked at, and when by the wall clock it had come there. */
+  readonly #moved = new Map<number, { readonly logTimeMs: number; readonly nowMs: number }>()
   #partitions = 1
 
   constructor(log: Log, metrics: Metrics) {
@@ -58,7 +66,15 @@ export class Ceilings {
     this.#partitions = partitions
   }
 
+  /** The partition is decided on here from now on; `spend` is the fold of what was before. */
+  hold(partition: number, spend: CeilingSpend): void {
+    this.release(partition)
+    this.#spends.set(partition, spend)
+  }
+
   release(partition: number): void {
+    this.#spends.delete(partition)
+    this.#moved.delete(partition)
     for (const { parts } of this.#rules.values()) parts.delete(partition)
   }
 
@@ -71,14 +87,14 @@ export class Ceilings {
     const spec = specOf(specs, tenant, rule)
     if (spec === undefined) return undefined
     const { ceiling, per } = figureOf(spec)
-    const of = this.#of(tenant, rule, per, partition)
+    const of = this.#of(tenant, rule, per, partition, nowMs)
     return { probability: asked * of.share(kind, ceiling / this.#partitions, nowMs), ceiling, per }
   }
 
   /** Counts a match that {@link part} was asked for, once it is decided. */
-  note(match: CeilingMatch, per: CeilingPart['per'], nowMs: number): void {
+  note(match: CeilingMatch, per: CeilingPer, nowMs: number): void {
     const { tenant, rule, kind, asked, isKept, partition } = match
-    this.#of(tenant, rule, per, partition).note(kind, asked, isKept, nowMs)
+    this.#of(tenant, rule, per, partition, nowMs).note(kind, asked, isKept, nowMs)
   }
 
   /** A match that was not kept because of the ceiling. */
@@ -86,11 +102,12 @@ export class Ceilings {
     this.#metrics.ceilingThinned.inc(this.#labels(tenant, rule))
   }
 
-  /** Says how near each ceiling is. Called now and then; `nowMs` is the partition's log time. */
-  say(partition: number, nowMs: number): void {
+  /** Says how near each ceiling is. Called now and then, also where nothing comes: `nowMs` is the wall clock's. */
+  say(partition: number, logTimeMs: number, nowMs: number): void {
+    const atMs = this.#timeOf(partition, logTimeMs, nowMs)
     for (const [key, of] of this.#rules) {
       const { labels, parts } = of
-      if (parts.get(partition)?.demand(nowMs) === 0) parts.delete(partition)
+      if (parts.get(partition)?.demand(atMs) === 0) parts.delete(partition)
       if (parts.size === 0) {
         this.#forget(key, of)
         this.#metrics.ceilingUse.remove(labels)
@@ -104,6 +121,14 @@ export class Ceilings {
     }
   }
 
+  /** Log time stands where nothing comes; a window ends all the same. */
+  #timeOf(partition: number, logTimeMs: number, nowMs: number): number {
+    const moved = this.#moved.get(partition)
+    if (moved?.logTimeMs === logTimeMs) return logTimeMs + Math.max(0, nowMs - moved.nowMs)
+    this.#moved.set(partition, { logTimeMs, nowMs })
+    return logTimeMs
+  }
+
   /** Once when it comes near and once when it is reached, until it has been well below. */
   #warn(of: OfRule, use: number): void {
     if (use < calmShare) of.warned = 0
@@ -114,7 +139,13 @@ export class Ceilings {
     this.#log.warn(kind, { ...of.labels, use })
   }
 
-  #of(tenant: string, rule: string, per: CeilingPart['per'], partition: number): RuleCeiling {
+  #of(
+    tenant: string,
+    rule: string,
+    per: CeilingPer,
+    partition: number,
+    nowMs: number,
+  ): RuleCeiling {
     const own = `${tenant}\0${rule}\0${per}`
     const known = this.#rules.has(own)
     const isOver = !known && (this.#tenants.get(rule) ?? 0) >= ceilingTenantsMax
@@ -127,7 +158,8 @@ export class Ceilings {
     }
     let part = of.parts.get(partition)
     if (part === undefined) {
-      part = new RuleCeiling(per === 'minute' ? 60_000 : 3_600_000)
+      const spent = isOver ? undefined : this.#spends.get(partition)?.of(tenant, rule, per, nowMs)
+      part = new RuleCeiling(ceilingWindowMs[per], spent)
       of.parts.set(partition, part)
     }
     return part

@@ -8,9 +8,10 @@ import {
   silentLog,
   systemClock,
 } from '@winnow/runtime'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ColumnFollower } from './column-follower.ts'
 import { defaultPolicy, type Policy, parsePolicy } from './policy-file.ts'
+import { PolicyLog } from './policy-log.ts'
 import { policyEntryRecord, policyTextRecord } from './policy-record.ts'
 import { specs, topics } from './world.fixture.ts'
 
@@ -107,4 +108,13 @@ test('what the policy in force leaves no room for of the shadow is said', () => 
   expect(said).toEqual([
     { event: 'assembler.columns_left_out', more: { of: columnsMax + 1, columns: 'k100' } },
   ])
+})
+
+test('who follows control lets go of texts that nothing names, once it has read all', async () => {
+  const tidy = vi.spyOn(PolicyLog.prototype, 'tidy')
+  const follower = followerOf(await applied())
+  await follower.start()
+  await vi.waitFor(() => expect(tidy).toHaveBeenCalled(), 5_000)
+  await follower.stop()
+  tidy.mockRestore()
 })

@@ -20,15 +20,21 @@ import {
 } from './condition-facts.ts'
 import { orderDependence } from './condition-order.ts'
 import { slowPattern } from './condition-pattern.ts'
-import { type Bound, childrenOf, isMap, keyOf, macros, numberOf, pathOf } from './condition-tree.ts'
-import type { Named } from './condition-view.ts'
+import { programOf, type Step } from './condition-program.ts'
+import {
+  type Bound,
+  childrenOf,
+  isMap,
+  keyOfPath,
+  macros,
+  numberOf,
+  pathOf,
+} from './condition-tree.ts'
 
 /** A condition that was found to be one. */
 export interface Condition {
   readonly text: string
-  /** Evaluates it over a `ConditionView`. */
-  readonly program: ParseResult
-  readonly named: Named
+  readonly program: Step<boolean>
   /** What of every span has to be recorded for it. */
   readonly columns: readonly string[]
   /** Facts that it looks at, by path, and a key where the path has one: as the rule's answer states them. */
@@ -66,19 +72,19 @@ export function checkCondition(text: string): ConditionCheck {
     return refused(0, `has ${bytes} bytes, more than ${conditionBytesMax}; make it several rules`)
   }
   const environment = conditionEnvironment()
-  let program: ParseResult
+  let parsed: ParseResult
   try {
-    program = environment.parse(text)
+    parsed = environment.parse(text)
   } catch (error) {
     return refusedBy(error)
   }
-  const tree = program.ast
+  const tree = parsed.ast
   const found = new Findings()
   found.walk(tree, new Set())
   if (found.mistakes.length > 0) return { ok: false, mistakes: found.mistakes }
   const orderDependent = orderDependence(tree)
   asOwn(tree)
-  const { valid, type, error: mistake } = program.check()
+  const { valid, type, error: mistake } = parsed.check()
   if (!valid) return refusedBy(mistake)
   if (type !== 'bool') {
     return refused(0, `is ${typeName(type)} and no condition; compare it with something`)
@@ -87,8 +93,8 @@ export function checkCondition(text: string): ConditionCheck {
     ok: true,
     condition: {
       text,
-      program,
-      ...found.named(),
+      program: programOf(tree),
+      columns: [...found.columns],
       compared: found.compared,
       orderDependent,
       hash: createHash('sha256').update(text).digest('hex').slice(0, 8),
@@ -100,12 +106,7 @@ export function checkCondition(text: string): ConditionCheck {
 class Findings {
   readonly mistakes: ConditionMistake[] = []
   readonly compared: ComparedFact[] = []
-  readonly #attributes = new Set<string>()
-  readonly #rootAttributes = new Set<string>()
-  readonly #states = new Set<string>()
-  readonly #outcomes = new Set<string>()
-  readonly #spanColumns = new Set<string>()
-  readonly #columns = new Set<string>()
+  readonly columns = new Set<string>()
 
   walk(node: ASTNode, bound: Bound): void {
     const path = pathOf(node, bound)
@@ -127,17 +128,6 @@ class Findings {
     }
     if (node.op === '/' && numberOf(node.args[1]) === 0) this.#say(node.args[1], 'divides by 0')
     for (const [child, inner] of childrenOf(node, bound)) this.walk(child, inner)
-  }
-
-  named(): Pick<Condition, 'named' | 'columns'> {
-    const named = {
-      attributes: [...this.#attributes],
-      rootAttributes: [...this.#rootAttributes],
-      states: [...this.#states],
-      outcomes: [...this.#outcomes],
-      spanColumns: [...this.#spanColumns],
-    }
-    return { named, columns: [...this.#columns] }
   }
 
   #access(node: ASTNode, path: string, bound: Bound): void {
@@ -171,10 +161,10 @@ class Findings {
     }
   }
 
-  /** Of `outcome["x"].score` the key is further down. Null: it is not written out, or cannot be. */
+  /** Null: it is not written out, or cannot be. */
   #key(node: ASTNode, path: string): string | null {
     const access = path.endsWith('[]') || node.op !== '.' ? node : node.args[0]
-    const key = keyOf(access)
+    const key = keyOfPath(node, path)
     if (key === undefined) {
       this.#say(access, 'its name has to be written out in quotes, so that it is recorded')
       return null
@@ -186,24 +176,11 @@ class Findings {
   }
 
   #record(path: string, key: string | undefined): void {
-    for (const column of columnsOfFact[path] ?? []) this.#columns.add(column)
-    const state = `${ownColumn.statePrefix}${key}`
-    if (path === 's.traceState[]') this.#span(state)
-    else if (path === 's.attribute[]') this.#span(key as string)
-    else if (path.startsWith('s.')) this.#span(columnOfField[path.slice(2)] as string)
-    else if (path === 'traceState[]') {
-      this.#states.add(key as string)
-      this.#columns.add(state)
-    } else if (path === 'attribute[]' || path === 'root.attribute[]') {
-      const names = path === 'attribute[]' ? this.#attributes : this.#rootAttributes
-      names.add(key as string)
-      this.#columns.add(key as string)
-    } else if (path.startsWith('outcome[]')) this.#outcomes.add(key as string)
-  }
-
-  #span(column: string): void {
-    this.#spanColumns.add(column)
-    this.#columns.add(column)
+    for (const column of columnsOfFact[path] ?? []) this.columns.add(column)
+    const [of] = path.split('[]') as [string]
+    if (of.endsWith('traceState')) this.columns.add(`${ownColumn.statePrefix}${key}`)
+    else if (of.endsWith('attribute')) this.columns.add(key as string)
+    else if (path.startsWith('s.')) this.columns.add(columnOfField[path.slice(2)] as string)
   }
 
   #unknownField(node: ASTNode, path: string, bound: Bound): void {

@@ -111,13 +111,7 @@ function registerValues(env: Environment): void {
       a.isIn(b),
     )
   }
-  const texts = {
-    startsWith: (text: string, wanted: string) => text.startsWith(wanted),
-    endsWith: (text: string, wanted: string) => text.endsWith(wanted),
-    contains: (text: string, wanted: string) => text.includes(wanted),
-    matchesIn: (text: string, wanted: string) => expressionOf(wanted).test(text),
-  }
-  for (const [name, passes] of Object.entries(texts)) {
+  for (const [name, passes] of Object.entries(textTests)) {
     env.registerFunction(`Values.${name}(string): bool`, (a: Values, b: string) =>
       a.some(passes, b),
     )
@@ -127,6 +121,14 @@ function registerValues(env: Environment): void {
   env.registerFunction('Values.asText(): Values', (a: Values) => a.asText())
   env.registerFunction('Values.asBool(): Values', (a: Values) => a.asBool())
 }
+
+/** What a text is asked for, or any of some values. */
+export const textTests = {
+  startsWith: (text: string, wanted: string) => text.startsWith(wanted),
+  endsWith: (text: string, wanted: string) => text.endsWith(wanted),
+  contains: (text: string, wanted: string) => text.includes(wanted),
+  matchesIn: (text: string, wanted: string) => expressionOf(wanted).test(text),
+} as const
 
 /** The library's own count in whole numbers, which fail where they divide by 0 or grow, and match otherwise. */
 const ownNames: ReadonlyMap<string, string> = new Map([
@@ -142,9 +144,7 @@ function registerOwn(env: Environment): void {
     env.registerFunction(`sizeOf(${type}): double`, count)
     env.registerFunction(`${type}.sizeOf(): double`, count)
   }
-  env.registerFunction('string.matchesIn(string): bool', (text: string, pattern: string) =>
-    expressionOf(pattern).test(text),
-  )
+  env.registerFunction('string.matchesIn(string): bool', textTests.matchesIn)
 }
 
 /**

@@ -4,6 +4,7 @@ import type { RuleAnswer, SpanCell } from '@winnow/model'
 import { isClearText } from '@winnow/privacy'
 import { PipelineError } from '@winnow/runtime'
 import { type ComparedFact, type Condition, checkCondition } from './condition-check.ts'
+import { readerOf, type Step } from './condition-program.ts'
 import { Values } from './condition-values.ts'
 import { ConditionView } from './condition-view.ts'
 import type { TraceFacts } from './fold.ts'
@@ -15,41 +16,46 @@ export const statedFactsMax = 3
 
 /**
  * A condition as a rule. Where it depends on the order in which facts come it is asked only once the
- * trace has a span, and a match is repeated by later revisions: a keep must not turn into a drop.
+ * trace has a span, and a match is repeated by later revisions: a keep must not turn into a drop. One that
+ * does not match says what it names and no slice has (`notRecorded`): so it may be false for want of that.
  */
 export function conditionRule(name: string, probability: number, text: string): Rule {
   const condition = conditionOf(text)
-  const { program, named, compared, orderDependent, hash } = condition
+  const { program, columns, compared, orderDependent, hash } = condition
   const none = repeated({ name, matched: false, probability })
-  const stated = compared.slice(0, statedFactsMax).map(withSteps)
+  const unseen = new Map(
+    columns.map(column => [column, repeated({ ...none, detail: { notRecorded: column } })]),
+  )
+  const stated = compared.slice(0, statedFactsMax).map(readable)
   return (facts, environment) => {
     if (orderDependent !== undefined) {
       if (facts.spanCount === 0) return none
       const earlier = environment.earlier(name)
       if (isRepeat(earlier, hash)) return { ...earlier, probability }
     }
-    const view = viewOf(facts, environment)
-    view.need(named)
-    const matched = program(view) === true
+    const view = viewOf(facts, environment).begin()
+    const matched = program(view, undefined)
     const [first] = stated
     const value = first === undefined ? undefined : statedOf(view, first, matched)
-    if (!matched) return value === undefined ? none : { name, matched, probability, value }
+    if (!matched) {
+      const column = columns.length === 0 ? undefined : view.notRecorded(columns)
+      const answer = column === undefined ? none : (unseen.get(column) as RuleAnswer)
+      return value === undefined ? answer : { ...answer, value }
+    }
     if (first === undefined && orderDependent === undefined) return { name, matched, probability }
     const detail = detailOf(view, stated, orderDependent === undefined ? undefined : hash)
     return { name, matched, probability, ...(value !== undefined && { value }), detail }
   }
 }
 
-interface StatedFact extends ComparedFact {
-  readonly steps: readonly string[]
+interface StatedFact {
+  readonly text: string
+  readonly read: Step
 }
 
-/** Where a path goes on by the fact's key. */
-const keyStep = '[]'
-
-const withSteps = (fact: ComparedFact): StatedFact => ({
-  ...fact,
-  steps: fact.path.replaceAll('[]', '.[]').split('.'),
+const readable = ({ text, path, key }: ComparedFact): StatedFact => ({
+  text,
+  read: readerOf(path, key),
 })
 
 /** A match by a rule with this very condition, which a later revision takes over. */
@@ -104,17 +110,10 @@ function detailOf(
 /** What can be stated: a number, a flag, a text that is no prose; of a list how many it has. */
 function statedOf(
   view: ConditionView,
-  { steps, key }: StatedFact,
+  { read }: StatedFact,
   matched: boolean,
 ): string | number | boolean | undefined {
-  let value: unknown = view
-  for (let i = 0; i < steps.length; i++) {
-    const step = steps[i] as string
-    value =
-      step === keyStep
-        ? (value as ReadonlyMap<string, unknown>).get(key as string)
-        : (value as Record<string, unknown>)[step]
-  }
+  const value = read(view, undefined)
   if (value instanceof Values) return asFact(shownOf(value, matched))
   return asFact(Array.isArray(value) ? value.length : value)
 }

@@ -45,6 +45,15 @@ export function keyOf(node: ASTNode): string | undefined {
   return key.op === 'value' && typeof key.args === 'string' ? key.args : undefined
 }
 
+/**
+ * The key of an access to a fact of this path, undefined where it is not written out or there is none: of
+ * `outcome["x"].score` it is further down.
+ */
+export function keyOfPath(node: ASTNode, path: string): string | undefined {
+  if (path.endsWith('[]')) return keyOf(node)
+  return path.includes('[].') && node.op === '.' ? keyOf(node.args[0]) : undefined
+}
+
 /** The nodes directly below, with what each of them may call by a bound name. */
 export function childrenOf(node: ASTNode, bound: Bound): (readonly [ASTNode, Bound])[] {
   const plain = (nodes: readonly ASTNode[]) => nodes.map(child => [child, bound] as const)

@@ -1,5 +1,5 @@
 // Hot: operators of conditions run once a rule and trace.
-import type { SpanCell } from '@winnow/model'
+import { ownColumn, type SpanCell, type SpanRow } from '@winnow/model'
 
 /**
  * The distinct values that something has under one name: an attribute over all spans of a trace, or on
@@ -116,16 +116,53 @@ export class RootView {
   service = ''
   durationMs = Number.NaN
   failed = false
-  readonly attribute = new Map<string, Values>()
 }
 
 /** One distinct row of the trace's spans. */
 export class SpanView {
-  name = ''
-  kind = ''
-  status = ''
-  durationMs = Number.NaN
-  isSampled = false
-  readonly attribute = new Map<string, Values>()
-  readonly traceState = new Map<string, Values>()
+  readonly columns: readonly string[]
+  readonly cells: SpanRow
+
+  constructor(columns: readonly string[], cells: SpanRow) {
+    this.columns = columns
+    this.cells = cells
+  }
+
+  get name(): string {
+    return this.#text(ownColumn.name)
+  }
+
+  get kind(): string {
+    return this.#text(ownColumn.kind)
+  }
+
+  get status(): string {
+    return this.#text(ownColumn.status)
+  }
+
+  get durationMs(): number {
+    const cell = this.cell(ownColumn.durationMs)
+    return typeof cell === 'number' ? cell : Number.NaN
+  }
+
+  get isSampled(): boolean {
+    return this.cell(ownColumn.sampled) === true
+  }
+
+  /** Not one for all that have none: a comparison writes into it. */
+  values(column: string): Values {
+    const cell = this.cell(column)
+    return new Values(cell === null ? [] : [cell])
+  }
+
+  /** Rows end with the last cell that says something. */
+  cell(column: string): SpanCell {
+    const at = this.columns.indexOf(column)
+    return at < 0 ? null : (this.cells[at] ?? null)
+  }
+
+  #text(column: string): string {
+    const cell = this.cell(column)
+    return typeof cell === 'string' ? cell : ''
+  }
 }

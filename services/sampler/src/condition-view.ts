@@ -9,47 +9,75 @@ import type { RuleEnvironment } from './rules.ts'
 /** Distinct rows of one trace that conditions see; the first in the order of the fold. */
 export const traceRowsMax = 1_024
 
-/** A row with what its cells are called. */
-interface NamedRow {
-  readonly columns: readonly string[]
-  readonly cells: SpanRow
-}
-
-/** The facts of one trace under the names of conditions: the context that they are evaluated in. */
+/** The facts of one trace under the names of conditions, each computed when it is first asked for. */
 export class ConditionView {
-  readonly attribute = new Map<string, Values>()
-  readonly traceState = new Map<string, Values>()
-  readonly outcome = new Map<string, OutcomeView>()
   readonly #facts: TraceFacts
   readonly #environment: RuleEnvironment
-  #rows: readonly NamedRow[] | undefined
+  #rows: readonly SpanView[] | undefined
   #isCut = false
+  #durationMs: number | undefined
   #root: RootView | undefined
-  #rootRow: NamedRow | undefined
-  #spans: SpanView[] | undefined
   #judge: OutcomeView | undefined
   #citation: CitationView | undefined
-  /** Columns that the spans' maps have. */
-  readonly #spanColumns = new Set<string>()
+  /** By column, of all spans; by attribute, of the root; by name. */
+  #values: Map<string, Values> | undefined
+  #rootValues: Map<string, Values> | undefined
+  #outcomes: Map<string, OutcomeView> | undefined
 
   constructor(facts: TraceFacts, environment: RuleEnvironment) {
     this.#facts = facts
     this.#environment = environment
   }
 
-  /** Has the maps hold what a condition names: it looks up nothing else. */
-  need({ attributes, rootAttributes, states, outcomes, spanColumns }: Named): void {
-    for (const key of attributes) put(this.attribute, key, () => this.#values(key))
-    for (const key of states) {
-      put(this.traceState, key, () => this.#values(ownColumn.statePrefix + key))
+  /** What an answer before has shown is not the next one's. */
+  begin(): this {
+    if (this.#values !== undefined) for (const values of this.#values.values()) values.shown = null
+    return this
+  }
+
+  /** What all spans have under a column. */
+  values(column: string): Values {
+    this.#values ??= new Map()
+    let values = this.#values.get(column)
+    if (values === undefined) {
+      values = new Values(this.#distinct(column))
+      this.#values.set(column, values)
     }
-    for (const name of outcomes) {
-      if (!this.outcome.has(name)) this.outcome.set(name, this.#outcomeOf(name, new OutcomeView()))
+    return values
+  }
+
+  /** What the root has under a column. */
+  rootValues(column: string): Values {
+    this.#rootValues ??= new Map()
+    let values = this.#rootValues.get(column)
+    if (values === undefined) {
+      const { root, slices } = this.#facts
+      const row = root === null ? undefined : rowOfRoot(slices, root.spanId)
+      values = row === undefined ? new Values([]) : row.values(column)
+      this.#rootValues.set(column, values)
     }
-    for (const key of rootAttributes) {
-      put(this.root.attribute, key, () => valuesOf(cellOf(this.#rootRow, key)))
+    return values
+  }
+
+  /** The first of `columns` that was read from no slice of the trace; undefined where each was from one. */
+  notRecorded(columns: readonly string[]): string | undefined {
+    const { slices } = this.#facts
+    if (slices.length === 0) return undefined
+    for (let at = 0; at < columns.length; at++) {
+      const column = columns[at] as string
+      if (!isRecorded(slices, column)) return column
     }
-    for (const column of spanColumns) this.#needSpans(column)
+    return undefined
+  }
+
+  outcome(name: string): OutcomeView {
+    this.#outcomes ??= new Map()
+    let outcome = this.#outcomes.get(name)
+    if (outcome === undefined) {
+      outcome = this.#outcomeOf(name, new OutcomeView())
+      this.#outcomes.set(name, outcome)
+    }
+    return outcome
   }
 
   get spanCount(): number {
@@ -61,16 +89,8 @@ export class ConditionView {
   }
 
   get durationMs(): number {
-    const { slices } = this.#facts
-    let start = Number.POSITIVE_INFINITY
-    let end = Number.NEGATIVE_INFINITY
-    for (let i = 0; i < slices.length; i++) {
-      const { startMs, endMs } = slices[i] as PackedSlice
-      if (startMs < start) start = startMs
-      if (endMs > end) end = endMs
-    }
-    // Of Unix milliseconds a double has no more than microseconds.
-    return end > start ? Math.round((end - start) * 1_000) / 1_000 : 0
+    this.#durationMs ??= durationOf(this.#facts.slices)
+    return this.#durationMs
   }
 
   get errorCount(): number {
@@ -92,13 +112,12 @@ export class ConditionView {
   get root(): RootView {
     if (this.#root !== undefined) return this.#root
     const view = new RootView()
-    const { root, slices } = this.#facts
+    const { root } = this.#facts
     if (root !== null) {
       view.name = root.name
       view.service = root.service
       view.durationMs = root.durationMs
       view.failed = root.error === true
-      this.#rootRow = rowOfRoot(slices, root.spanId)
     }
     this.#root = view
     return view
@@ -185,63 +204,45 @@ export class ConditionView {
   }
 
   get spans(): readonly SpanView[] {
-    this.#spans ??= this.#allRows().map(spanOf)
-    return this.#spans
-  }
-
-  get truncated(): boolean {
-    if (this.#facts.slices.some(({ lists }) => lists.truncated === true)) return true
-    this.#allRows()
-    return this.#isCut
-  }
-
-  #values(column: string): Values {
-    return new Values(this.#distinct(column))
-  }
-
-  #distinct(column: string): readonly SpanCell[] {
-    const all = new Set<SpanCell>()
-    let hidden: SpanCell = null
-    for (const row of this.#allRows()) {
-      const cell = cellOf(row, column)
-      if (cell === null) continue
-      // One cell that shows nothing is as good as many.
-      if (typeof cell === 'object') hidden ??= cell
-      all.add(typeof cell === 'object' ? hidden : cell)
-    }
-    return [...all]
-  }
-
-  #needSpans(column: string): void {
-    if (this.#spanColumns.has(column)) return
-    this.#spanColumns.add(column)
-    const { statePrefix } = ownColumn
-    const isState = column.startsWith(statePrefix)
-    if (column.startsWith(':') && !isState) return
-    const rows = this.#allRows()
-    this.spans.forEach((span, at) => {
-      const values = valuesOf(cellOf(rows[at], column))
-      if (isState) span.traceState.set(column.slice(statePrefix.length), values)
-      else span.attribute.set(column, values)
-    })
-  }
-
-  #allRows(): readonly NamedRow[] {
     if (this.#rows !== undefined) return this.#rows
-    const rows: NamedRow[] = []
+    const rows: SpanView[] = []
     const { slices } = this.#facts
+    const known: (readonly string[])[] = []
     for (let i = 0; i < slices.length; i++) {
       const { columns, rows: own } = (slices[i] as PackedSlice).lists
       if (columns === undefined || own === undefined) continue
+      const names = sameColumns(known, columns)
       for (let at = 0; at < own.length; at++) {
         const cells = own[at] as SpanRow
-        if (isKnown(rows, columns, cells)) continue
-        if (rows.length < traceRowsMax) rows.push({ columns, cells })
+        if (isKnown(rows, names, cells)) continue
+        if (rows.length < traceRowsMax) rows.push(new SpanView(names, cells))
         else this.#isCut = true
       }
     }
     this.#rows = rows
-    return this.#rows
+    return rows
+  }
+
+  get truncated(): boolean {
+    if (this.#facts.slices.some(({ lists }) => lists.truncated === true)) return true
+    return this.spans.length === traceRowsMax && this.#isCut
+  }
+
+  #distinct(column: string): readonly SpanCell[] {
+    const { spans } = this
+    const all: SpanCell[] = []
+    let known: Set<SpanCell> | undefined
+    for (let i = 0; i < spans.length; i++) {
+      const cell = (spans[i] as SpanView).cell(column)
+      if (cell === null) continue
+      if (known === undefined && all.length >= searchedMax) known = new Set(all)
+      // One cell that shows nothing is as good as many.
+      const value = typeof cell === 'object' ? hidden : cell
+      if (known === undefined ? all.indexOf(value) >= 0 : known.has(value)) continue
+      all.push(value)
+      known?.add(value)
+    }
+    return all
   }
 
   /** Both `name` and `outcome.<name>`: spans and events write the prefix, evaluations need not. */
@@ -255,21 +256,31 @@ export class ConditionView {
   }
 }
 
-/** What a condition names: the keys of its maps. */
-export interface Named {
-  readonly attributes: readonly string[]
-  readonly rootAttributes: readonly string[]
-  readonly states: readonly string[]
-  readonly outcomes: readonly string[]
-  readonly spanColumns: readonly string[]
+/** The first slice has it, mostly. */
+function isRecorded(slices: readonly PackedSlice[], column: string): boolean {
+  for (let i = 0; i < slices.length; i++) {
+    const { columns } = (slices[i] as PackedSlice).lists
+    if (columns !== undefined && columns.indexOf(column) >= 0) return true
+  }
+  return false
 }
 
-/** What a rule before this one was shown is not this one's answer. */
-function put(map: Map<string, Values>, key: string, values: () => Values): void {
-  const known = map.get(key)
-  if (known === undefined) map.set(key, values())
-  else known.shown = null
+function durationOf(slices: readonly PackedSlice[]): number {
+  let start = Number.POSITIVE_INFINITY
+  let end = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < slices.length; i++) {
+    const { startMs, endMs } = slices[i] as PackedSlice
+    if (startMs < start) start = startMs
+    if (endMs > end) end = endMs
+  }
+  // Of Unix milliseconds a double has no more than microseconds.
+  return end > start ? Math.round((end - start) * 1_000) / 1_000 : 0
 }
+
+/** So many values are searched through one by one; a set of them costs more than that. */
+export const searchedMax = 16
+/** A cell that shows nothing. */
+const hidden: SpanCell = {}
 
 function take(view: OutcomeView, outcome: Outcome): void {
   const { score, label, passed, extracted, supported } = outcome
@@ -288,11 +299,19 @@ function take(view: OutcomeView, outcome: Outcome): void {
 }
 
 /** Slices that were read under the same rules share the array of their columns, mostly. */
-function isKnown(rows: readonly NamedRow[], columns: readonly string[], cells: SpanRow): boolean {
+function sameColumns(known: (readonly string[])[], columns: readonly string[]): readonly string[] {
+  for (let i = 0; i < known.length; i++) {
+    const one = known[i] as readonly string[]
+    if (one === columns || one.join('\n') === columns.join('\n')) return one
+  }
+  known.push(columns)
+  return columns
+}
+
+function isKnown(rows: readonly SpanView[], columns: readonly string[], cells: SpanRow): boolean {
   for (let i = 0; i < rows.length; i++) {
-    const row = rows[i] as NamedRow
-    if (row.columns !== columns && row.columns.join('\n') !== columns.join('\n')) continue
-    if (areSame(row.cells, cells)) return true
+    const row = rows[i] as SpanView
+    if (row.columns === columns && areSame(row.cells, cells)) return true
   }
   return false
 }
@@ -309,37 +328,15 @@ function areSame(a: SpanRow, b: SpanRow): boolean {
 
 const isHidden = (cell: SpanCell | undefined): boolean => typeof cell === 'object' && cell !== null
 
-function rowOfRoot(slices: readonly PackedSlice[], spanId: string): NamedRow | undefined {
+function rowOfRoot(slices: readonly PackedSlice[], spanId: string): SpanView | undefined {
   for (const { lists } of slices) {
     const { columns, rows, rootRows } = lists
     const entry = rootRows?.find(([id]) => id === spanId)
     const cells = entry === undefined ? undefined : rows?.[entry[1]]
-    if (columns !== undefined && cells !== undefined) return { columns, cells }
+    if (columns !== undefined && cells !== undefined) return new SpanView(columns, cells)
   }
   return undefined
 }
-
-function cellOf(row: NamedRow | undefined, column: string): SpanCell {
-  if (row === undefined) return null
-  const at = row.columns.indexOf(column)
-  return at < 0 ? null : (row.cells[at] ?? null)
-}
-
-function spanOf(row: NamedRow): SpanView {
-  const view = new SpanView()
-  const { name, kind, status, durationMs, sampled } = ownColumn
-  view.name = textOf(cellOf(row, name))
-  view.kind = textOf(cellOf(row, kind))
-  view.status = textOf(cellOf(row, status))
-  const duration = cellOf(row, durationMs)
-  if (typeof duration === 'number') view.durationMs = duration
-  view.isSampled = cellOf(row, sampled) === true
-  return view
-}
-
-const textOf = (cell: SpanCell): string => (typeof cell === 'string' ? cell : '')
-/** Not one for all that have none: a comparison writes into it. */
-const valuesOf = (cell: SpanCell): Values => new Values(cell === null ? [] : [cell])
 
 function textsOf(cells: readonly SpanCell[]): string[] {
   return [...new Set(cells.filter(cell => typeof cell === 'string'))]

@@ -116,17 +116,21 @@ class Partition {
     for (let chunk = decider.nextChunk(); chunk.length > 0; chunk = decider.nextChunk()) {
       for (const group of chunk) {
         if (decider.needs(group) !== undefined) throw new Error('a trace was decided twice')
-        const pending = decider.decide(group, undefined, 0, ++this.#seq)
-        if (pending === undefined) throw new Error('nothing was decided')
-        this.decisionBytes += pending.value.length
+        const { value, outcome } =
+          decider.decide(group, undefined, 0, ++this.#seq)?.pending ?? nothing()
+        this.decisionBytes += value.length
         decided++
-        if (!this.#state.apply(this.#offset++, pending.decision)) throw new Error('does not count')
-        shared.figures.counted(pending.outcome)
+        if (!this.#state.apply(this.#offset++, outcome.decision)) throw new Error('does not count')
+        shared.figures.counted(outcome)
       }
     }
     this.#inFlight.clear()
     return decided
   }
+}
+
+function nothing(): never {
+  throw new Error('nothing was decided')
 }
 
 interface Measured {

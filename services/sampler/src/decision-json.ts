@@ -164,6 +164,7 @@ function writeSeries(out: JsonBytes, decision: Decision): void {
     out.raw(',"retractions":')
     out.json(JSON.stringify(retractions))
   }
+  if (decision.retractionsRefused === true) out.raw(',"retractionsRefused":true')
   if (seriesFrom !== undefined) {
     out.raw(',"seriesFrom":')
     out.json(JSON.stringify(seriesFrom))

@@ -5,6 +5,7 @@ import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
 import type { Input } from './merge.ts'
 import { defaultPolicy, parsePolicy } from './policy-file.ts'
 import { revise } from './revise.ts'
+import { revisionContext } from './revision.fixture.ts'
 import { type CompiledPolicy, compilePolicy } from './rules.ts'
 import { noSlices, type Series } from './series.ts'
 
@@ -33,17 +34,8 @@ function outcomes(nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
 function outcomesBy(by: CompiledPolicy, nowMs: number, ...inputs: Input['evidence'][]): Outcome[] {
   let series: Series | undefined
   return inputs.map(input => {
-    const revision = revise(series, [{ evidence: input, appendedAtMs: nowMs }], {
-      claim: 0,
-      seq: 1,
-      policy: by,
-      nowMs,
-      spansRetentionMs: 24 * 60 * minute,
-      isLaterSeries: false,
-      wasKept: false,
-      slowBar: () => ({ count: 0, key: '' }),
-      variantUsed: () => 0,
-    })
+    const records = [{ evidence: input, appendedAtMs: nowMs }]
+    const revision = revise(series, records, revisionContext(by, { nowMs }))
     if (revision === undefined) throw new Error('nothing new')
     const outcome = outcomeOf(series?.last, revision, by.policy)
     series = { offset: 0, last: revision.decision, earlier: noSlices, isCut: false }
@@ -147,11 +139,8 @@ test('whatever fails after its bytes are gone has missed its trace too', () => {
     evaluation(id, { name: 'judge', label: 'fail', id: `${id}.second` }),
     evaluation(id, { name: 'judge', label: 'pass', id: `${id}.third` }),
   )
-  expect(told.at(-1)?.decision.evaluations.map(({ effect }) => effect)).toEqual([
-    'missed',
-    'missed',
-    'applied',
-  ])
+  const effects = told.flatMap(({ evaluations }) => evaluations.map(({ effect }) => effect))
+  expect(effects).toEqual(['missed', 'missed', 'applied'])
 })
 
 test('an evaluation that awaits its trace is in no ratio', async () => {

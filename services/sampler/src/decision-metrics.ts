@@ -1,5 +1,6 @@
 import type { Decision, RuleAnswer } from '@winnow/model'
 import type { Clock, Metrics } from '@winnow/runtime'
+import { briefOf, type DecisionBrief } from './decision-brief.ts'
 import { KeptRatios } from './kept-ratios.ts'
 import type { Policy, RuleKind } from './policy-file.ts'
 import { ruleName } from './policy-file.ts'
@@ -7,7 +8,7 @@ import type { Revision } from './revise.ts'
 
 /** What a decision changes in the figures, known when it is made and told when it counts. */
 export interface Outcome {
-  readonly decision: Revision['decision']
+  readonly decision: DecisionBrief
   readonly evaluations: Revision['evaluations']
   readonly isRescue: boolean
   /** It has slices, and is the first that has. */
@@ -56,7 +57,7 @@ export class DecisionMetrics {
     if (outcome.isDecidedAgain) metrics.tracesRedecided.inc({ cause: decision.cause })
     if (isRescue) metrics.rescued.inc({ cause: decision.cause })
     for (const rule of outcome.newMatches) metrics.ruleMatches.inc({ rule })
-    const isKept = decision.verdict === 'keep' && decision.gone !== true
+    const isKept = decision.verdict === 'keep' && !decision.isGone
     this.#traces(outcome, isKept && (isFirst || isRescue))
     this.#ratios.add(tenant, nowMs, {
       decided: (isFirst ? 1 : 0) - (becameGone ? 1 : 0),
@@ -96,7 +97,7 @@ export class DecisionMetrics {
 }
 
 /** `rule`: something asked for every such trace; a request is answered like a rule of probability 1. */
-function keptBy({ probability }: Outcome['decision']): 'rule' | 'chance' {
+function keptBy({ probability }: DecisionBrief): 'rule' | 'chance' {
   return probability >= 1 ? 'rule' : 'chance'
 }
 
@@ -108,7 +109,7 @@ export function outcomeOf(
   const isNewFailure = hasFailure(decision, policy) && !(last && hasFailure(last, policy))
   const isNew = placed.taken.length > 0
   return {
-    decision,
+    decision: briefOf(decision),
     evaluations,
     isRescue,
     becameGone: decision.gone === true && last?.gone !== true,

@@ -5,22 +5,13 @@ import { decisionBytes, readDecision, readDecisionHead } from './decision-record
 import { parseEvidence } from './evidence-record.ts'
 import { evaluation, request, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { defaultPolicy } from './policy-file.ts'
-import { type RevisionContext, revise } from './revise.ts'
+import { revise } from './revise.ts'
+import { revisionContext } from './revision.fixture.ts'
 import { compilePolicy } from './rules.ts'
 import { noSlices, type Series } from './series.ts'
 
 const id = traceIdOf(1)
-const context: RevisionContext = {
-  claim: 0,
-  seq: 1,
-  policy: compilePolicy(defaultPolicy),
-  nowMs: 5_000,
-  spansRetentionMs: 86_400_000,
-  isLaterSeries: false,
-  wasKept: false,
-  slowBar: () => ({ count: 0, key: 's o' }),
-  variantUsed: () => 0,
-}
+const context = revisionContext(compilePolicy(defaultPolicy))
 const decisionText = (...of: Parameters<typeof decisionBytes>): string =>
   Buffer.from(decisionBytes(...of)).toString()
 const read = (text: string) => readDecision(Buffer.from(text), 'decisions/0@5')

@@ -1,4 +1,4 @@
-import { MemoryBus, topicSpecs } from '@winnow/bus'
+import { type BusRecord, MemoryBus, topicSpecs } from '@winnow/bus'
 import { ManualClock, silentLog } from '@winnow/runtime'
 import { expect, test } from 'vitest'
 import { type BaselineKey, Baselines } from './baselines.ts'
@@ -55,6 +55,18 @@ test('a partition that moves is counted once before, between and after', async (
   await a.add(1, 50)
   await b.follower.follow()
   expect(b.count(), 'a former owner’s record is left alone').toBe(33)
+})
+
+test('behind a record that nobody can read the last one that can be is in force, and no older one', async () => {
+  const [bus, elsewhere] = [newBus(), newBus()]
+  await member(bus, [0]).add(0, 10)
+  await member(elsewhere, [0]).add(0, 12)
+  const [{ value }] = (await elsewhere.read(topic, 0, 0, 1e6, 0)).records as [BusRecord]
+  const torn = { key: Buffer.from('y'), value: Buffer.from('{') }
+  await bus.append(topic, 0, [{ key: Buffer.from('x'), value }, torn])
+  const b = member(bus, [])
+  await b.follower.follow()
+  expect(b.count()).toBe(12)
 })
 
 test('a record that nobody can read leaves the one before it in force', async () => {

@@ -16,15 +16,18 @@ export function limitAnswer(
   environment: RuleEnvironment,
 ): RuleAnswer {
   if (!answer.matched || environment.ceiling === undefined) return answer
-  const earlier = environment.earlier(answer.name)
+  const before = environment.earlier(answer.name)
+  const earlier = before?.matched === true ? before : undefined
   const part =
-    earlier?.matched === true
-      ? partOf(earlier)
-      : environment.ceiling(answer.name, kindOf(answer, facts), answer.probability)
+    earlier === undefined
+      ? environment.ceiling(answer.name, kindOf(answer, facts), answer.probability)
+      : partOf(earlier)
   if (part === undefined) return answer
   const probability = Math.min(answer.probability, part.probability)
   const { ceiling, per } = part
-  const limited = { ...answer, probability, detail: { ...answer.detail, ceiling, per } }
+  const revision = earlier === undefined ? environment.revision : earlier.detail?.revision
+  const detail = { ...answer.detail, ceiling, per, ...(revision !== undefined && { revision }) }
+  const limited = { ...answer, probability, detail }
   return answer.name === 'ordinary' ? { ...limited, threshold: thresholdHex(probability) } : limited
 }
 
@@ -33,6 +36,11 @@ export function partOf({ probability, detail }: RuleAnswer): CeilingPart | undef
   if (typeof detail?.ceiling !== 'number') return undefined
   const per = detail.per === 'hour' ? 'hour' : 'minute'
   return { probability, ceiling: detail.ceiling, per }
+}
+
+/** Whether the answer is this revision's own, and repeats none before it. */
+export function isGivenBy({ detail }: RuleAnswer, revision: number): boolean {
+  return detail?.revision === revision
 }
 
 /**

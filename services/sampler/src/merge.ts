@@ -40,9 +40,18 @@ export interface Merged {
   readonly requests: readonly DecidedRequest[]
   readonly retractions: readonly DecidedRetraction[]
   readonly close: Close
-  readonly refusedNames: readonly string[]
+  readonly refused: Refused
+  /** The series has refused a retraction, now or before. */
+  readonly hasRefusedRetraction: boolean
   /** Of the first input that brought something new; undefined when none did. */
   readonly cause: Cause | undefined
+}
+
+/** What of the inputs has no place any more. */
+export interface Refused {
+  /** Of evaluations, by name. */
+  readonly evaluations: readonly string[]
+  readonly retractions: number
 }
 
 export interface Close {
@@ -85,7 +94,8 @@ export function merge(
     requests: outcomes.requests,
     retractions: outcomes.retractions,
     close: isPart ? { ...close, complete: false } : close,
-    refusedNames: outcomes.refusedNames,
+    refused: outcomes.refused,
+    hasRefusedRetraction: outcomes.hasRefusedRetraction,
     cause,
   }
 }
@@ -113,13 +123,15 @@ class OutcomesOf {
   evaluations: readonly (Evaluation | DecidedEvaluation)[]
   requests: readonly DecidedRequest[]
   retractions: readonly DecidedRetraction[]
-  readonly refusedNames: string[] = []
+  readonly refused = { evaluations: [] as string[], retractions: 0 }
+  hasRefusedRetraction: boolean
   readonly #fails: (evaluation: Evaluation) => boolean
 
   constructor(last: Decision | undefined, fails: (evaluation: Evaluation) => boolean) {
     this.evaluations = last?.evaluations ?? nothing
     this.requests = last?.requests ?? nothing
     this.retractions = last?.retractions ?? nothing
+    this.hasRefusedRetraction = last?.retractionsRefused === true
     this.#fails = fails
   }
 
@@ -128,14 +140,14 @@ class OutcomesOf {
     if (this.#listOf(evidence.kind).some(({ id }) => id === evidence.id)) return false
     if (evidence.kind === 'evaluation') {
       if (!this.#hasPlace(evidence)) {
-        this.refusedNames.push(evidence.name)
+        this.refused.evaluations.push(evidence.name)
         return false
       }
       this.evaluations = [...this.evaluations, evaluationOf(evidence)]
       return true
     }
     if (evidence.kind === 'retraction') {
-      if (this.retractions.length >= retractionsMax) return false
+      if (this.retractions.length >= retractionsMax) return this.#refuseRetraction()
       this.retractions = [...this.retractions, retractionOf(evidence)]
       return true
     }
@@ -143,6 +155,14 @@ class OutcomesOf {
     if (this.requests.length >= requestsMax) return false
     this.requests = [...this.requests, { id: evidence.id, reason: evidence.reason }]
     return true
+  }
+
+  /** The first is news: which ones they were is not known later, that there were some is. */
+  #refuseRetraction(): boolean {
+    this.refused.retractions++
+    const isFirst = !this.hasRefusedRetraction
+    this.hasRefusedRetraction = true
+    return isFirst
   }
 
   #listOf(kind: Exclude<Evidence, Summary>['kind']): readonly { readonly id: string }[] {

@@ -1,6 +1,6 @@
 import type { Bus, BusRecord, Gap, Lease, NewRecord, Position } from '@winnow/bus'
 import { PipelineError } from '@winnow/runtime'
-import { BatchDecider, type Group, type Pending } from './batch-decider.ts'
+import { BatchDecider, type Decided, type Group, type Pending } from './batch-decider.ts'
 import { ChainCache, readSeries } from './chain-cache.ts'
 import { claimOf } from './decision-record.ts'
 import { DecisionsLog } from './decisions-log.ts'
@@ -102,7 +102,8 @@ export class PartitionLoop {
   async #own(reader: EvidenceReader): Promise<boolean> {
     if (!(await this.#takeClaim())) return false
     const spent = [this.#state.spend, this.#inFlight.spend]
-    await this.#ask(() => holdShare(this.#shared, this.#partition, spent))
+    const { ceilings } = this.#state
+    await this.#ask(() => holdShare(this.#shared, this.#partition, spent, ceilings))
     this.#logTimeMs = this.#state.decidedAtMs
     this.#calls.is('running')
     while (!this.#shared.isStopping) {
@@ -223,25 +224,25 @@ export class PartitionLoop {
     group: Group,
     series: Series | undefined,
   ): true | Promise<boolean> {
-    const pending = decider.decide(group, series, this.#claim, this.#seq + 1)
-    if (pending === undefined) return true
-    const { decision, earlier, isPartial, value } = pending
+    const decided = decider.decide(group, series, this.#claim, this.#seq + 1)
+    if (decided === undefined) return true
+    const { decision, pending, earlier, isPartial } = decided
     this.#unread.set(++this.#seq, pending)
-    this.#unreadBytes += value.length
+    this.#unreadBytes += pending.value.length
     if (series !== undefined && decision.prev === series.offset) {
       if (series.last.prev !== null) this.#chains.forget(series.last.prev)
       this.#chains.set(series.offset, earlier)
     }
     if (!isPartial && this.#unreadBytes < appendBytesMax) return true
-    return this.#goOn(decider, group, pending)
+    return this.#goOn(decider, group, decided)
   }
 
   /**
    * A group may say more than one record takes. The next link of the chain names the offset of the one
    * before, so that one is read back first.
    */
-  async #goOn(decider: BatchDecider, group: Group, pending: Pending): Promise<boolean> {
-    const { decision: last, earlier, isPartial } = pending
+  async #goOn(decider: BatchDecider, group: Group, decided: Decided): Promise<boolean> {
+    const { decision: last, earlier, isPartial } = decided
     if (!(await this.#flush())) return false
     if (!isPartial) return true
     const offset = this.#state.find(group.tenant, group.traceId)?.offset ?? -1
@@ -284,11 +285,11 @@ export class PartitionLoop {
     for (const read of records) {
       const { offset } = read
       const own = this.#ownAt(read.value)
-      const record = own?.decision ?? this.#decisions.head(read)
+      const record = own?.outcome.decision ?? this.#decisions.head(read)
       if (this.#claim >= 0 && offset > this.#claim && record?.kind === 'claim') return false
       const counts = this.#state.apply(offset, record)
       if (!counts || own === undefined) continue
-      this.#unread.delete(own.decision.seq)
+      this.#unread.delete(own.outcome.decision.seq)
       this.#shared.figures.counted(own.outcome)
     }
     return true

@@ -1,5 +1,6 @@
 import { isRetryable } from '@winnow/runtime'
 import { lastBaselines, writeBaselines } from './baselines-record.ts'
+import type { CeilingSpend } from './ceiling-spend.ts'
 import type { Shared } from './shared.ts'
 import type { VariantSpend } from './variant-spend.ts'
 
@@ -11,11 +12,13 @@ export async function holdShare(
   { bus, topics, baselines, ceilings, spends }: Shared,
   partition: number,
   spent: readonly VariantSpend[],
+  underCeilings: CeilingSpend,
 ): Promise<void> {
   const { entries } = await lastBaselines(bus, topics.baselines, partition)
   const partitions = await bus.partitionCount(topics.baselines)
   baselines.hold(partition, entries)
   ceilings.share(partitions)
+  ceilings.hold(partition, underCeilings)
   spends.hold(partition, spent)
 }
 
@@ -27,9 +30,9 @@ export function releaseShare({ baselines, ceilings, spends }: Shared, partition:
 
 /** Writes a partition's baselines for the others, and takes over theirs. `nowMs` is log time. */
 export async function tellShare(shared: Shared, partition: number, nowMs: number): Promise<void> {
-  const { bus, topics, baselines, ceilings, follower, log } = shared
+  const { bus, topics, baselines, ceilings, follower, clock, log } = shared
   shared.background(follower.follow())
-  ceilings.say(partition, nowMs)
+  ceilings.say(partition, nowMs, clock.nowMs())
   try {
     await writeBaselines(bus, topics.baselines, partition, baselines)
   } catch (error) {

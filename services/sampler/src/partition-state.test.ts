@@ -1,9 +1,12 @@
 import type { Claim, Decision } from '@winnow/model'
 import { expect, test } from 'vitest'
 import { defaultSamplerConfig } from './config.ts'
+import { briefOf } from './decision-brief.ts'
 import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { PartitionState } from './partition-state.ts'
 import { defaultPolicy, parsePolicy } from './policy-file.ts'
+import type { RevisionContext } from './revise.ts'
+import { revisionContext } from './revision.fixture.ts'
 import { type CompiledPolicy, compilePolicy } from './rules.ts'
 import { TraceLog } from './trace.fixture.ts'
 
@@ -15,6 +18,7 @@ rules:
   - kind: active-variant
     variants: [{ experiment: e, variant: B, until: 2030-01-01T00:00:00Z, dailyCap: 9 }]
   - { kind: ordinary, probability: 0 }
+ceilings: [{ rule: active-variant, perHour: 600 }]
 `),
 )
 
@@ -24,15 +28,9 @@ function log(): (Claim | Decision)[] {
   let seq = 0
   const of = (policy: CompiledPolicy, id: number) => {
     const nowMs = 1_000 + id * 50
-    const trace = new TraceLog({
-      policy,
-      nowMs,
-      spansRetentionMs: 1e9,
-      isLaterSeries: false,
-      wasKept: false,
-      slowBar: () => ({ count: 0, key: '' }),
-      variantUsed: () => 0,
-    })
+    const ceiling: RevisionContext['ceiling'] = (_tenant, rule) =>
+      rule === 'active-variant' ? { probability: 0.5, ceiling: 600, per: 'hour' } : undefined
+    const trace = new TraceLog(revisionContext(policy, { nowMs, ceiling }))
     const tenant = id % 3 === 0 ? 'other' : 'default'
     const traceId = traceIdOf(id, id % 2 === 0 ? 'ffffffffffffff' : '00000000000000')
     const facts = root(9, { experiment: 'e', variant: 'B' })
@@ -53,13 +51,32 @@ const entriesOf = (state: PartitionState) =>
   Array.from(state.entries(), ({ id, ...entry }) => ({ ...entry, id: Array.from(id) }))
 const sorted = (state: PartitionState) => entriesOf(state).sort((a, b) => a.offset - b.offset)
 
+test('what is held of a decision that waits to be read back folds as the whole of it', () => {
+  const records = log()
+  const whole = newState(1)
+  fold(whole, records)
+  const brief = newState(2)
+  for (const [at, record] of records.entries()) {
+    brief.apply(at, record.kind === 'decision' ? briefOf(record) : record)
+  }
+  expect(brief.head).toEqual(whole.head)
+  expect(sorted(brief)).toEqual(sorted(whole))
+  expect(whole.head.spend.length * whole.head.ceilings.length).toBeGreaterThan(0)
+})
+
 test('a state that goes on from a snapshot is the one that folded all', () => {
   const records = log()
   const whole = newState(1)
   fold(whole, records)
   expect(whole.head).toMatchObject({ nextOffset: records.length })
   expect(whole.head.awaiting.length).toBeGreaterThan(5)
-  expect(whole.head.spend[0]?.[2]).toBeGreaterThan(5)
+  // Half of them have a second revision, which repeats the answer at the same log time.
+  expect(whole.head.spend.map(([, , traces]) => traces)).toEqual([24])
+  const underCeilings = whole.head.ceilings.map(([, , , kept, expected]) => [kept, expected])
+  expect(underCeilings).toEqual([
+    [16, 8],
+    [8, 4],
+  ])
   for (let cut = 0; cut <= records.length; cut += 7) {
     const early = newState(2)
     fold(early, records.slice(0, cut))

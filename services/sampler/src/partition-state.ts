@@ -7,6 +7,7 @@ import {
   startOfCounting,
 } from '@winnow/model'
 import { Awaiting, type AwaitingEntry } from './awaiting.ts'
+import { CeilingSpend, type CeilingSpendEntry } from './ceiling-spend.ts'
 import type { SamplerConfig } from './config.ts'
 import { type IndexEntry, IndexTable, type KeyedIndexEntry } from './index-table.ts'
 import { type SpendEntry, VariantSpend } from './variant-spend.ts'
@@ -18,7 +19,26 @@ export interface PartitionHead {
   readonly decidedAtMs: number
   readonly awaiting: readonly AwaitingEntry[]
   readonly spend: readonly SpendEntry[]
+  readonly ceilings: readonly CeilingSpendEntry[]
 }
+
+/** What of a decision the fold takes. */
+type FoldedDecision = Pick<
+  DecisionHead,
+  | 'kind'
+  | 'claim'
+  | 'seq'
+  | 'tenant'
+  | 'traceId'
+  | 'revision'
+  | 'verdict'
+  | 'rules'
+  | 'decidedAtMs'
+  | 'experiment'
+  | 'variant'
+  | 'sliceCount'
+  | 'fingerprint'
+>
 
 /**
  * All that a sampler knows of one partition of `decisions`: a fold of its counting records and of
@@ -28,6 +48,7 @@ export interface PartitionHead {
 export class PartitionState {
   readonly awaiting: Awaiting
   readonly spend = new VariantSpend()
+  readonly ceilings = new CeilingSpend()
   readonly #index: IndexTable
   #nextOffset = 0
   #decidedAtMs = 0
@@ -60,6 +81,7 @@ export class PartitionState {
       decidedAtMs: this.#decidedAtMs,
       awaiting: [...this.awaiting.entries()],
       spend: [...this.spend.entries()],
+      ceilings: [...this.ceilings.entries()],
     }
   }
 
@@ -79,6 +101,7 @@ export class PartitionState {
     this.#decidedAtMs = head.decidedAtMs
     this.awaiting.load(head.awaiting)
     this.spend.load(head.spend)
+    this.ceilings.load(head.ceilings)
   }
 
   /** One from behind `nextOffset` does no harm: what lies there is folded again before it is used. */
@@ -96,7 +119,7 @@ export class PartitionState {
   }
 
   /** Folds the record at `offset`; what is no record counts for nobody. True when it counts. */
-  apply(offset: number, record: Claim | DecisionHead | undefined): boolean {
+  apply(offset: number, record: Claim | FoldedDecision | undefined): boolean {
     this.#nextOffset = offset + 1
     if (record === undefined) return false
     const { counts, state } = countRecord(this.#counting, offset, record)
@@ -113,6 +136,7 @@ export class PartitionState {
     this.#decidedAtMs = Math.max(this.#decidedAtMs, decidedAtMs)
     this.awaiting.note(record)
     this.spend.add(record)
+    this.ceilings.add(record)
     return true
   }
 }

@@ -1,8 +1,8 @@
 import { type Bus, MemoryBus } from '@winnow/bus'
 import { columnsMax } from '@winnow/model'
 import { ManualClock } from '@winnow/runtime'
-import { expect, test } from 'vitest'
-import { type PolicyAnswer, PolicyDesk } from './policy-desk.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { type PolicyAnswer, PolicyDesk, policyWaitMaxMs } from './policy-desk.ts'
 import { parsePolicy, policyOfRecord } from './policy-file.ts'
 import { PolicyLog } from './policy-log.ts'
 import { policyEntryRecord, policyTextRecord, spareTextsMax } from './policy-record.ts'
@@ -57,6 +57,26 @@ test('a policy in force and one in the shadow, applied at the same moment, both 
   const { inForce, shadow } = await fleet.desk().show()
   expect(inForce?.version).toBe(versionOf('new'))
   expect(shadow?.version).toBe(versionOf('beside'))
+})
+
+test('a release of both is said again whole where another takes the place of one of them', async () => {
+  const fleet = new Fleet()
+  const desk = fleet.desk()
+  await desk.apply({ text: textOf('live') })
+  await desk.apply({ text: textOf('beside'), shadow: true })
+  const append = fleet.bus.append.bind(fleet.bus)
+  fleet.bus.append = async (topic, partition, records) => {
+    fleet.bus.append = append
+    const first = await append(topic, partition, records)
+    // As another desk would have said it that knew of no shadow: under the number of the last entry.
+    const [last] = records.slice(-1)
+    const said = JSON.parse(Buffer.from(last?.value ?? []).toString())
+    await append(topic, partition, [policyEntryRecord({ ...said, author: 'another' })])
+    return first
+  }
+  const answer = await desk.release({ author: 'own' })
+  expect(answer).toMatchObject({ kind: 'applied', applied: { kind: 'live', author: 'own' } })
+  expect((await desk.history())[0]).toMatchObject({ kind: 'live', source: 'released' })
 })
 
 test('changes of one desk at the same moment are made one after another', async () => {
@@ -170,4 +190,26 @@ test('a policy and a shadow that name too much together are refused, at the limi
     await desk.apply({ shadow: true }),
     await desk.apply({ text: naming('d', columnsMax) }),
   ])
+})
+
+test('control that takes no policy is waited for as long as policyWaitMaxMs', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const fleet = new Fleet()
+  const appended = Promise.withResolvers<void>()
+  fleet.bus.append = () => {
+    appended.resolve()
+    return new Promise(() => {})
+  }
+  const seen: unknown[] = []
+  const applied = fleet
+    .desk()
+    .apply({ text: textOf('new') })
+    .catch(error => seen.push(error))
+  await appended.promise
+  await vi.advanceTimersByTimeAsync(policyWaitMaxMs - 1)
+  expect(seen).toEqual([])
+  await vi.advanceTimersByTimeAsync(1)
+  await applied
+  expect(seen).toMatchObject([{ code: 'BUS_UNAVAILABLE' }])
 })

@@ -1,9 +1,10 @@
 import { type Bus, MemoryBus } from '@winnow/bus'
 import { ManualClock, Metrics, silentLog } from '@winnow/runtime'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { PolicyDesk } from './policy-desk.ts'
 import { type Policy, parsePolicy } from './policy-file.ts'
 import { PolicyFollower } from './policy-follower.ts'
+import { PolicyLog } from './policy-log.ts'
 import { specs, topics } from './world.fixture.ts'
 
 const policyOf = (version: string): Policy =>
@@ -42,4 +43,13 @@ test('a file that changes while the one before is being said is said after it', 
   expect(shadow?.policy.version).toBe(beside.version)
   const history = await new PolicyDesk({ bus, control: topics.control, clock }).history()
   expect(history.map(({ version }) => version)).toEqual([beside.version, two.version, one.version])
+})
+
+test('who follows control lets go of texts that nothing names, once it has read all', async () => {
+  const tidy = vi.spyOn(PolicyLog.prototype, 'tidy')
+  const follower = followerOf(new MemoryBus(Object.values(specs), clock), policyOf('one'))
+  let turns = 0
+  await follower.follow(() => tidy.mock.calls.length > 0 || ++turns > 100)
+  expect(tidy).toHaveBeenCalled()
+  tidy.mockRestore()
 })

@@ -87,6 +87,7 @@ function answerAgain(
   const { threshold, detail } = recorded ?? {}
   const environment: RuleEnvironment = {
     nowMs: typeof detail?.atMs === 'number' ? detail.atMs : decision.decidedAtMs,
+    ...(typeof detail?.revision === 'number' && { revision: detail.revision }),
     randomness,
     close: decision,
     earlier: () => undefined,

@@ -9,27 +9,18 @@ import { expect, test } from 'vitest'
 import { decisionBytes, readDecision } from './decision-record.ts'
 import { parseEvidence } from './evidence-record.ts'
 import { evaluation, root, slice, summary, traceIdOf } from './fixtures.ts'
-import { evaluationsMax, failingEvaluationsMax, retractionsMax } from './merge.ts'
+import { evaluationsMax, failingEvaluationsMax, type Refused, retractionsMax } from './merge.ts'
 import { defaultPolicy, parsePolicy } from './policy-file.ts'
 import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
+import { decisionAfter, revisionContext } from './revision.fixture.ts'
 import { compilePolicy } from './rules.ts'
 import { noSlices } from './series.ts'
 
 // A trace that chance alone would drop.
 const id = traceIdOf(1)
 const policy = compilePolicy(defaultPolicy)
-const context: RevisionContext = {
-  claim: 0,
-  seq: 1,
-  policy,
-  nowMs: 5_000,
-  spansRetentionMs: 86_400_000,
-  isLaterSeries: false,
-  wasKept: false,
-  slowBar: () => ({ count: 0, key: 's o' }),
-  variantUsed: () => 0,
-}
+const context = revisionContext(policy)
 
 const spans = summary(id, [slice(1, [{ id: 1 }], root(9))])
 const fails = evaluation(id, { name: 'judge', label: 'fail', id: `${id}.e` })
@@ -43,9 +34,7 @@ const takenBack = (more: Partial<RetractionRecord> = {}): RetractionRecord => ({
 })
 
 function next(last: Decision | undefined, ...evidence: Evidence[]): Decision | undefined {
-  const series = last && { offset: 0, last, earlier: noSlices, isCut: false }
-  const inputs = evidence.map(one => ({ evidence: one, appendedAtMs: 2_000 }))
-  return revise(series, inputs, context)?.decision
+  return decisionAfter(last, evidence, context)
 }
 
 function all(...evidence: Evidence[]): Decision {
@@ -102,11 +91,25 @@ test('whatever evaluations a trace can have can all be taken back', () => {
   expect(last?.retractions?.map(one => one.id)).toEqual(last?.evaluations.map(one => one.id))
 })
 
-test('retractionsMax of a trace are taken, one more is not', () => {
+test('retractionsMax of a trace are taken, and one more is not, which is told and counted', () => {
   const many = Array.from({ length: retractionsMax }, (_, n) => takenBack({ id: `${id}.${n}` }))
   const full = all(spans, ...many)
   expect(full.retractions).toHaveLength(retractionsMax)
-  expect(next(full, takenBack())).toBeUndefined()
+  expect(full.retractionsRefused).toBeUndefined()
+  const over = next(full, takenBack()) as Decision
+  expect(over).toMatchObject({ cause: 'retraction', retractionsRefused: true, verdict: 'drop' })
+  expect(over.retractions).toEqual(full.retractions)
+  expect(rederive(over, policy)).toEqual({ agrees: true, differences: [] })
+  expect(readDecision(Buffer.from(decisionBytes(over)), 'test')).toEqual(over)
+  // Which ones they were is not known: a second is no news, and is counted all the same.
+  const told: Refused[] = []
+  const series = { offset: 0, last: over, earlier: noSlices, isCut: false }
+  const again = [takenBack(), takenBack({ id: `${id}.f` })]
+  const inputs = again.map(evidence => ({ evidence, appendedAtMs: 2_000 }))
+  const refused: RevisionContext['refused'] = (_, what) => void told.push(what)
+  expect(revise(series, inputs, { ...context, refused })).toBeUndefined()
+  expect(told).toEqual([{ evaluations: [], retractions: 2 }])
+  expect(next(over, fails)).toMatchObject({ verdict: 'keep', retractionsRefused: true })
 })
 
 test('a malformed retraction is refused alone by the field', () => {
@@ -150,9 +153,7 @@ rules:
     fc.property(fc.shuffledSubarray(arms, { minLength: 3 }), fc.boolean(), (order, isBatch) => {
       const batches = isBatch ? [[spans, ...order]] : [spans, ...order].map(one => [one])
       const last = batches.reduce<Decision | undefined>((before, batch) => {
-        const series = before && { offset: 0, last: before, earlier: noSlices, isCut: false }
-        const inputs = batch.map(evidence => ({ evidence, appendedAtMs: 2_000 }))
-        return revise(series, inputs, { ...context, policy: watching })?.decision ?? before
+        return decisionAfter(before, batch, { ...context, policy: watching }) ?? before
       }, undefined) as Decision
       expect(last).toMatchObject({ experiment: 'm', variant: 'B', primary: 'active-variant' })
       expect(rederive(last, watching)).toEqual({ agrees: true, differences: [] })

@@ -27,33 +27,27 @@ import {
   traceIdOf,
 } from './fixtures.ts'
 import { inOrder } from './fold.ts'
-import { evaluationsMax, failingEvaluationsMax, requestsMax, retractionsMax } from './merge.ts'
+import {
+  evaluationsMax,
+  failingEvaluationsMax,
+  type Refused,
+  requestsMax,
+  retractionsMax,
+} from './merge.ts'
 import { defaultPolicy, rulesMax } from './policy-file.ts'
 import { rederive } from './rederive.ts'
 import { type RevisionContext, revise } from './revise.ts'
+import { decisionAfter, revisionContext } from './revision.fixture.ts'
 import { compilePolicy } from './rules.ts'
 import { noSlices } from './series.ts'
 import { sliceBytes } from './slice-bytes.ts'
 
 const policy = compilePolicy(defaultPolicy)
-const context: RevisionContext = {
-  claim: 0,
-  seq: 1,
-  policy,
-  nowMs: 5_000,
-  spansRetentionMs: 86_400_000,
-  isLaterSeries: false,
-  wasKept: false,
-  slowBar: () => ({ count: 0, key: 's o' }),
-  variantUsed: () => 0,
-}
+const context = revisionContext(policy)
 const id = traceIdOf(1)
 
 function next(last: Decision | undefined, ...evidence: Evidence[]): Decision | undefined {
-  const inputs = evidence.map((one, at) => ({ evidence: one, appendedAtMs: 2_000 + at }))
-  const series = last && { offset: 0, last, earlier: noSlices, isCut: false }
-  const revision = revise(series, inputs, context)
-  return revision?.decision
+  return decisionAfter(last, evidence, context)
 }
 const must = (decision: Decision | undefined): Decision => decision as Decision
 const span: FixtureSpan = { id: 1 }
@@ -73,9 +67,7 @@ test('what only evaluations know is kept by no draw: its spans may state another
 
 test('a keep says since when it has had its probability, whatever came since', () => {
   const at = (nowMs: number, last: Decision | undefined, ...evidence: Evidence[]): Decision => {
-    const inputs = evidence.map(one => ({ evidence: one, appendedAtMs: 2_000 }))
-    const series = last && { offset: 0, last, earlier: noSlices, isCut: false }
-    return must(revise(series, inputs, { ...context, nowMs })?.decision)
+    return must(decisionAfter(last, evidence, { ...context, nowMs }))
   }
   const lucky = traceIdOf(1, 'ffffffffffffff')
   const first = at(5_000, undefined, summary(lucky, [slice(0, [span], root(10))]))
@@ -100,11 +92,21 @@ test('evaluations and requests of a trace are bounded, at the limit and one past
   const many = (count: number) =>
     Array.from({ length: count }, (_, n) => evaluation(id, { name: `e${n}`, id: `${id}.${n}` }))
   const inputs = many(evaluationsMax + 1).map(one => ({ evidence: one, appendedAtMs: 1 }))
-  const revision = revise(undefined, inputs, context)
+  const told: Refused[] = []
+  const refused: RevisionContext['refused'] = (of, what) => {
+    expect(of).toBe(id)
+    told.push(what)
+  }
+  const revision = revise(undefined, inputs, { ...context, refused })
   expect(revision?.decision.evaluations).toHaveLength(evaluationsMax)
-  expect(revision?.refusedNames).toEqual([`e${evaluationsMax}`])
+  expect(told.splice(0)).toEqual([{ evaluations: [`e${evaluationsMax}`], retractions: 0 }])
   const full = must(next(undefined, ...many(evaluationsMax)))
-  expect(next(full, evaluation(id, { name: 'one too many' }))).toBeUndefined()
+  const late = { evidence: evaluation(id, { name: 'one too many' }), appendedAtMs: 1 }
+  const series = { offset: 0, last: full, earlier: noSlices, isCut: false }
+  expect(revise(series, [late], { ...context, refused })).toBeUndefined()
+  expect(told, 'also where there is nothing new').toEqual([
+    { evaluations: ['one too many'], retractions: 0 },
+  ])
   const requests = Array.from({ length: requestsMax + 1 }, (_, n) => request(id, { id: `${n}` }))
   expect(must(next(undefined, ...requests)).requests).toHaveLength(requestsMax)
 })
@@ -123,7 +125,9 @@ test('an evaluation that fails has a place where others have none any more', () 
     appendedAtMs: 1,
   }))
   const series = { offset: 0, last: rescued, earlier: noSlices, isCut: false }
-  expect(revise(series, failing, context)).toMatchObject({ refusedNames: ['csat'] })
+  const told: Refused[] = []
+  revise(series, failing, { ...context, refused: (_, what) => void told.push(what) })
+  expect(told).toEqual([{ evaluations: ['csat'], retractions: 0 }])
 })
 
 test('the largest decision there can be fits its record', () => {

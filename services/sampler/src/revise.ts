@@ -10,7 +10,7 @@ import {
 import type { CeilingPart } from './ceilings.ts'
 import { fingerprintText, noFingerprint } from './fingerprint.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
-import { type Input, type Merged, merge } from './merge.ts'
+import { type Input, type Merged, merge, type Refused } from './merge.ts'
 import type { CompiledPolicy } from './rules.ts'
 import type { Placed, Series } from './series.ts'
 import { shadowVerdict } from './shadow-verdict.ts'
@@ -36,6 +36,8 @@ export interface RevisionContext {
   variantUsed(experiment: string, variant: string): number
   /** Absent: the policy has no ceilings. */
   ceiling?(tenant: string, rule: string, kind: string, asked: number): CeilingPart | undefined
+  /** Told what of the inputs was left out because the trace has too many, whether or not there is a revision. */
+  refused?(traceId: string, what: Refused): void
 }
 
 export interface Revision {
@@ -44,8 +46,6 @@ export interface Revision {
   /** Evaluations that the last decision did not know, or that have met their trace now. */
   readonly evaluations: readonly DecidedEvaluation[]
   readonly isRescue: boolean
-  /** Names of the evaluations left out because the trace has too many. */
-  readonly refusedNames: readonly string[]
   /** Where the slices of the series are now. */
   readonly placed: Placed
 }
@@ -64,8 +64,9 @@ export function revise(
     rescues(context.policy, evaluation, failingAlone),
   )
   const { placed, cause } = merged
-  if (cause === undefined) return undefined
   const { tenant, traceId } = (inputs[0] as Input).evidence
+  tellRefused(traceId, merged, context)
+  if (cause === undefined) return undefined
   const { facts, rules, judged, isLost, evaluations } = judgementOf(series, merged, inputs, context)
   const { slices } = placed
   // Of the series before this one, if there is one, only a keep is handed down.
@@ -77,7 +78,7 @@ export function revise(
     kind: 'decision',
     tenant,
     traceId,
-    revision: (last?.revision ?? 0) + 1,
+    revision: nextRevision(last),
     claim: context.claim,
     seq: context.seq,
     verdict: judged.verdict,
@@ -116,7 +117,7 @@ export function revise(
     prev: placed.prev,
     slices,
   }
-  if (merged.retractions.length > 0) decision.retractions = merged.retractions
+  addRetractions(decision, merged)
   addSeries(decision, placed, last, context)
   addShadow(decision, facts, last, context)
   if (judged.isInherited) decision.inherited = true
@@ -129,10 +130,11 @@ export function revise(
     facts,
     evaluations: changedOf(evaluations, series?.last),
     isRescue: judged.isRescue && !isLost,
-    refusedNames: merged.refusedNames,
     placed,
   }
 }
+
+const nextRevision = (last: Decision | undefined): number => (last?.revision ?? 0) + 1
 
 /** What came since has not changed with which probability the trace is here. */
 function isWeighedAs(last: Decision | undefined, { th, verdict }: Decision): last is Decision {
@@ -152,7 +154,7 @@ function judgementOf(
   const all = earlier.slices.length === 0 ? slices : [...earlier.slices, ...slices]
   const facts = foldTrace(all, merged.evaluations, context.policy.variants)
   const randomness = randomnessText(traceId, facts)
-  const before = placed.begins === undefined ? series?.last.rules : undefined
+  const before = placed.begins === undefined ? series?.last : undefined
   const rules = answersOf(context, tenant, facts, randomness, before, merged)
   const judged = judge(rules, randomness, facts.upstream, earlierOf(placed, series?.last, context))
   const isLost = judged.verdict === 'keep' && isTooLate(series?.last, facts, context)
@@ -160,6 +162,24 @@ function judgementOf(
     rescues(context.policy, evaluation, randomness),
   )
   return { facts, rules, judged, isLost, evaluations }
+}
+
+/** A group that is decided link by link says it with the last one. */
+function tellRefused(
+  traceId: string,
+  { placed, refused }: Merged,
+  context: Pick<RevisionContext, 'refused'>,
+): void {
+  const count = refused.evaluations.length + refused.retractions
+  if (!placed.isPartial && count > 0) context.refused?.(traceId, refused)
+}
+
+function addRetractions(
+  decision: Writable<Decision>,
+  { retractions, hasRefusedRetraction }: Merged,
+): void {
+  if (retractions.length > 0) decision.retractions = retractions
+  if (hasRefusedRetraction) decision.retractionsRefused = true
 }
 
 function addSeries(
@@ -220,12 +240,15 @@ function answersOf(
   tenant: string,
   facts: TraceFacts,
   randomness: string,
-  earlier: readonly RuleAnswer[] | undefined,
+  last: Decision | undefined,
   { close, requests }: Merged,
 ): RuleAnswer[] {
   const { ceiling } = context
+  const earlier = last?.rules
+  const revision = nextRevision(last)
   const answers = context.policy.answer(facts, {
     nowMs: context.nowMs,
+    revision,
     randomness,
     close,
     earlier: name => earlier?.find(answer => answer.name === name),

@@ -1,4 +1,5 @@
 // Hot where a policy has ceilings: asked and told for every trace that a limited rule matches.
+import type { WindowSpend } from './ceiling-spend.ts'
 
 /** Kinds of failure told apart in a window; what comes after them is one kind. */
 export const kindsMax = 200
@@ -21,7 +22,7 @@ const leftMin = 0.1
  * Spends a limit of kept traces over a window of log time so that it lasts to the end of it, and evenly
  * over kinds: what all kinds are expected to bring in the rest of the window is cut at one level, so that
  * a rare kind is kept whole beside one that floods. Told what was kept, it corrects itself: what is left
- * of the limit is spread over what is left of the window, whatever was kept too much before.
+ * of the limit is spread over what is left of the window, whatever was kept too much before, and by whom.
  */
 export class RuleCeiling {
   readonly #windowMs: number
@@ -29,6 +30,8 @@ export class RuleCeiling {
   #arrived = new Map<string, number>()
   #before = new Map<string, number>()
   #window = -1
+  /** What was there before it is no part of `#arrived`. */
+  #sinceMs = Number.POSITIVE_INFINITY
   /** Traces kept in the window, and how many would be on average. */
   #kept = 0
   #expectedKept = 0
@@ -39,8 +42,13 @@ export class RuleCeiling {
   #sinceLevel = 0
   #levelAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(windowMs: number) {
+  /** `spent`: what was kept in a window that somebody else has begun. */
+  constructor(windowMs: number, spent?: WindowSpend) {
     this.#windowMs = windowMs
+    if (spent === undefined) return
+    this.#window = spent.window
+    this.#kept = spent.kept
+    this.#expectedKept = spent.expected
   }
 
   /** The share of a kind's matches that may be kept now. */
@@ -81,6 +89,7 @@ export class RuleCeiling {
 
   #roll(nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
+    if (nowMs < this.#sinceMs) this.#sinceMs = nowMs
     const window = Math.floor(this.#nowMs / this.#windowMs)
     if (window === this.#window) return
     this.#before = window === this.#window + 1 ? this.#arrived : new Map()
@@ -126,12 +135,14 @@ export class RuleCeiling {
   #expected(kind: string): number {
     const arrived = this.#arrived.get(kind) ?? 0
     const before = this.#before.get(kind) ?? 0
-    const elapsed = (this.#nowMs - this.#window * this.#windowMs) / this.#windowMs
+    const fromMs = this.#window * this.#windowMs
+    const left = 1 - (this.#nowMs - fromMs) / this.#windowMs
+    const seen = (this.#nowMs - Math.max(fromMs, this.#sinceMs)) / this.#windowMs
     const rate =
       this.#before.size > 0
-        ? (arrived + beforeWeight * before) / (elapsed + beforeWeight)
-        : arrived / Math.max(elapsed, youngShare)
-    return rate * (1 - elapsed)
+        ? (arrived + beforeWeight * before) / (seen + beforeWeight)
+        : arrived / Math.max(seen, youngShare)
+    return rate * left
   }
 
   #kindOf(kind: string): string {

@@ -1,4 +1,5 @@
 import { type PackedSlice, packSlice } from '@winnow/model'
+import { coreRate } from '@winnow/testing'
 import { Baselines } from './baselines.ts'
 import { root, slice } from './fixtures.ts'
 import { foldTrace, type TraceFacts } from './fold.ts'
@@ -51,23 +52,13 @@ const environment: RuleEnvironment = {
   slowBar: (of, quantile) => baselines.bar({ ...key, variant: of.variant ?? '' }, quantile),
   variantUsed: () => 0,
 }
-/** Traces a second of one core: a warm-up, then about a second. */
+/** Traces a second of one core. */
 function rate(one: (at: number) => unknown): number {
-  let sink = 0
-  const lap = (): void => {
-    for (let at = 0; at < traces; at++) if (one(at) !== undefined) sink++
-  }
-  for (let n = 0; n < 20; n++) lap()
-  const startNs = process.hrtime.bigint()
-  let laps = 0
-  let tookNs = 0n
-  while (tookNs < 1_000_000_000n) {
-    lap()
-    laps++
-    tookNs = process.hrtime.bigint() - startNs
-  }
-  if (sink === 0) throw new Error('nothing was decided')
-  return (laps * traces) / (Number(tookNs) / 1e9)
+  return coreRate(() => {
+    let decided = 0
+    for (let at = 0; at < traces; at++) if (one(at) !== undefined) decided++
+    return decided
+  })
 }
 
 const decide = (of: TraceFacts) =>

@@ -3,17 +3,10 @@ import { expect, test } from 'vitest'
 import { root, slice, spanIdOf } from './fixtures.ts'
 import { foldTrace, type Outcome } from './fold.ts'
 import { defaultPolicy, parsePolicy } from './policy-file.ts'
-import { compilePolicy, compileRule, type RuleEnvironment } from './rules.ts'
+import { ruleEnvironment } from './revision.fixture.ts'
+import { compilePolicy, compileRule } from './rules.ts'
 import { thresholdHex } from './threshold-hex.ts'
 
-const environment = (more: Partial<RuleEnvironment> = {}): RuleEnvironment => ({
-  nowMs: 1_000,
-  randomness: '00000000000000',
-  earlier: () => undefined,
-  slowBar: () => ({ count: 0, key: 's o' }),
-  variantUsed: () => 0,
-  ...more,
-})
 const policy = compilePolicy(defaultPolicy)
 const spanId = spanIdOf(1)
 
@@ -21,7 +14,7 @@ function answer(name: string, outcomes: readonly Outcome[]): RuleAnswer {
   const stated = outcomes.filter((o): o is SpanOutcome => o.spanId !== undefined)
   const sent = outcomes.filter(o => o.spanId === undefined).map((o, id) => ({ ...o, id: `${id}` }))
   const facts = foldTrace([slice(1, [{ id: 1 }], root(9, { outcomes: stated }))], sent)
-  return find(policy.answer(facts, environment()), name)
+  return find(policy.answer(facts, ruleEnvironment()), name)
 }
 
 function find(answers: readonly RuleAnswer[], name: string): RuleAnswer {
@@ -36,7 +29,7 @@ test('trace 48f: citation, CSAT and outcome fail with values and spans, its judg
     { name: 'judge', spanId: '0800000000000000', score: 1, label: 'policy_correct' },
   ]
   const facts = foldTrace([slice(1, [{ id: 1 }], root(2_608, { outcomes }))])
-  const answers = policy.answer(facts, environment())
+  const answers = policy.answer(facts, ruleEnvironment())
   expect(answers).toEqual([
     { name: 'span-error', matched: false, probability: 1, value: 0, threshold: 0 },
     {
@@ -196,7 +189,7 @@ test('errors match whether fatal or recovered, and both are told', () => {
     { id: 2, operation: 5, startMs: 1, error: true },
     { id: 3, operation: 5, startMs: 2 },
   ]
-  const answers = policy.answer(foldTrace([slice(1, spans)]), environment())
+  const answers = policy.answer(foldTrace([slice(1, spans)]), ruleEnvironment())
   expect(find(answers, 'span-error')).toEqual({
     name: 'span-error',
     matched: true,
@@ -210,7 +203,7 @@ test('errors match whether fatal or recovered, and both are told', () => {
 
 test('slow matches above its bar and not at it, never without a root', () => {
   const rule = compileRule({ kind: 'slow', probability: 1, quantile: 0.99 })
-  const bar = environment({ slowBar: () => ({ threshold: 100, count: 700, key: 's o' }) })
+  const bar = ruleEnvironment({ slowBar: () => ({ threshold: 100, count: 700, key: 's o' }) })
   const of = (ms: number) => rule(foldTrace([slice(1, [{ id: 1 }], root(ms))]), bar)
   expect(of(100)).toMatchObject({
     matched: false,
@@ -232,18 +225,18 @@ test('what was judged slow stays so, and the same root is not judged again', () 
   const barAt = (threshold: number) => ({
     slowBar: () => ({ threshold, count: 700, key: 's o' }),
   })
-  const fast = rule(facts(90), environment(barAt(100)))
-  const again = environment({ ...barAt(50), earlier: () => fast })
+  const fast = rule(facts(90), ruleEnvironment(barAt(100)))
+  const again = ruleEnvironment({ ...barAt(50), earlier: () => fast })
   expect(rule(facts(90), again)).toEqual(fast)
   expect(rule(facts(91), again), 'another root').toMatchObject({ matched: true, threshold: 50 })
-  const slow = rule(facts(200), environment(barAt(100)))
-  expect(rule(facts(10), environment({ ...barAt(900), earlier: () => slow }))).toEqual(slow)
+  const slow = rule(facts(200), ruleEnvironment(barAt(100)))
+  expect(rule(facts(10), ruleEnvironment({ ...barAt(900), earlier: () => slow }))).toEqual(slow)
 })
 
 test('slow compares another quantity where the rule names one, once a root', () => {
   const asked: string[] = []
   const bar = (threshold: number) =>
-    environment({
+    ruleEnvironment({
       slowBar: (_facts, _quantile, quantity) => {
         asked.push(quantity)
         return { threshold, count: 700, key: 's o' }
@@ -279,7 +272,7 @@ rules:
   const of = (variant: string, nowMs: number, used: number) =>
     rule(
       foldTrace([slice(1, [{ id: 1 }], { experiment: 'e', variant })]),
-      environment({ nowMs, variantUsed: () => used }),
+      ruleEnvironment({ nowMs, variantUsed: () => used }),
     ).matched
   expect(of('B', 1_999, 1)).toBe(true)
   expect(of('B', 2_000, 1)).toBe(false)
@@ -299,7 +292,7 @@ test('a rule that throws matches, says so, and the others still answer', () => {
       }
     },
   )
-  const answers = broken.answer(foldTrace([slice(1, [{ id: 1 }])]), environment())
+  const answers = broken.answer(foldTrace([slice(1, [{ id: 1 }])]), ruleEnvironment())
   expect(find(answers, 'low-csat')).toEqual({
     name: 'low-csat',
     matched: true,

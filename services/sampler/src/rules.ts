@@ -15,6 +15,11 @@ import { thresholdHex } from './threshold-hex.ts'
 export interface RuleEnvironment {
   /** Log time, Unix milliseconds. */
   readonly nowMs: number
+  /**
+   * Of the trace, under which the answers will be on record: what takes a place under a cap or a ceiling
+   * says it, so that later revisions that repeat the answer do not count it again. Absent: of no record.
+   */
+  readonly revision?: number
   /** R and the rules' own thresholds are compared as text of 14 hex digits. */
   readonly randomness: string
   /** What a rule of this name answered in the revision before. */
@@ -295,13 +300,21 @@ function activeVariant(none: RuleAnswer, variants: readonly VariantSpec[]): Rule
     if (spec?.experiment !== experiment || spec.variant !== variant) {
       return { name, matched: false, probability, value: variant }
     }
+    const { nowMs, revision } = environment
     const used = environment.variantUsed(experiment, variant)
     return {
       name,
-      matched: environment.nowMs < spec.untilMs && used < spec.dailyCap,
+      matched: nowMs < spec.untilMs && used < spec.dailyCap,
       probability,
       value: variant,
-      detail: { experiment, used, cap: spec.dailyCap, until: spec.until, atMs: environment.nowMs },
+      detail: {
+        experiment,
+        used,
+        cap: spec.dailyCap,
+        until: spec.until,
+        atMs: nowMs,
+        ...(revision !== undefined && { revision }),
+      },
     }
   }
 }

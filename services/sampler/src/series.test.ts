@@ -15,22 +15,14 @@ import { evaluation, type FixtureSpan, root, slice, summary, traceIdOf } from '.
 import { foldTrace } from './fold.ts'
 import { defaultPolicy } from './policy-file.ts'
 import { rederive } from './rederive.ts'
+import { revisionContext } from './revision.fixture.ts'
 import { compilePolicy } from './rules.ts'
 import { place, type Series } from './series.ts'
 import { sliceBytes, slicesBytes } from './slice-bytes.ts'
 import { TraceLog } from './trace.fixture.ts'
 
 const policy = compilePolicy(defaultPolicy)
-const newLog = () =>
-  new TraceLog({
-    policy,
-    nowMs: 5_000,
-    spansRetentionMs: 86_400_000,
-    isLaterSeries: false,
-    wasKept: false,
-    slowBar: () => ({ count: 0, key: 's o' }),
-    variantUsed: () => 0,
-  })
+const newLog = () => new TraceLog(revisionContext(policy))
 const id = traceIdOf(1)
 const small = (from: number, count: number, facts: Partial<SliceFacts> = {}): PackedSlice[] =>
   Array.from({ length: count }, (_, at) => slice(from + at, [{ id: from + at + 1 }], facts))

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { type FixtureSpan, root, slice, summary, traceIdOf } from './fixtures.ts'
 import { parsePolicy } from './policy-file.ts'
 import { type RevisionContext, revise } from './revise.ts'
+import { revisionContext } from './revision.fixture.ts'
 import { compilePolicy } from './rules.ts'
 
 const compiled = (rules: string, more = '') =>
@@ -11,16 +12,6 @@ const errors = '{ kind: span-error }, { kind: ordinary, probability: 0 }'
 const perMinute = (figure: number, rule = 'span-error') =>
   `ceilings: [{ rule: ${rule}, perMinute: ${figure} }]`
 
-const context = {
-  claim: 0,
-  seq: 1,
-  nowMs: 5_000,
-  spansRetentionMs: 86_400_000,
-  isLaterSeries: false,
-  wasKept: false,
-  slowBar: () => ({ count: 0, key: 's o' }),
-  variantUsed: () => 0,
-}
 const id = traceIdOf(1)
 const failed: FixtureSpan = { id: 1, error: true }
 
@@ -30,7 +21,7 @@ function decided(live: RevisionContext['policy'], shadow: RevisionContext['polic
   const part = { probability: 0.25, ceiling: limit, per: 'minute' } as const
   const ceiling = live.policy.ceilings === undefined ? {} : { ceiling: () => part }
   const evidence = summary(id, [slice(0, [failed], root(10))])
-  const own = { ...context, policy: live, shadow, ...ceiling }
+  const own = revisionContext(live, { shadow, ...ceiling })
   const revision = revise(undefined, [{ evidence, appendedAtMs: 2_000 }], own)
   return revision?.decision as Decision
 }

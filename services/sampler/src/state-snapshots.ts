@@ -14,7 +14,7 @@ export interface SnapshotPlace {
 }
 
 /** What of a state is no entry of its index and nothing that every snapshot says. */
-type Extra = Pick<PartitionHead, 'awaiting' | 'spend'>
+type Extra = Pick<PartitionHead, 'awaiting' | 'spend' | 'ceilings'>
 
 /**
  * Snapshots of partitions' folds in the blob store, so that whoever takes a partition up reads the tail
@@ -49,7 +49,9 @@ export class StateSnapshots {
       const head = await readIndexSnapshot(this.#blobs, key, entry => state.loadEntry(entry))
       if (head === undefined || head.nextOffset < first) return undefined
       const { nextOffset, counting, decidedAtMs } = head
-      state.load({ nextOffset, counting, decidedAtMs, ...(head.extra as Extra) })
+      // One of before there were ceilings says nothing of them.
+      const extra: Extra = { ceilings: [], ...(head.extra as Omit<Extra, 'ceilings'>) }
+      state.load({ nextOffset, counting, decidedAtMs, ...extra })
       this.#log.info('sampler.snapshot_loaded', { partition, nextOffset, traces: state.traces })
       return state
     } catch (error) {
@@ -61,11 +63,11 @@ export class StateSnapshots {
   /** Writes one beside whatever the partition does, unless one is being written or nothing is new. */
   async write({ partition, logId }: SnapshotPlace, state: PartitionState): Promise<void> {
     const { head } = state
-    const { nextOffset, counting, decidedAtMs, awaiting, spend } = head
+    const { nextOffset, counting, decidedAtMs, awaiting, spend, ceilings } = head
     if (this.#writing.has(partition) || this.#written.get(partition) === nextOffset) return
     this.#writing.add(partition)
     try {
-      const extra: Extra = { awaiting, spend }
+      const extra: Extra = { awaiting, spend, ceilings }
       await writeIndexSnapshot(
         this.#blobs,
         { partition, logId, nextOffset, counting, decidedAtMs, extra },

@@ -1,4 +1,5 @@
 import type { Decision, RuleAnswer } from '@winnow/model'
+import { isGivenBy } from './limit-answer.ts'
 import { armKey } from './rules.ts'
 
 const dayMs = 86_400_000
@@ -59,10 +60,11 @@ export class VariantSpend {
 }
 
 /** The cap under which this very decision has taken a place; undefined where it took none. */
-export function capSpent({ rules, decidedAtMs }: Pick<SpentBy, 'rules' | 'decidedAtMs'>) {
+export function capSpent({ rules, revision }: Pick<SpentBy, 'rules' | 'revision'>) {
   for (let i = 0; i < rules.length; i++) {
-    const { matched, detail } = rules[i] as RuleAnswer
-    if (matched && detail?.atMs === decidedAtMs && detail.cap !== undefined) return detail.cap
+    const answer = rules[i] as RuleAnswer
+    const cap = answer.matched ? answer.detail?.cap : undefined
+    if (cap !== undefined && isGivenBy(answer, revision)) return cap
   }
   return undefined
 }
@@ -70,4 +72,4 @@ export function capSpent({ rules, decidedAtMs }: Pick<SpentBy, 'rules' | 'decide
 /** `arm` as `armKey` makes it. */
 export type SpendEntry = readonly [day: number, arm: string, traces: number]
 
-type SpentBy = Pick<Decision, 'rules' | 'decidedAtMs' | 'experiment' | 'variant'>
+type SpentBy = Pick<Decision, 'rules' | 'revision' | 'decidedAtMs' | 'experiment' | 'variant'>

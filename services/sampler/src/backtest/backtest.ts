@@ -52,7 +52,7 @@ export interface BacktestReport extends BacktestTotals {
   /** Decisions read, and the traces that they end. */
   readonly decisions: number
   readonly traces: number
-  /** Traces that were kept too late for their bytes; in no share. */
+  /** Traces that were kept too late for their bytes, or erased since; in no share. */
   readonly gone: number
   /** Traces with a part of their slices out of reach, judged on the rest. */
   readonly partial: number
@@ -156,7 +156,8 @@ class BacktestRun {
   #judge({ decision, slices, isPartial }: TraceEnd): void {
     // Evaluations that still await their trace: nothing was kept or dropped.
     if (decision.sliceCount === 0) return
-    if (decision.gone === true) {
+    // Of an erased trace no fact is left to judge by.
+    if (decision.gone === true || decision.erased === true) {
       this.gone++
       return
     }

@@ -69,6 +69,7 @@ export class Candidate {
     return rule(facts, {
       nowMs: decidedAtMs,
       randomness,
+      close: decision,
       earlier: () => undefined,
       slowBar: () => ({ count: 0, key: '' }),
       variantUsed: (experiment, variant) =>
