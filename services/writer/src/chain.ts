@@ -62,7 +62,7 @@ export class ChainReader {
     partition: number,
     from: number,
     prev: number,
-    { tenant, traceId }: DecisionHead,
+    { tenant, traceId }: Pick<DecisionHead, 'tenant' | 'traceId'>,
   ): Promise<Decision | 'gone' | 'aside'> {
     let value: Uint8Array | undefined
     try {

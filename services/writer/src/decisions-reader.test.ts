@@ -1,6 +1,13 @@
+import { readFileSync } from 'node:fs'
 import type { BusRecord } from '@winnow/bus'
-import { countingStart, type Decision, packSlice, parseDecisionHead } from '@winnow/model'
-import { decisionOf } from '@winnow/storage'
+import {
+  countingStart,
+  type Decision,
+  type PackedSlice,
+  packSlice,
+  parseDecisionHead,
+} from '@winnow/model'
+import { decisionOf, ledgerEntry, ledgerRow } from '@winnow/storage'
 import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { foldRecords, parseRecord, RecordParser, refsToWrite } from './decisions-reader.ts'
@@ -14,6 +21,12 @@ const records = (values: readonly unknown[]): BusRecord[] =>
   }))
 
 const claim = { v: 1, kind: 'claim', by: 'test' }
+
+function judgedAt(offset: number, score: number, passed: boolean): PackedSlice {
+  const slice = sliceAt({ offset })
+  const outcomes = [{ name: 'judge', spanId: '00000000000000ab', score, passed }]
+  return packSlice({ ...slice, facts: { ...slice.facts, outcomes } })
+}
 
 test('what counts is folded record by record, and the state behind each is known', () => {
   const own = (n: number, seq: number, of = 0): unknown =>
@@ -130,11 +143,10 @@ test('a record is parsed once for two groups in step, and again for one that lag
   expect(parser.parse(1, 9, Buffer.from('none'))).toBeUndefined()
 })
 
-test('slices are parsed where somebody needs them: to write them, or for outcomes', () => {
+test('of slices their places are held where they are written, and what they say of outcomes', () => {
   const slices = [sliceAt({ offset: 3 })]
-  const outcomes = [{ name: 'judge', spanId: 'ab', passed: false }]
-  const judged = slices.map(slice => packSlice({ ...slice, facts: { ...slice.facts, outcomes } }))
-  const read = (changes: Partial<Decision>): number | undefined => {
+  const judged = [judgedAt(3, 0.4, false)]
+  const read = (changes: Partial<Decision>): [number, boolean | null] | undefined => {
     const { slices: own, ...head } = decisionOn(traceIdOf(1), changes)
     const parsed = parseRecord(Buffer.from(JSON.stringify({ ...head, slices: own })), 1)
     if (parsed?.kind !== 'decision') return undefined
@@ -142,18 +154,45 @@ test('slices are parsed where somebody needs them: to write them, or for outcome
     expect(decision).toEqual(head)
     // The record itself is what the ledger holds of it.
     expect(json).toBeUndefined()
-    return parsed.logged.slices.length
+    const { slices: places, outcomes: held } = parsed.logged
+    return [places.length, held.judge_passed]
   }
-  expect(read({ slices })).toBe(1)
-  expect(read({ slices, verdict: 'drop' })).toBe(0)
-  expect(read({ slices: judged, verdict: 'drop' })).toBe(1)
-  expect(read({ slices: [], writePrev: true, prev: 0 })).toBe(0)
+  expect(read({ slices })).toEqual([1, null])
+  expect(read({ slices: judged })).toEqual([1, false])
+  expect(read({ slices, verdict: 'drop' })).toEqual([0, null])
+  expect(read({ slices: judged, verdict: 'drop' })).toEqual([0, false])
+  expect(read({ slices: [], writePrev: true, prev: 0 })).toEqual([0, null])
+})
+
+test('what the ledger holds of a drop is what it holds of any decision', () => {
+  const [golden = ''] = readFileSync(
+    new URL('../../sampler/src/golden/decision.v1.jsonl', import.meta.url),
+    'utf8',
+  ).split('\n')
+  const lists = '"write":[],"evaluations":[],"requests":[]'
+  const line = golden
+    .replace('"verdict":"keep"', '"verdict":"drop"')
+    .replace(/"write":\[.*?\],"evaluations":\[.*?\],"requests":\[.*?\]/, lists)
+  const none = { slices: 0, bytes: 0 }
+  const whole = decisionOf({ decision: line })
+  const slices = [sliceAt({ offset: 3 }), judgedAt(4, 0.4, false), judgedAt(5, 0.2, true)]
+  for (const decision of [whole, { ...whole, slices }, { ...whole, slices: [] }]) {
+    const value = Buffer.from(JSON.stringify(decision))
+    const parsed = parseRecord(value, 1)
+    if (parsed?.kind !== 'decision') return expect.fail('it is a decision')
+    expect(parsed.logged.decision).toHaveProperty('matched')
+    expect(parsed.logged.slices).toEqual([])
+    const json = (parsed.logged.json ?? value).toString()
+    expect(ledgerEntry(parsed.logged, json, 3, 7, none)).toEqual(ledgerRow(decision, 3, 7))
+  }
 })
 
 test('a record whose slices stand elsewhere is the same record', () => {
   const { slices, ...head } = decisionOn(traceIdOf(1), { slices: [sliceAt({ offset: 3 })] })
   const parsed = parseRecord(Buffer.from(JSON.stringify({ slices, ...head })), 1)
-  expect(parsed).toMatchObject({ kind: 'decision', logged: { decision: head, slices } })
+  const places = slices.map(({ ref, appendedAtMs }) => ({ ref, appendedAtMs }))
+  const decision = { ...head, slices }
+  expect(parsed).toMatchObject({ kind: 'decision', logged: { decision, slices: places } })
 })
 
 test('a decision whose slices alone are broken counts, has nothing to write, and is told', () => {

@@ -2,20 +2,30 @@
 import type { BusRecord } from '@winnow/bus'
 import {
   type Claim,
+  type CountedRecord,
   type CountingState,
   countRecord,
   type Decision,
-  type DecisionHead,
   decisionFormat,
+  dropSlicesFrom,
+  type PackedSlice,
   type ParsedDecision,
+  packedOutcomes,
   packedSlices,
   parseDecision,
   parseHeadAlone,
+  readDrop,
   type SpanRef,
   startOfCounting,
 } from '@winnow/model'
 import { Lru, PipelineError } from '@winnow/runtime'
-import { factsJson, factsOnly, type LoggedDecision } from '@winnow/storage'
+import {
+  factsJson,
+  factsOnly,
+  type LoggedDecision,
+  ledgerOutcomes,
+  type SlicePlace,
+} from '@winnow/storage'
 
 /** A record of `decisions` as a group folds it: whether it counts, and the state after it. */
 export interface FoldedRecord {
@@ -69,13 +79,11 @@ export function foldRecords(
   })
 }
 
-function* countedOf(
-  records: readonly (ParsedRecord | undefined)[],
-): Generator<Claim | DecisionHead> {
+function* countedOf(records: readonly (ParsedRecord | undefined)[]): Generator<CountedRecord> {
   for (const parsed of records) if (parsed !== undefined) yield headOf(parsed)
 }
 
-function headOf(parsed: ParsedRecord): Claim | DecisionHead {
+function headOf(parsed: ParsedRecord): CountedRecord {
   return parsed.kind === 'claim' ? parsed.claim : parsed.logged.decision
 }
 
@@ -84,7 +92,7 @@ function headOf(parsed: ParsedRecord): Claim | DecisionHead {
  * until the other has asked for it. Half of what a dropped decision costs is its JSON.
  */
 export class RecordParser {
-  readonly #waiting: Lru<ParsedRecord>
+  readonly #waiting: Lru<ParsedRecord, number>
 
   /** At most so many bytes of records wait. */
   constructor(bytesMax: number) {
@@ -92,7 +100,7 @@ export class RecordParser {
   }
 
   parse(partition: number, offset: number, value: Uint8Array): ParsedRecord | undefined {
-    const key = `${partition}:${offset}`
+    const key = offset * partitionsMax + partition
     const known = this.#waiting.take(key)
     if (known !== undefined) return known
     const parsed = parseRecord(value, offset)
@@ -101,6 +109,9 @@ export class RecordParser {
   }
 }
 
+/** Beyond those of a topic: so one number says partition and offset. */
+const partitionsMax = 4_096
+
 /** The slices of its own record that a decision has the writer write. */
 export function refsToWrite({ decision, slices }: LoggedDecision): SpanRef[] {
   return decision.write.flatMap(at => slices[at]?.ref ?? [])
@@ -108,30 +119,53 @@ export function refsToWrite({ decision, slices }: LoggedDecision): SpanRef[] {
 
 const slicesKey = Buffer.from(',"slices":[')
 
-/**
- * Undefined for bytes that are no record. Of a drop nobody looks at the slices unless they state
- * outcomes: else there are none.
- */
+/** Undefined for bytes that are no record. */
 export function parseRecord(value: Uint8Array, offset: number): ParsedRecord | undefined {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
+  const hasEnd = bytes[bytes.length - 1] === closing && bytes[bytes.length - 2] === bracket
+  const dropped = hasEnd ? parseDrop(bytes) : undefined
+  if (dropped !== undefined) return dropped
   const slicesAt = bytes.indexOf(slicesKey)
-  const isWhole =
-    slicesAt >= 0 && bytes[bytes.length - 1] === closing && bytes[bytes.length - 2] === bracket
-  if (!isWhole) return parseWhole(bytes, offset)
+  if (slicesAt < 0 || !hasEnd) return parseWhole(bytes, offset)
   const head = `${bytes.toString('utf8', 0, slicesAt)}}`
   const record = recordOf(parseHeadAlone(head), offset)
   if (record === undefined) return parseWhole(bytes, offset)
   if (record.kind === 'claim') return { kind: 'claim', claim: record }
   const text = record.verdict === 'keep' ? head : undefined
-  const read = packedSlices(bytes.toString('latin1', slicesAt + slicesKey.length, bytes.length - 2))
-  if (read === undefined) {
+  const slices = packedSlices(
+    bytes.toString('latin1', slicesAt + slicesKey.length, bytes.length - 2),
+  )
+  if (slices === undefined) {
     const json = wholeJson({ ...record, slices: [] })
-    return decided({ decision: record, slices: [], json, head: text }, true)
+    const outcomes = ledgerOutcomes([], record.evaluations)
+    return decided({ decision: record, slices: [], outcomes, json, head: text }, true)
   }
   const isWanted = record.write.length > 0 || record.writePrev === true
-  const slices = isWanted || read.some(({ outcomes }) => outcomes.length > 0) ? read : []
-  return decided({ decision: record, slices, json: factsJson(record, bytes, slicesAt), head: text })
+  return decided({
+    decision: record,
+    slices: isWanted ? slices.map(placeOf) : [],
+    outcomes: ledgerOutcomes(slices.flatMap(outcomesOf), record.evaluations),
+    json: factsJson(record, bytes, slicesAt),
+    head: text,
+  })
 }
+
+/** A drop as usual, of which nobody wants more than its row in the ledger. */
+function parseDrop(bytes: Buffer): ParsedRecord | undefined {
+  const decision = readDrop(bytes)
+  if (decision === undefined) return undefined
+  const stated = packedOutcomes(bytes.toString('latin1', dropSlicesFrom(), bytes.length - 2))
+  if (stated === undefined) return undefined
+  const outcomes = ledgerOutcomes(stated, decision.evaluations)
+  return decided({ decision, slices: [], outcomes, json: undefined, head: undefined })
+}
+
+/** Without its facts, whose bytes and text would be held as long. */
+function placeOf({ ref, appendedAtMs }: PackedSlice): SlicePlace {
+  return { ref, appendedAtMs }
+}
+
+const outcomesOf = (slice: PackedSlice): PackedSlice['outcomes'] => slice.outcomes
 
 const closing = 0x7d
 const bracket = 0x5d
@@ -140,8 +174,9 @@ const bracket = 0x5d
 function parseWhole(bytes: Buffer, offset: number): ParsedRecord | undefined {
   const record = recordOf(parseDecision(bytes.toString()), offset)
   if (record?.kind !== 'decision') return record && { kind: 'claim', claim: record }
-  const { slices } = record
-  return decided({ decision: record, slices, json: wholeJson(record), head: undefined })
+  const slices = record.slices.map(placeOf)
+  const outcomes = ledgerOutcomes(record.slices.flatMap(outcomesOf), record.evaluations)
+  return decided({ decision: record, slices, outcomes, json: wholeJson(record), head: undefined })
 }
 
 function decided(logged: LoggedDecision, isBroken = false): ParsedRecord {

@@ -10,6 +10,7 @@ const recordOf = (n: number): GatheredRecord => ({
   decisions: n % 3 === 2 ? 1 : 0,
   spansGone: n % 5,
   spansAside: n % 7,
+  spansErased: n % 11,
   bytes: 200 + n,
 })
 

@@ -12,13 +12,24 @@ export interface GatheredRecord {
   readonly decisions: number
   readonly spansGone: number
   readonly spansAside: number
+  /** Rows that are left out since their trace is erased. */
+  readonly spansErased: number
   /** Memory of all that is held of it. */
   readonly bytes: number
 }
 
-const fields = 9
+const fields = 10
 const decisionsField = 5
 const readAtField = 4
+
+type Summed = 'decisions' | 'spansGone' | 'spansAside' | 'spansErased' | 'bytes'
+const summedFields: Readonly<Record<Summed, number>> = {
+  decisions: decisionsField,
+  spansGone: 6,
+  spansAside: 7,
+  bytes: 8,
+  spansErased: 9,
+}
 
 /** Records that there is room for at first, and while there are none. */
 const recordsMin = 1_024
@@ -49,6 +60,7 @@ export class GatheredRecords {
     values[at + 6] = record.spansGone
     values[at + 7] = record.spansAside
     values[at + 8] = record.bytes
+    values[at + 9] = record.spansErased
   }
 
   at(n: number): GatheredRecord | undefined {
@@ -64,7 +76,13 @@ export class GatheredRecords {
       spansGone: value(6),
       spansAside: value(7),
       bytes: value(8),
+      spansErased: value(9),
     }
+  }
+
+  /** Of the last; -1: there is none. */
+  get lastOffset(): number {
+    return this.#count === 0 ? -1 : (this.#values[fields * (this.#count - 1)] as number)
   }
 
   /** When the first that has a row in the ledger was read. */
@@ -85,8 +103,8 @@ export class GatheredRecords {
   }
 
   /** Of the first `count`. */
-  sum(what: 'decisions' | 'spansGone' | 'spansAside' | 'bytes', count: number): number {
-    const field = { decisions: decisionsField, spansGone: 6, spansAside: 7, bytes: 8 }[what]
+  sum(what: Summed, count: number): number {
+    const field = summedFields[what]
     let sum = 0
     for (let n = 0; n < count; n++) sum += this.#values[fields * n + field] as number
     return sum

@@ -14,6 +14,7 @@ const nothing: KeptSpans = {
   spans: emptyPack,
   bodies: [],
   slicesRead: 0,
+  bytesRead: 0,
   spansGone: 0,
   spansAside: 0,
 }

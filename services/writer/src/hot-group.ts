@@ -1,10 +1,17 @@
 import type { Batch, Bus, Lease } from '@winnow/bus'
-import { type CountingState, countingStart, type DecisionHead } from '@winnow/model'
+import { type CountingState, countingStart, type DecisionHead, refKey } from '@winnow/model'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
-import { emptyPack, type HotTrace } from '@winnow/storage'
+import {
+  defaultHotLife,
+  emptyPack,
+  type HotBody,
+  type HotTrace,
+  type LoggedDecision,
+} from '@winnow/storage'
 import type { Chain, ChainReader } from './chain.ts'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
+import type { Erasures } from './erase/erasures.ts'
 import type { HotPuts } from './hot-puts.ts'
 import { type KeptReader, type Piece, windowsOf } from './kept-reader.ts'
 import { Ownership } from './ownership.ts'
@@ -19,6 +26,8 @@ export interface HotGroupOptions {
   readonly kept: KeptReader
   readonly chains: ChainReader
   readonly parser: RecordParser
+  /** Traces that must not come back; without it there are none. */
+  readonly erasures?: Erasures | undefined
   readonly config: WriterConfig
   readonly clock: StageClock
   readonly log: Log
@@ -87,7 +96,7 @@ function fold(
 }
 
 /** A keep that awaits its spans, or whose bytes have left the bus, is no kept trace to be found. */
-function isStored({ verdict, sliceCount, gone }: DecisionHead): boolean {
+function isStored({ verdict, sliceCount, gone }: LoggedDecision['decision']): boolean {
   return verdict === 'keep' && sliceCount > 0 && gone !== true
 }
 
@@ -99,8 +108,13 @@ async function putAll(
   isOurs: () => Promise<boolean>,
   options: HotGroupOptions,
 ): Promise<boolean> {
-  const { bus, decisions, hotPuts, config, clock, log, metrics } = options
-  const kept = folded.filter(({ logged }) => logged !== undefined && isStored(logged.decision))
+  const { bus, decisions, hotPuts, erasures, config, clock, log, metrics } = options
+  const kept = folded.filter(
+    ({ logged }) =>
+      logged !== undefined &&
+      isStored(logged.decision) &&
+      erasures?.has(logged.decision.tenant, logged.decision.traceId) !== true,
+  )
   let isWhole = true
   const chainOf = async (record: FoldedRecord): Promise<Chain | undefined> => {
     const chain = await untilDone(
@@ -123,17 +137,23 @@ async function putAll(
       error => log.error('writer.hot_read_failed', error, { partition }),
     )
     if (traces === undefined) return false
+    // What was read before its trace was blocked may wait here as long as the store is away.
+    const isWanted = ({ decision }: HotTrace): boolean =>
+      erasures?.has(decision.tenant, decision.traceId) !== true
     // Read once, however long the store is away: what has been read can no longer expire.
     const isPut = await untilDone(
       ended,
       partition,
       clock,
-      async () => (await isOurs()) && hotPuts.put(traces).then(() => true),
+      async () => (await isOurs()) && hotPuts.put(traces.filter(isWanted)).then(() => true),
       error => log.error('writer.hot_put_failed', error, { partition }),
     )
     if (isPut !== true) return false
     metrics.tierObjects.inc({ tier: 'hot' }, window.filter(({ isLast }) => isLast).length)
     metrics.tierBytes.inc({ tier: 'hot' }, bodyBytes(traces))
+    for (const trace of traces) {
+      metrics.keptBytes.inc({ rule: trace.decision.primary }, bodyBytes([trace]))
+    }
   }
   return isWhole
 }
@@ -150,8 +170,27 @@ async function hotTraces(
     const { spans = emptyPack, bodies = [] } = read[at] ?? {}
     if (logged === undefined) return []
     const { decision, head: json } = logged
-    return [{ decision, json, logId, partition, offset, spans, bodies }]
+    if ('matched' in decision) return []
+    const young = isOld(decision) ? youngBodies(logged, bodies) : bodies
+    return [{ decision, json, logId, partition, offset, spans, bodies: young }]
   })
+}
+
+/** Where `spans` is retained for longer than text may be held, a late keep finds bytes that are older than that. */
+function isOld({ decidedAtMs, firstSpanAtMs }: DecisionHead): boolean {
+  return firstSpanAtMs !== null && decidedAtMs - firstSpanAtMs >= defaultHotLife.textMs
+}
+
+/** Those that came within a text's life. Slices of a chain lie in earlier records: they are taken for old. */
+function youngBodies(
+  { decision, slices }: LoggedDecision,
+  bodies: readonly HotBody[],
+): readonly HotBody[] {
+  const oldestMs = decision.decidedAtMs - defaultHotLife.textMs
+  const young = new Set(
+    slices.flatMap(({ ref, appendedAtMs }) => (appendedAtMs > oldestMs ? [refKey(ref)] : [])),
+  )
+  return bodies.filter(({ ref }) => young.has(ref))
 }
 
 function bodyBytes(traces: readonly HotTrace[]): number {

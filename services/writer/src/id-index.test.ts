@@ -66,14 +66,11 @@ test('a day is indexed once a segment of a later day is there, and not before', 
 })
 
 test('what an earlier writer left without index is indexed with the first segment after the start', async () => {
-  const { blobs, started, ids } = fixture()
+  const { blobs, started, ids, find } = fixture()
   for (const day of [0, 1, 4]) await putLedger(blobs, dayOneMs + day * dayMs, day * 10, [day])
   await started(dayOneMs + 9 * dayMs)
-  expect(await ids()).toEqual([
-    name('2026-11-21', 0, 0),
-    name('2026-11-22', 10, 10),
-    name('2026-11-25', 40, 40),
-  ])
+  expect(await ids()).toEqual([name('2026-11-21_2026-11-25', 0, 40)])
+  for (const day of [0, 1, 4]) expect(await find(day)).toMatchObject({ traceId: traceIdOf(day) })
 })
 
 test('other logs, partitions and objects are left out', async () => {
@@ -85,13 +82,13 @@ test('other logs, partitions and objects are left out', async () => {
   expect(await ids()).toEqual([])
 })
 
-test('a segment that comes late, its day indexed already, gets an index of its own', async () => {
+test('a segment that comes late, its day indexed already, gets an index of its own, which becomes part of the day’s', async () => {
   const { blobs, started, find, ids } = fixture()
   await putLedger(blobs, dayOneMs, 0, [1])
   await started(dayOneMs + dayMs)
   await putLedger(blobs, dayOneMs + 5, 30, [7])
   await started(dayOneMs + 2 * dayMs)
-  expect(await ids()).toEqual([name('2026-11-21', 0, 0), name('2026-11-21', 30, 30)])
+  expect(await ids()).toEqual([name('2026-11-21', 0, 30)])
   expect(await find(7)).toMatchObject({ traceId: traceIdOf(7) })
 })
 
@@ -208,12 +205,12 @@ test('a partition that falls silent has its last day indexed an hour after it, o
   await putLedger(inner, dayOneMs + 5, 30, [7])
   one.written(0, ledgerLog, dayOneMs + 5)
   await one.idle()
-  expect(await silentAt(midnightMs + 9 * dayMs)).toHaveLength(2)
+  expect(await silentAt(midnightMs + 9 * dayMs)).toEqual([name('2026-11-21', 0, 30)])
   expect(await find(7)).toMatchObject({ traceId: traceIdOf(7) })
   // What another writer did meanwhile too.
   await putLedger(inner, dayOneMs + dayMs, 50, [8])
   one.taken(0, ledgerLog)
-  expect(await silentAt(midnightMs + 10 * dayMs)).toHaveLength(3)
+  expect(await silentAt(midnightMs + 10 * dayMs)).toEqual([name('2026-11-21_2026-11-22', 0, 50)])
 })
 
 test('a writer that has nothing more to write has the day behind it indexed, claims or not', async () => {

@@ -1,27 +1,12 @@
-import { isRetryable, type Log, type Metrics, PipelineError } from '@winnow/runtime'
-import {
-  type BlobStore,
-  dateOf,
-  IdIndexBuilder,
-  idIndexRowsMax,
-  type ListedSegment,
-  listIdIndexes,
-  listSegments,
-  readAllLedger,
-} from '@winnow/storage'
+import { type BlobStore, dateOf, type ListedIdIndex, listSegments } from '@winnow/storage'
 import { Gate } from './gate.ts'
-
-export interface IdIndexerOptions {
-  readonly blobs: BlobStore
-  /** The writer is to stop. */
-  readonly ended: AbortSignal
-  readonly log: Log
-  readonly metrics: Metrics
-  /** Rows of one index at most; a day of more has several. */
-  readonly rowsMax?: number
-}
+import { indexSegments, openSegments, startOf } from './index-segments.ts'
+import { type IdIndexerOptions, type IndexedLedger, indexesOf } from './indexed-ledger.ts'
+import { mergeIdIndexes } from './merge-id-indexes.ts'
 
 const dayMs = 86_400_000
+
+export type { IdIndexerOptions } from './indexed-ledger.ts'
 
 /** How long after a day the clock says that a silent partition has no more of it to come. */
 export const silentSlackMs = 3_600_000
@@ -32,17 +17,21 @@ const nothingLeft = '~'
 /**
  * Makes the id indexes of a writer's partitions, day by day: of a UTC day once a segment of a later day
  * is there, for then no more of it come, or once a partition has been silent into the next: what its log
- * forgets meanwhile would be found nowhere. What comes of a day all the same gets an index of its own. It runs beside the segments and never holds them up; what fails
- * or is interrupted is done again with the next segment, or by the next owner, and done twice it is one.
+ * forgets meanwhile would be found nowhere. What comes of a day all the same gets an index of its own. Then
+ * the indexes of days are made one of many days, so that a look-up reads few. It runs beside the segments and
+ * never holds them up; what fails or is interrupted is done again with the next segment, or by the next owner,
+ * and done twice it is one.
  */
 export class IdIndexer {
   readonly #options: IdIndexerOptions
-  /** One at a time, whatever the partition: an index takes up to 112 MiB while it is made. */
+  /** One at a time, whatever the partition: an index takes up to 108 MiB while it is made. */
   readonly #gate = new Gate(1)
   /** By partition and log: every day before it is indexed. */
   readonly #before = new Map<string, string>()
   /** By partition and log: the last day that may have segments without index; none: not looked at yet. */
   readonly #last = new Map<string, string>()
+  /** Partitions and logs of which this process has looked for days that have lost their index. */
+  readonly #looked = new Set<string>()
   readonly #running = new Map<string, Promise<boolean>>()
 
   constructor(options: IdIndexerOptions) {
@@ -86,16 +75,23 @@ export class IdIndexer {
   }
 
   #run(key: string, date: string, ledger: IndexedLedger): Promise<boolean> {
-    const done = this.#index(date, ledger).finally(() => this.#running.delete(key))
+    const done = this.#index(key, date, ledger).finally(() => this.#running.delete(key))
     this.#running.set(key, done)
     return done
   }
 
   /** Whether every day before `date` is indexed. */
-  async #index(date: string, ledger: IndexedLedger): Promise<boolean> {
+  async #index(key: string, date: string, ledger: IndexedLedger): Promise<boolean> {
     const { ended, log } = this.#options
     try {
-      await this.#gate.run(() => indexDaysBefore(date, ledger))
+      await this.#gate.run(async () => {
+        const oldest = await firstDate(ledger.blobs)
+        if (oldest === undefined) return
+        await indexDaysBefore(date, oldest, !this.#looked.has(key), ledger)
+        if (ended.aborted) return
+        this.#looked.add(key)
+        await mergeIdIndexes(oldest, ledger)
+      })
       return !ended.aborted
     } catch (error) {
       // The segments are what must not fail; without its index a day is only not searched yet.
@@ -105,90 +101,37 @@ export class IdIndexer {
   }
 }
 
-/** The ledger of one partition and log. */
-interface IndexedLedger extends IdIndexerOptions {
-  readonly partition: number
-  readonly logId: string
+/**
+ * Indexes what no id index covers of every day before `date`, oldest first. Days are indexed in order, so those
+ * before the last one are done; unless somebody has deleted an index, for which `isFirst` looks.
+ */
+async function indexDaysBefore(
+  date: string,
+  oldest: string,
+  isFirst: boolean,
+  options: IndexedLedger,
+): Promise<void> {
+  const { ended } = options
+  const indexes = await indexesOf(options)
+  const newest = lastOf(indexes)
+  const from = isFirst ? oldest : (newest ?? oldest)
+  for (let day = from; day < date && !ended.aborted; day = dateOf(startOf(day) + dayMs)) {
+    const done = indexes.filter(index => index.date <= day && day <= index.lastDate)
+    // Of days between those of one index there is nothing to look for: a list for each would cost more.
+    if (done.length > 0 && day !== newest) continue
+    await indexSegments(await openSegments(day, done, options), options)
+  }
 }
 
-/** Indexes what no id index covers of every day before `date`, oldest first. */
-async function indexDaysBefore(date: string, options: IndexedLedger): Promise<void> {
-  const { blobs, partition, logId, ended } = options
-  const indexes = (await listIdIndexes(blobs, partition)).filter(index => index.logId === logId)
-  // Days are indexed in order, so those before the last one are done.
-  const from = indexes.at(-1)?.date ?? (await firstDate(blobs))
-  if (from === undefined) return
-  for (let day = from; day < date && !ended.aborted; day = dateOf(startOf(day) + dayMs)) {
-    const done = indexes.filter(index => index.date === day)
-    const open: ListedSegment[] = []
-    const sinceMs = startOf(day)
-    const ofDay = { sinceMs, untilMs: sinceMs + dayMs, partition, logId }
-    for await (const segment of listSegments(blobs, 'ledger', ofDay)) {
-      const { offset } = segment
-      if (!done.some(({ first, last }) => first <= offset && offset <= last)) open.push(segment)
-    }
-    await indexDay(day, open, options)
-  }
+function lastOf(indexes: readonly ListedIdIndex[]): string | undefined {
+  return indexes
+    .map(({ lastDate }) => lastDate)
+    .sort()
+    .at(-1)
 }
 
 /** The day of the oldest segment there is, of any partition. */
 async function firstDate(blobs: BlobStore): Promise<string | undefined> {
   for await (const { date } of listSegments(blobs, 'ledger')) return date
   return undefined
-}
-
-/** Indexes these segments of one day; none makes none. */
-async function indexDay(
-  date: string,
-  segments: readonly ListedSegment[],
-  options: IndexedLedger,
-): Promise<void> {
-  const { blobs, ended, rowsMax = idIndexRowsMax } = options
-  let builder: IdIndexBuilder | undefined
-  for (const segment of segments) {
-    if (ended.aborted) return
-    const rows = await idsOf(blobs, segment, options)
-    if (builder !== undefined && builder.rows + rows.length > rowsMax) {
-      await write(builder, date, options)
-      builder = undefined
-    }
-    builder ??= new IdIndexBuilder()
-    builder.beginSegment(segment)
-    for (let row = 0; row < rows.length; row++) {
-      const { tenant, trace_id } = rows[row] as (typeof rows)[number]
-      builder.add(tenant, trace_id, row)
-    }
-  }
-  if (builder !== undefined && !ended.aborted) await write(builder, date, options)
-}
-
-/** By row. A segment that nobody can read has nothing to be found in, and must not keep a day without index. */
-async function idsOf(
-  blobs: BlobStore,
-  { key }: ListedSegment,
-  { log, partition }: IndexedLedger,
-): Promise<{ readonly tenant: string; readonly trace_id: string }[]> {
-  try {
-    return await readAllLedger(blobs, key, ['tenant', 'trace_id'])
-  } catch (error) {
-    if (isRetryable(error) || !(error instanceof PipelineError)) throw error
-    log.error('writer.segment_not_indexed', error, { partition, key })
-    return []
-  }
-}
-
-async function write(
-  builder: IdIndexBuilder,
-  date: string,
-  { blobs, partition, logId, log, metrics }: IndexedLedger,
-): Promise<void> {
-  const { key, created, bytes } = await builder.write(blobs, { partition, date, logId })
-  if (!created) return
-  metrics.tierObjects.inc({ tier: 'ids' })
-  metrics.tierBytes.inc({ tier: 'ids' }, bytes)
-  log.info('writer.day_indexed', { partition, key, bytes })
-}
-
-function startOf(date: string): number {
-  return Date.parse(`${date}T00:00:00Z`)
 }

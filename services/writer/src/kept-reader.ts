@@ -1,11 +1,11 @@
 // Hot: every kept span passes here once for both groups.
-import { compareRefs, type DecisionHead, refKey, type SpanRef } from '@winnow/model'
+import { compareRefs, refKey, type SpanRef } from '@winnow/model'
 import { type Log, Lru, PipelineError } from '@winnow/runtime'
-import { emptyPack, type HotBody, SpanPack, spanRows } from '@winnow/storage'
+import { emptyPack, type HotBody, type RowDecision, SpanPack, spanRows } from '@winnow/storage'
 import { type Chain, noChain } from './chain.ts'
 import { type FoldedRecord, refsToWrite } from './decisions-reader.ts'
 import { packBytes } from './row-bytes.ts'
-import type { SliceRead, SliceReader } from './slice-reader.ts'
+import { decodeSlice, type SliceRead, type SliceReader, type SliceSpans } from './slice-reader.ts'
 
 /**
  * A folded record, or a part of one: a decision over many large slices is read and put in pieces, so
@@ -28,16 +28,21 @@ export interface KeptSpans {
   readonly spans: SpanPack
   readonly bodies: readonly HotBody[]
   readonly slicesRead: number
+  /** Of these slices, as clients sent them. */
+  readonly bytesRead: number
   /** Spans of slices that retention had passed. */
   readonly spansGone: number
   /** Spans of slices whose bytes are none of this trace, or none at all. */
   readonly spansAside: number
+  /** Rows that were here and are left out since their trace is erased. */
+  readonly spansErased?: number
 }
 
 const nothing: KeptSpans = {
   spans: emptyPack,
   bodies: [],
   slicesRead: 0,
+  bytesRead: 0,
   spansGone: 0,
   spansAside: 0,
 }
@@ -61,20 +66,27 @@ export class KeptReader {
    * A window of pieces, in their order. Rejects with what may pass. A slice that is none of the trace
    * is logged and set aside.
    */
-  read(partition: number, window: readonly Piece[]): Promise<KeptSpans[]> {
-    const reads: Promise<KeptSpans>[] = []
+  async read(partition: number, window: readonly Piece[]): Promise<KeptSpans[]> {
+    const found: KeptSpans[] = []
+    const reads: Promise<void>[] = []
+    const expect = (at: number, reading: Promise<KeptSpans>): void => {
+      const place = (kept: KeptSpans): void => {
+        found[at] = kept
+      }
+      reads.push(reading.then(place))
+    }
     const unknown: { readonly at: number; readonly key: string; readonly piece: Piece }[] = []
     for (const [at, piece] of window.entries()) {
       const [first] = piece.refs
       if (piece.record.logged === undefined || first === undefined) {
         const { spansGone, spansAside } = piece
-        reads[at] = Promise.resolve({ ...nothing, spansGone, spansAside })
+        found[at] = spansGone + spansAside > 0 ? { ...nothing, spansGone, spansAside } : nothing
         continue
       }
       const key = `${partition}:${piece.record.offset}:${refKey(first)}`
       const known = this.#waiting.take(key)
       if (known === undefined) unknown.push({ at, key, piece })
-      else reads[at] = known
+      else expect(at, known)
     }
     const all = this.#readAll(
       partition,
@@ -87,9 +99,10 @@ export class KeptReader {
         kept => this.#waiting.reweigh(key, reading, weightOf(kept)),
         () => this.#waiting.reweigh(key, reading, undefined),
       )
-      reads[at] = reading
+      expect(at, reading)
     }
-    return Promise.all(reads)
+    await Promise.all(reads)
+    return found
   }
 
   /** One look at the bus for all of them. */
@@ -111,8 +124,9 @@ export class KeptReader {
     let { spansGone, spansAside } = piece
     if (logged === undefined) return { ...nothing, spansGone, spansAside }
     const { decision } = logged
-    const own: (SliceRead & { kind: 'read' })[] = []
-    for (const slice of slices) {
+    const own: (SliceSpans & { kind: 'read' })[] = []
+    for (const read of slices) {
+      const slice = decodeSlice(read)
       if (slice.kind === 'read') own.push(slice)
       else if (slice.kind === 'gone') spansGone += slice.ref.spanCount
       else {
@@ -132,10 +146,11 @@ export class KeptReader {
     const bodies = own
       .filter(slice => !foreign.includes(slice))
       .map(({ ref, bytes }) => ({ ref: refKey(ref), bytes }))
-    return { spans, bodies, slicesRead: bodies.length, spansGone, spansAside }
+    const bytesRead = bodies.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    return { spans, bodies, slicesRead: bodies.length, bytesRead, spansGone, spansAside }
   }
 
-  #setAside(ref: SpanRef, { traceId }: DecisionHead, error: PipelineError): void {
+  #setAside(ref: SpanRef, { traceId }: RowDecision, error: PipelineError): void {
     this.#log.error('writer.slice_set_aside', error, { ref: refKey(ref), traceId })
   }
 }
@@ -178,6 +193,8 @@ export async function* windowsOf(
 /** A record as pieces of at most `bytesMax` bytes of slices each, unless one slice alone has more. */
 export function piecesOf(record: FoldedRecord, chain: Chain, bytesMax: number): Piece[] {
   const refs = refsOf(record, chain)
+  const { spansGone, spansAside } = chain
+  if (refs.length === 0) return [{ record, refs, isLast: true, spansGone, spansAside }]
   const parts: SpanRef[][] = [[]]
   let bytes = 0
   for (const ref of refs) {
@@ -190,10 +207,11 @@ export function piecesOf(record: FoldedRecord, chain: Chain, bytesMax: number): 
   }
   return parts.map((part, at) => {
     const isLast = at === parts.length - 1
-    const { spansGone, spansAside } = isLast ? chain : noChain
-    return { record, refs: part, isLast, spansGone, spansAside }
+    return { record, refs: part, isLast, ...(isLast ? { spansGone, spansAside } : noGone) }
   })
 }
+
+const noGone = { spansGone: 0, spansAside: 0 }
 
 function refsOf({ logged }: FoldedRecord, { refs }: Chain): SpanRef[] {
   if (logged === undefined) return []
@@ -204,16 +222,16 @@ function refsOf({ logged }: FoldedRecord, { refs }: Chain): SpanRef[] {
 
 /** Where one slice is another trace's, the others still have their rows. */
 function spansOf(
-  decision: DecisionHead,
+  decision: RowDecision,
   partition: number,
   offset: number,
-  slices: readonly (SliceRead & { kind: 'read' })[],
-): { readonly spans: SpanPack; readonly foreign: readonly SliceRead[] } {
+  slices: readonly (SliceSpans & { kind: 'read' })[],
+): { readonly spans: SpanPack; readonly foreign: readonly SliceSpans[] } {
   try {
     return { spans: SpanPack.of(spanRows(decision, partition, offset, slices)), foreign: [] }
   } catch (error) {
     if (!(error instanceof PipelineError && error.code === 'DATA_CORRUPT')) throw error
-    const isForeign = ({ data }: SliceRead & { kind: 'read' }): boolean =>
+    const isForeign = ({ data }: SliceSpans & { kind: 'read' }): boolean =>
       data.resourceSpans.some(({ scopeSpans }) =>
         scopeSpans.some(({ spans }) => spans.some(span => span.traceId !== decision.traceId)),
       )

@@ -19,6 +19,7 @@ const nothing: KeptSpans = {
   spans: emptyPack,
   bodies: [],
   slicesRead: 0,
+  bytesRead: 0,
   spansGone: 0,
   spansAside: 0,
 }
@@ -134,15 +135,24 @@ test('it begins elsewhere only while nothing is gathered', () => {
   expect(() => open.beginAt(12)).toThrow(/\[9, 10\) is gathered already/)
 })
 
-test('the ledger says how many slices were written, which may be fewer than were wanted', async () => {
+test('the ledger says how many slices were written and their bytes, which may be fewer than were wanted', async () => {
   const open = new OpenSegment(3, 5)
   const slices = [sliceAt({ offset: 1 }), sliceAt({ offset: 2 })]
   const logged = loggedOn(traceIdOf(5), { slices })
-  open.add({ ...record(5), logged }, [{ ...nothing, slicesRead: 1, spansGone: 4 }], 0)
-  open.add({ ...record(6), logged }, [{ ...nothing, slicesRead: 2, spansAside: 3 }], 0)
+  open.add(
+    { ...record(5), logged },
+    [{ ...nothing, slicesRead: 1, bytesRead: 700, spansGone: 4 }],
+    0,
+  )
+  const pieces = [
+    { ...nothing, slicesRead: 1, bytesRead: 600 },
+    { ...nothing, slicesRead: 1, bytesRead: 50, spansAside: 3 },
+  ]
+  open.add({ ...record(6), logged }, pieces, 0)
   const { spansGone, spansAside } = open.range()
   const ledger = await ledgerOf(open.range())
   expect(ledger.map(row => row.slices_written)).toEqual([1, 2])
+  expect(ledger.map(row => row.bytes_written)).toEqual([700, 650])
   // By log time alone, never by a read: so every reader agrees on it.
   expect(ledger.map(row => row.gone)).toEqual([false, false])
   expect([spansGone, spansAside]).toEqual([4, 3])

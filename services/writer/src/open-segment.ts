@@ -24,6 +24,8 @@ export interface SegmentRange {
   /** Spans without rows: retention had passed them; their bytes were none of the trace. */
   readonly spansGone: number
   readonly spansAside: number
+  /** Rows that were left out as they came, since their trace is erased: the ledger counts them all the same. */
+  readonly spansErased: number
   /** Retention passed part of the range before it was read: which decisions count there is not known here. */
   readonly isCut: boolean
 }
@@ -57,7 +59,7 @@ export class OpenSegment {
 
   /** The offset that is read next. */
   get next(): number {
-    return (this.#records.at(this.#records.count - 1)?.offset ?? this.#a - 1) + 1
+    return this.isEmpty ? this.#a : this.#records.lastOffset + 1
   }
 
   get isEmpty(): boolean {
@@ -83,21 +85,24 @@ export class OpenSegment {
   /** `kept` are the pieces of the record, all of them. */
   add(record: FoldedRecord, kept: readonly KeptSpans[], nowMs: number): void {
     const { offset, appendedAtMs, after, logged } = record
-    let slicesRead = 0
+    const written = { slices: 0, bytes: 0 }
     let spansGone = 0
     let spansAside = 0
+    let spansErased = 0
     let bytes = entryOverheadBytes
     for (const one of kept) {
-      slicesRead += one.slicesRead
+      written.slices += one.slicesRead
+      written.bytes += one.bytesRead
       spansGone += one.spansGone
       spansAside += one.spansAside
+      spansErased += one.spansErased ?? 0
       if (one.spans.count === 0) continue
       this.#packs.push(one.spans)
       bytes += packBytes(one.spans)
     }
     if (logged !== undefined) {
       const json = logged.json ?? record.value
-      bytes += this.#ledger.add(ledgerEntry(logged, json, this.partition, offset, slicesRead))
+      bytes += this.#ledger.add(ledgerEntry(logged, json, this.partition, offset, written))
     }
     if (this.isEmpty) this.#digest = sha256(record.value)
     this.#records.push({
@@ -109,6 +114,7 @@ export class OpenSegment {
       decisions: logged === undefined ? 0 : 1,
       spansGone,
       spansAside,
+      spansErased,
       bytes,
     })
     this.#bytes += bytes
@@ -125,15 +131,13 @@ export class OpenSegment {
   }
 
   due(config: WriterConfig, nowMs: number): boolean {
-    const first = this.#records.at(0)
-    if (first === undefined || this.next <= this.#readThrough) return false
+    if (this.isEmpty || this.next <= this.#readThrough) return false
     if (this.#readThrough >= 0) return true
     if (this.#bytes >= config.segmentBytes) return true
     if (this.#records.count >= config.segmentDecisions) return true
     const decidedReadAtMs = this.#records.decidedReadAtMs
-    return decidedReadAtMs === undefined
-      ? nowMs - first.readAtMs >= emptyRangeAgeMs
-      : nowMs - decidedReadAtMs >= config.segmentAge
+    if (decidedReadAtMs !== undefined) return nowMs - decidedReadAtMs >= config.segmentAge
+    return nowMs - (this.#records.at(0)?.readAtMs ?? nowMs) >= emptyRangeAgeMs
   }
 
   /** [a, b] of what was read; `b` defaults to all of it. */
@@ -161,6 +165,7 @@ export class OpenSegment {
       packs: this.#packs.filter(({ offset }) => offset <= b),
       spansGone: records.sum('spansGone', count),
       spansAside: records.sum('spansAside', count),
+      spansErased: records.sum('spansErased', count),
     }
   }
 

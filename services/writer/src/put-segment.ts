@@ -1,15 +1,17 @@
 import type { Bus } from '@winnow/bus'
 import { type CountingState, writtenVersion } from '@winnow/model'
-import type { ColdHasher, ColdHashers } from '@winnow/privacy'
+import { type ColdHasher, type ColdHashers, coldKeyCheck } from '@winnow/privacy'
 import { type Log, type Metrics, PipelineError } from '@winnow/runtime'
 import {
   type BlobStore,
   type SegmentMetadata,
   type SegmentRows,
   SegmentSpans,
+  type SpanPack,
   unknownDigest,
   writeSegment,
 } from '@winnow/storage'
+import type { Erasures } from './erase/erasures.ts'
 import { type OpenSegment, type SegmentRange, sha256 } from './open-segment.ts'
 
 export interface SegmentTarget {
@@ -19,6 +21,8 @@ export interface SegmentTarget {
   readonly logId: string
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
+  /** Traces that must not come back; without it there are none. */
+  readonly erasures?: Erasures | undefined
   readonly log: Log
   readonly metrics: Metrics
 }
@@ -30,32 +34,56 @@ export type SegmentPut =
 
 /**
  * Writes the three tiers for exactly [a, b]. The ledger first: what it says of b holds for the other
- * tiers, whoever wrote it. Done twice, it changes nothing. Rejects with STORE_UNAVAILABLE, and with
- * DATA_CORRUPT where the name is taken by another log's object.
+ * tiers, whoever wrote it. Done twice, it changes nothing. Rows of erased traces are left out, and counted: so
+ * writers of one range agree on its rows, whichever of them knew of an erasure. Rejects with
+ * STORE_UNAVAILABLE, and with DATA_CORRUPT where the name is taken by another log's object.
  */
 export async function putSegment(target: SegmentTarget, open: OpenSegment): Promise<SegmentPut> {
   const ours = open.range()
   const digest = ours.digest ?? (await digestOf(target, open.partition, ours.first.offset))
   const spans = new SegmentSpans(ours.packs)
-  const asRead = metadataOf(target, open, ours, spans.count, digest)
+  const asRead = metadataOf(target, open, ours, spans.count + ours.spansErased, digest)
   const ledger = await put(target, ours, asRead, ours.ledger)
   if (ledger.b > ours.b) return { kind: 'behind', b: ledger.b }
   const range = ledger.b === ours.b ? ours : open.range(ledger.b)
-  const written = range === ours ? spans : new SegmentSpans(range.packs)
+  // A span that two decisions brought is one row: so they are counted as they are written.
+  const all = range === ours ? spans : new SegmentSpans(range.packs)
+  const packs = await notErased(target, range.packs)
+  const written = packs === range.packs ? all : new SegmentSpans(packs)
   const { count } = written
-  sayWhereTheyDiffer(target.log, ledger, range, count)
-  // The count of the ledger's rows is its own; of the others it is what these objects hold.
+  const rows = all.count + range.spansErased
+  sayWhereTheyDiffer(target.log, ledger, range, rows)
+  // The count of the ledger's rows is its own; of the others it is what these objects hold, and lack.
   const metadata = {
-    ...metadataOf(target, open, range, count, digest),
-    rows: { ledger: ledger.rows.ledger, warm: count, cold: count },
+    ...metadataOf(target, open, range, rows, digest),
+    rows: { ledger: ledger.rows.ledger, warm: rows, cold: rows },
+    ...(rows > count && { erased: rows - count }),
   }
   const hashers = await hashersOf(written.tenants, target.hashers)
   const cold = { tier: 'cold', count, groups: () => written.cold(hashers) } as const
-  await put(target, range, metadata, cold)
+  const coldKeys = new Map([...hashers].map(([tenant, one]) => [tenant, coldKeyCheck(one)]))
+  const keysSaid = coldKeys.size > 0 && { coldKeys }
+  const there = await put(target, range, { ...metadata, ...keysSaid }, cold)
+  // What we have put ourselves has our keys.
+  if (there.coldKeys !== coldKeys) await sayOtherKeys(target, there)
   const warm = { tier: 'warm', count, groups: () => written.warm() } as const
   await put(target, range, metadata, warm)
   written.release()
   return { kind: 'written', range, after: ledger.after }
+}
+
+/**
+ * The ledger may have been there for a while, from an owner who knew of erasures that came since these were
+ * gathered: what is blocked by now is not put at all. The same list where nothing is.
+ */
+async function notErased(
+  { erasures }: SegmentTarget,
+  packs: readonly SpanPack[],
+): Promise<readonly SpanPack[]> {
+  if (erasures === undefined) return packs
+  await erasures.readToEnd()
+  const isErased = ({ tenant, traceId }: SpanPack): boolean => erasures.has(tenant, traceId)
+  return packs.some(isErased) ? packs.filter(pack => !isErased(pack)) : packs
 }
 
 /**
@@ -138,6 +166,22 @@ function sayWhereTheyDiffer(
       a,
       b,
     })
+  }
+}
+
+/**
+ * An object that another writer has put is where it shows that he has another key of a tenant: their strings can be
+ * compared with nothing of ours, and erasures find them in warm alone.
+ */
+async function sayOtherKeys(
+  { hashers, log, metrics }: SegmentTarget,
+  { coldKeys = new Map(), partition, a, b }: SegmentMetadata,
+): Promise<void> {
+  for (const [tenant, name] of coldKeys) {
+    const own = await hashers.all(tenant)
+    if (own.some(hasher => coldKeyCheck(hasher) === name)) continue
+    metrics.coldKeysUnlike.inc()
+    log.warn('writer.cold_keys_unlike', { tenant, partition, a, b })
   }
 }
 

@@ -2,7 +2,7 @@ import type { Batch, Bus, Lease } from '@winnow/bus'
 import { countingStart } from '@winnow/model'
 import type { ColdHashers } from '@winnow/privacy'
 import { isRetryable, type Log, type Metrics, type StageClock } from '@winnow/runtime'
-import type { BlobStore } from '@winnow/storage'
+import { type BlobStore, eraseFromSegment, segmentKey } from '@winnow/storage'
 import type { Chain, ChainReader } from './chain.ts'
 import {
   idleWaitMs,
@@ -12,11 +12,14 @@ import {
   type WriterConfig,
 } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
+import { isActive } from './erase/erasure-record.ts'
+import type { Erasures } from './erase/erasures.ts'
+import { leaveOut } from './erase/leave-out.ts'
 import type { Gate } from './gate.ts'
 import type { Gathered } from './gathered.ts'
 import type { IdIndexer } from './id-index.ts'
 import { type KeptReader, type KeptSpans, windowsOf } from './kept-reader.ts'
-import { OpenSegment } from './open-segment.ts'
+import { OpenSegment, type SegmentRange } from './open-segment.ts'
 import { Ownership } from './ownership.ts'
 import { putSegment, type SegmentPut } from './put-segment.ts'
 import { untilDone } from './retry.ts'
@@ -35,6 +38,8 @@ export interface SegmentGroupOptions {
   readonly gathered: Gathered
   readonly flushes: Gate
   readonly ids: IdIndexer
+  /** Traces that must not come back; without it there are none. */
+  readonly erasures?: Erasures | undefined
   readonly config: WriterConfig
   readonly clock: StageClock
   readonly log: Log
@@ -68,6 +73,9 @@ class SegmentGroup {
   readonly #ownership: Ownership
   #logId = ''
   #state = countingStart
+  /** What was blocked when the first record of the range came, and whether one of the range was. */
+  #erasedVersion = 0
+  #hasErased = false
   /** Of the record whose pieces are being read. */
   #pieces: KeptSpans[] = []
 
@@ -164,7 +172,11 @@ class SegmentGroup {
       for (const [at, piece] of window.entries()) {
         this.#pieces.push(read[at] as KeptSpans)
         if (!piece.isLast) continue
-        this.#open.add(piece.record, this.#pieces, this.#options.clock.nowMs())
+        const { erasures, clock } = this.#options
+        if (this.#open.isEmpty) this.#erasedVersion = erasures?.version ?? 0
+        const { record, kept, isErased } = leaveOut(erasures, piece.record, this.#pieces)
+        this.#hasErased ||= isErased
+        this.#open.add(record, kept, clock.nowMs())
         this.#pieces = []
         if (this.#isDue()) await this.#flushIfDue()
       }
@@ -210,9 +222,34 @@ class SegmentGroup {
 
   #put(): Promise<SegmentPut | { readonly kind: 'lost' }> {
     const target = { ...this.#options, logId: this.#logId }
-    return this.#options.flushes.run(async () =>
-      (await this.#ownership.isOurs()) ? putSegment(target, this.#open) : { kind: 'lost' },
-    )
+    return this.#options.flushes.run(async () => {
+      if (!(await this.#ownership.isOurs())) return { kind: 'lost' }
+      const put = await putSegment(target, this.#open)
+      if (put.kind === 'written') await this.#eraseAgain(put.range)
+      return put
+    })
+  }
+
+  /**
+   * What was blocked while the range was gathered, or lay in objects that were found, is taken out before the
+   * range is committed: an erasure that has begun since is in `control`, and one that begins later finds them.
+   */
+  async #eraseAgain({ a, first }: SegmentRange): Promise<void> {
+    const { erasures, blobs } = this.#options
+    if (erasures === undefined) return
+    await erasures.readToEnd()
+    if (!this.#hasErased && erasures.version === this.#erasedVersion) return
+    const { partition } = this.#lease
+    for (const { id, tenant } of erasures.all.filter(isActive)) {
+      const wanted = new Set(erasures.tracesOf(id))
+      if (wanted.size === 0) continue
+      const isErased = (of: string, traceId: string): boolean =>
+        of === tenant && wanted.has(traceId)
+      for (const tier of ['ledger', 'cold', 'warm'] as const) {
+        const key = segmentKey(tier, first.appendedAtMs, partition, this.#logId, a)
+        await eraseFromSegment(blobs, key, { id, isErased })
+      }
+    }
   }
 
   async #written({ range, after }: SegmentPut & { kind: 'written' }): Promise<void> {
@@ -222,6 +259,7 @@ class SegmentGroup {
     this.#options.ids.written(this.#lease.partition, this.#logId, range.first.appendedAtMs)
     await this.#ownership.commit(range.b + 1, after)
     this.#open.forgetThrough(range.b)
+    this.#hasErased = this.#hasErased && !this.#open.isEmpty
     gathered.changed()
   }
 

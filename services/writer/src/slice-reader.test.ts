@@ -6,7 +6,7 @@ import { ManualClock, PipelineError, type PipelineErrorCode } from '@winnow/runt
 import { MemoryTraceBuffer, type TraceBuffer } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { fetchesMax, rangesBytesMax } from './config.ts'
-import { type SliceRead, SliceReader } from './slice-reader.ts'
+import { decodeSlice, SliceReader, type SliceSpans } from './slice-reader.ts'
 import { sliceAt, spanOf, traceIdOf, tracesOf } from './writer.fixture.ts'
 
 const slice = encodeTraces(tracesOf([spanOf(traceIdOf(1), 0)]))
@@ -43,11 +43,10 @@ class RangesBus {
 const refAt = (offset: number, at = 0, partition = 0) =>
   sliceAt({ partition, offset, start: at * slice.length, length: slice.length }).ref
 
-const readAll = (reader: SliceReader, refs: readonly SpanRef[]): Promise<SliceRead[]> =>
-  reader.read(
-    refs,
-    refs.map(() => traceIdOf(1)),
-  )
+const readAll = async (reader: SliceReader, refs: readonly SpanRef[]): Promise<SliceSpans[]> => {
+  const traceIds = refs.map(() => traceIdOf(1))
+  return (await reader.read(refs, traceIds)).map(decodeSlice)
+}
 
 test('one question a partition, neighbours of a record side by side, answers in the order asked', async () => {
   const source = new RangesBus()

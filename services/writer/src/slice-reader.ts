@@ -6,18 +6,39 @@ import { isUnread, type TraceBuffer } from '@winnow/storage'
 import { fetchesMax, rangesBytesMax } from './config.ts'
 import { Gate } from './gate.ts'
 
-/** A slice read back from `spans`: its bytes and what rows want of them, or why there are none. */
+/** A slice read back from `spans`, or why there is none. */
 export type SliceRead =
   | {
       readonly kind: 'read'
       readonly ref: SpanRef
       readonly bytes: Uint8Array
-      readonly data: TracesData
+      /** Where the bytes had to be looked at already. */
+      readonly data: TracesData | undefined
     }
   /** Retention has passed the record. */
   | { readonly kind: 'gone'; readonly ref: SpanRef }
   /** There are no bytes that the decision could mean. Nothing can be done, so it is said. */
   | { readonly kind: 'unreadable'; readonly ref: SpanRef; readonly error: PipelineError }
+
+/** The same with what rows want of the bytes; or there is nothing in them that the decision could mean. */
+export type SliceSpans =
+  | (SliceRead & { readonly kind: 'read'; readonly data: TracesData })
+  | Exclude<SliceRead, { readonly kind: 'read' }>
+
+/**
+ * Apart from reading, so that a slice can be decoded as its turn comes: what a window of thousands of
+ * spans takes as objects would outlive a few collections.
+ */
+export function decodeSlice(read: SliceRead): SliceSpans {
+  if (read.kind !== 'read') return read
+  const { ref, bytes, data } = read
+  if (data !== undefined) return { kind: 'read', ref, bytes, data }
+  try {
+    return { kind: 'read', ref, bytes, data: decodeTraces(bytes, isUnread) }
+  } catch (error) {
+    return unreadable(ref, error)
+  }
+}
 
 /**
  * Reads the bodies of kept traces where they lie: stretches of records, as many at once as the bus takes,
@@ -95,7 +116,7 @@ async function readBuffered(
   for (const [at, n] of call.entries()) {
     const bytes = found[at]
     if (bytes === undefined) continue
-    const read = decoded(refs[n] as SpanRef, bytes)
+    const read = decodeSlice(readOf(refs[n] as SpanRef, bytes))
     if (read.kind === 'read' && isWhole(read, traceIds[n])) reads[n] = read
   }
 }
@@ -105,7 +126,7 @@ async function readBuffered(
  * ones: then these are not so many spans, or not that trace's.
  */
 function isWhole(
-  { ref, data }: SliceRead & { kind: 'read' },
+  { ref, data }: SliceSpans & { kind: 'read' },
   traceId: string | undefined,
 ): boolean {
   let spanCount = 0
@@ -147,16 +168,12 @@ function noRange(ref: SpanRef): PipelineError {
 
 function sliceOf(ref: SpanRef, found: RangeRead | undefined): SliceRead {
   if (found === undefined) throw new TypeError(`no answer for slice ${refKey(ref)}`)
-  if (!(found instanceof PipelineError)) return decoded(ref, found)
+  if (!(found instanceof PipelineError)) return readOf(ref, found)
   return found.code === 'OFFSET_GONE' ? { kind: 'gone', ref } : unreadable(ref, found)
 }
 
-function decoded(ref: SpanRef, bytes: Uint8Array): SliceRead {
-  try {
-    return { kind: 'read', ref, bytes, data: decodeTraces(bytes, isUnread) }
-  } catch (error) {
-    return unreadable(ref, error)
-  }
+function readOf(ref: SpanRef, bytes: Uint8Array): SliceRead {
+  return { kind: 'read', ref, bytes, data: undefined }
 }
 
 /** Throws what may pass, and what is a bug. */

@@ -5,8 +5,10 @@ import { ManualClock, Metrics } from '@winnow/runtime'
 import {
   type BlobStore,
   FileBlobStore,
+  holdKey,
   MemoryBlobStore,
   segmentKey,
+  snapshotKey,
   type Tier,
 } from '@winnow/storage'
 import { expect, onTestFinished, test } from 'vitest'
@@ -53,6 +55,20 @@ test('a segment goes once all of its day is older than its tier allows, not a mi
   }
 })
 
+test('a hold goes at its own end, however old it is, and not a millisecond before', async () => {
+  const { blobs, sweep, expired } = fixture()
+  const name = { id: '5c1e09b2f3a47d68', traceId: '48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f' }
+  const endMs = dayOneMs + 700 * dayMs
+  const first = holdKey('acme', { ...name, untilMs: endMs })
+  const second = holdKey('beta', { ...name, untilMs: endMs + dayMs })
+  for (const key of [first, second]) await blobs.create(key, new Uint8Array(10))
+  await blobs.create('holds/notes.txt', new Uint8Array(10))
+  expect(await sweep(endMs - 1)).toBe(0)
+  expect(await sweep(endMs)).toBe(1)
+  expect((await keysOf(blobs)).sort()).toEqual([second, 'holds/notes.txt'].sort())
+  expect(await expired()).toEqual([{ hold: 1 }, { hold: 10 }])
+})
+
 test('warm goes after a month, cold and ledger of the same range stay for a year', async () => {
   const { blobs, put, sweep } = fixture()
   const keys = [await put('cold', 0), await put('ledger', 0)]
@@ -65,7 +81,7 @@ test('what is no segment of ours is never touched', async () => {
   const { blobs, put, sweep } = fixture()
   await put('warm', 0)
   const others = [
-    'index/p=0000/log-1-000000000001.idx',
+    'index/p=0000/log-1.idx',
     'ledger/date=2026-11-21/p=0000/notes.txt',
     'ledger/report.parquet',
     'policies/2026-11-21.yaml',
@@ -100,6 +116,20 @@ test('the id indexes of a day go with its ledger, of that partition and log alon
     { ledger: 2, ids: 2 },
     { ledger: 20, ids: 6 },
   ])
+})
+
+test('a snapshot goes a ledger’s life after the day in which it was made, not a millisecond before', async () => {
+  const clock = new ManualClock()
+  clock.advanceMs(dayOneMs + 1)
+  const { blobs, sweep, expired } = fixture(new MemoryBlobStore(clock))
+  const key = snapshotKey({ partition: 0, logId: 'log-1', nextOffset: 7 })
+  await blobs.create(key, new Uint8Array(4))
+  const endMs = dayOneMs + dayMs + life.ledger
+  expect(await sweep(endMs - 1)).toBe(0)
+  expect(await keysOf(blobs)).toEqual([key])
+  expect(await sweep(endMs)).toBe(1)
+  expect(await keysOf(blobs)).toEqual([])
+  expect(await expired()).toEqual([{ index: 1 }, { index: 4 }])
 })
 
 test('one run deletes as many objects as it may, the next one the rest', async () => {

@@ -1,9 +1,13 @@
 import type { Metrics } from '@winnow/runtime'
 import {
   type BlobStore,
+  dayOf,
+  endOf,
   idIndexKey,
+  listHolds,
   listIdIndexes,
   listSegments,
+  parseSnapshotKey,
   type SegmentName,
   type Tier,
 } from '@winnow/storage'
@@ -24,8 +28,9 @@ export interface SweptTier {
 
 /**
  * Deletes segments that are older than their tier allows, oldest first: once all of the UTC day in
- * their name is, so that a segment lives up to a day longer. The id indexes of a day of the ledger go
- * before its first segment, so that no index outlives what it points to. An object whose name is none
+ * their name is, so that a segment lives up to a day longer. The id indexes that end with a day of the ledger go
+ * before its first segment; of one that goes on the writer takes the days out that are gone. A hold goes at its own
+ * end. An object whose name is none
  * of ours is never touched. Several writers may sweep at once; what one has deleted the other passes.
  */
 export async function sweepExpired(
@@ -44,7 +49,50 @@ export async function sweepExpired(
     }
     if (left <= 0) break
   }
+  left -= await sweepSnapshots(blobs, nowMs - life.ledger, left, metrics)
+  left -= await sweepHolds(blobs, nowMs, left, metrics)
   return sweepObjectsMax - left
+}
+
+/**
+ * Snapshots of the sampler's index are replaced every few minutes, so that one as old as that is of a log
+ * that is no more, or of one in which nothing has been decided since. What it names is gone everywhere.
+ */
+async function sweepSnapshots(
+  blobs: BlobStore,
+  untilMs: number,
+  objectsMax: number,
+  metrics: Metrics,
+): Promise<number> {
+  let objects = 0
+  for await (const { key, bytes, modifiedAtMs } of blobs.list('index/')) {
+    if (objects >= objectsMax) break
+    if (parseSnapshotKey(key) === undefined || endOf(dayOf(modifiedAtMs)) > untilMs) continue
+    await blobs.delete(key)
+    metrics.tierObjectsExpired.inc({ tier: 'index' })
+    metrics.tierBytesExpired.inc({ tier: 'index' }, bytes)
+    objects++
+  }
+  return objects
+}
+
+/** Holds have no life of their own: each says its end in its name. */
+async function sweepHolds(
+  blobs: BlobStore,
+  nowMs: number,
+  objectsMax: number,
+  metrics: Metrics,
+): Promise<number> {
+  let objects = 0
+  for await (const { key, bytes, untilMs } of listHolds(blobs)) {
+    if (objects >= objectsMax) break
+    if (untilMs > nowMs) continue
+    await blobs.delete(key)
+    metrics.tierObjectsExpired.inc({ tier: 'hold' })
+    metrics.tierBytesExpired.inc({ tier: 'hold' }, bytes)
+    objects++
+  }
+  return objects
 }
 
 /** Deletes what lies wholly before `untilMs`, at most `objectsMax` objects. */
@@ -79,15 +127,15 @@ async function sweepTier(
   ]
 }
 
-/** Those of the day, partition and log of a segment. */
+/** Those of the day, partition and log of a segment that are of no later day too. */
 async function deleteIdIndexes(
   blobs: BlobStore,
   { date, partition, logId }: SegmentName,
 ): Promise<{ objects: number; bytes: number }> {
   let objects = 0
   let bytes = 0
-  for (const index of await listIdIndexes(blobs, partition, date)) {
-    if (index.logId !== logId) continue
+  for (const index of await listIdIndexes(blobs, partition)) {
+    if (index.logId !== logId || index.lastDate > date) continue
     await blobs.delete(idIndexKey(index))
     objects++
     bytes += index.bytes

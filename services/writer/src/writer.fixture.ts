@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bus, MemoryBus, type TopicSpec } from '@winnow/bus'
 import {
   type Decision,
+  type DecisionHead,
+  encodeTenantRuns,
   type PackedSlice,
   packSlice,
   type SpanRef,
@@ -14,6 +16,7 @@ import {
   type BlobStore,
   type HotStore,
   type LoggedDecision,
+  ledgerOutcomes,
   MemoryBlobStore,
   MemoryHotStore,
 } from '@winnow/storage'
@@ -25,6 +28,8 @@ export const startMs = Date.UTC(2026, 10, 21, 7)
 
 export const spansTopic = 'spans'
 export const decisionsTopic = 'decisions'
+export const evidenceTopic = 'evidence'
+export const controlTopic = 'control'
 
 export const traceIdOf = (n: number): string => (n + 1).toString(16).padStart(32, 'a')
 export const spanIdOf = (n: number): string => (n + 1).toString(16).padStart(16, '0')
@@ -133,10 +138,13 @@ export function decisionOn(traceId: string, changes: Partial<Decision> = {}): De
 }
 
 /** As the writer has it once it is read. */
-export function loggedOn(traceId: string, changes: Partial<Decision> = {}): LoggedDecision {
+export function loggedOn(
+  traceId: string,
+  changes: Partial<Decision> = {},
+): LoggedDecision & { readonly decision: DecisionHead } {
   const { slices, ...decision } = decisionOn(traceId, changes)
   const json = Buffer.from(JSON.stringify({ ...decision, slices }))
-  return { decision, slices, json, head: undefined }
+  return { decision, slices, outcomes: ledgerOutcomes([], []), json, head: undefined }
 }
 
 /** As samplers write a decision: the slices last. */
@@ -186,7 +194,11 @@ export class Fixture {
     const spans = { ...spec(spansTopic, 24), retentionMs: options.retentionMs?.spans ?? 86_400_000 }
     const decisions = spec(decisionsTopic, 96)
     const decisionsMs = options.retentionMs?.decisions ?? decisions.retentionMs
-    this.bus = new MemoryBus([spans, { ...decisions, retentionMs: decisionsMs }], this.clock)
+    const control: TopicSpec = { ...spec(controlTopic, 0), keyed: true }
+    this.bus = new MemoryBus(
+      [spans, { ...decisions, retentionMs: decisionsMs }, spec(evidenceTopic, 24), control],
+      this.clock,
+    )
     this.hot = options.hot ?? new MemoryHotStore()
     this.blobs = (options.blobs ?? (clock => new MemoryBlobStore(clock)))(this.clock)
     this.log = createLog(this.clock, line => this.lines.push(JSON.parse(line)))
@@ -200,7 +212,9 @@ export class Fixture {
     const bytes = parts.map(part =>
       part instanceof Uint8Array ? part : encodeTraces(tracesOf(part)),
     )
-    const offset = await this.bus.append(spansTopic, partition, [{ value: Buffer.concat(bytes) }])
+    const value = Buffer.concat(bytes)
+    const header = encodeTenantRuns([{ tenant: 'default', start: 0, length: value.length }])
+    const offset = await this.bus.append(spansTopic, partition, [{ value, header }])
     let start = 0
     return parts.map((part, at) => {
       const length = bytes[at]?.length ?? 0

@@ -5,12 +5,15 @@ import type { BlobStore, HotStore, TraceBuffer } from '@winnow/storage'
 import { ChainReader } from './chain.ts'
 import { flushesMax, parsedBytesMax, stopWaitMs, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
+import { Eraser } from './erase/eraser.ts'
+import type { Erasures } from './erase/erasures.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
 import { HotPuts } from './hot-puts.ts'
 import { IdIndexer } from './id-index.ts'
 import { KeptReader } from './kept-reader.ts'
+import { untilDone } from './retry.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { SliceReader } from './slice-reader.ts'
 import { sweepExpired } from './sweeper.ts'
@@ -24,10 +27,25 @@ export interface WriterOptions {
   readonly hashers: ColdHashers
   /** Asked for bodies before the bus. */
   readonly buffer?: TraceBuffer
+  /** What is erased here, and must not come back; without it nothing is. */
+  readonly erasure?: WriterErasure
   readonly config: WriterConfig
   readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
+}
+
+export interface WriterErasure {
+  readonly erasures: Erasures
+  /** Full topic names. */
+  readonly topics: { readonly evidence: string; readonly control: string }
+  readonly retentionMs: Readonly<Record<'spans' | 'evidence' | 'decisions', number>>
+  /** How long the trace buffer holds a record; 0 without one. */
+  readonly bufferLifeMs: number
+  /** Check value of a tenant's key of tokens, as this process was given it. */
+  readonly tokenKeyCheck?: (tenant: string) => Promise<string | undefined>
+  /** By then every process has heard of what is blocked, and has put what it had in hand. */
+  readonly settleMs: number
 }
 
 /** The groups that fold `decisions`, each with its own positions. */
@@ -46,6 +64,7 @@ export class Writer implements Component {
   readonly #memberships: Membership[] = []
   readonly #ids: IdIndexer
   #expiry: Promise<void> | undefined
+  #following: Promise<void> | undefined
 
   constructor(options: WriterOptions) {
     this.#options = options
@@ -62,6 +81,19 @@ export class Writer implements Component {
   async start(): Promise<void> {
     const { bus, topics, buffer, config, log } = this.#options
     const slices = new SliceReader(bus, topics.spans, buffer)
+    const erasures = this.#options.erasure?.erasures
+    // Before anything is read: what is erased must not come back with the first record.
+    await untilDone(
+      this.#stop.signal,
+      0,
+      this.#options.clock,
+      async () => {
+        await erasures?.readToEnd()
+        return true
+      },
+      error => log.error('writer.erasures_read_failed', error),
+    )
+    this.#following = erasures?.follow(this.#stop.signal).catch(this.#failure.reject)
     const shared = {
       ...this.#options,
       decisions: topics.decisions,
@@ -72,10 +104,13 @@ export class Writer implements Component {
       gathered: new Gathered(config.gatheredBytes),
       flushes: new Gate(flushesMax),
       ids: this.#ids,
+      erasures,
       stopping: this.#stop.signal,
     }
     this.#join(hotGroup, lease => runHotGroup(lease, shared))
-    this.#join(segmentsGroup, lease => runSegmentGroup(lease, shared))
+    this.#join(segmentsGroup, async lease => {
+      await Promise.all([runSegmentGroup(lease, shared), this.#erase(lease)])
+    })
     this.#expiry = this.#expire().catch(this.#failure.reject)
   }
 
@@ -94,7 +129,22 @@ export class Writer implements Component {
     waited.abort()
     await Promise.all(this.#memberships.map(membership => membership.close()))
     await this.#expiry
+    await this.#following
     await this.#ids.idle()
+  }
+
+  /** One writer of all erases: who has the first partition. */
+  async #erase(lease: Lease): Promise<void> {
+    const { erasure, topics, clock, log } = this.#options
+    if (erasure === undefined || lease.partition !== 0) return
+    const eraser = new Eraser({
+      ...this.#options,
+      ...erasure,
+      topics: { ...topics, ...erasure.topics },
+      clock,
+      log,
+    })
+    await eraser.run(AbortSignal.any([lease.lost, this.#stop.signal]))
   }
 
   #join(group: string, run: (lease: Lease) => Promise<void>): void {
