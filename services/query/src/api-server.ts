@@ -16,6 +16,7 @@ import {
 import { ApiError, scopeMissing, unauthenticated } from './api-error.ts'
 import { type ApiDeps, routeOf } from './api-routes.ts'
 import { bodyBytesMax, requestWaitMaxMs, stopWaitMaxMs } from './config.ts'
+import type { Page } from './page.ts'
 import type { Answer } from './routes.ts'
 
 export interface ApiServerOptions extends ApiDeps {
@@ -23,6 +24,8 @@ export interface ApiServerOptions extends ApiDeps {
   readonly keys: ApiKeys | undefined
   /** Undefined: plain text. */
   readonly tls?: ServerTls | undefined
+  /** What people open in a browser; absent: nothing. */
+  readonly page?: Page
   readonly log: Log
 }
 
@@ -88,6 +91,12 @@ export class ApiServer implements Component {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const file = this.#options.page?.find(request)
+    if (file !== undefined) {
+      const headers = { ...file.headers, ...(this.#isStopping && { connection: 'close' }) }
+      response.writeHead(file.status, headers).end(file.body)
+      return
+    }
     let answer: Answer
     try {
       answer = await this.#answer(request)

@@ -5,8 +5,11 @@ export const queryConfigSchema = z
   .strictObject({
     /** Memory for the last decisions, some 120 bytes a trace; older ones are answered from the stores. */
     foldBytesMax: bytesKey('64MiB'),
-    /** Days of the ledger that one request searches; it says how far it came, and older ones are asked for. */
-    ledgerDaysMax: z.int().min(1).max(3_660).default(31),
+    /**
+     * Days of the ledger that one request looks into, an index of many days as one; it says how far it came, and
+     * older ones are asked for. More than the ledger's life, so that a year is searched without any index too.
+     */
+    ledgerDaysMax: z.int().min(1).max(3_660).default(400),
     /** An evaluation that has waited for its trace this long, in log time, has missed it. */
     awaitingMax: durationKey('24h'),
     /** Pause between two looks of `verify` at the log; 0s: it is read when somebody asks. */

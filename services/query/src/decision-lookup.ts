@@ -1,45 +1,20 @@
 import type { Bus } from '@winnow/bus'
 import { type DecisionHead, parseDecision } from '@winnow/model'
-import { isRetryable, type Log, PipelineError } from '@winnow/runtime'
+import { type Log, PipelineError } from '@winnow/runtime'
 import {
   type BlobStore,
   dateOf,
-  decisionOf,
   type HotStore,
-  type IdIndexName,
-  idIndexKey,
   latestSnapshot,
-  listIdIndexes,
-  lookUpInIdIndex,
   lookUpInSnapshot,
-  openIdIndex,
   openSnapshot,
-  readLedgerRow,
   type SnapshotEntry,
 } from '@winnow/storage'
 import type { DecisionFold } from './decision-fold.ts'
-import { FileCache } from './file-cache.ts'
+import { LedgerSearch } from './ledger-search.ts'
+import { type Found, Search } from './searched.ts'
 
-/** Where a decision was looked for. */
-export interface Searched {
-  /**
-   * In the order in which they were asked; the last one has it, if any has. `log`: the decisions that
-   * are remembered; `index`: the sampler's index of the last days; `ledger`: every day before.
-   */
-  readonly tiers: readonly ('log' | 'hot' | 'index' | 'ledger')[]
-  /** The oldest day, UTC, whose ledger was searched; null where none was. */
-  readonly ledgerSince: string | null
-  /** False where something is left: older days (ask on with `before=` that day), or what was unreadable. */
-  readonly complete: boolean
-  /** Keys of objects that could not be read; the log of the service says why. */
-  readonly unreadable: readonly string[]
-}
-
-export interface Found {
-  /** The last counting decision of the trace. */
-  readonly decision: DecisionHead | undefined
-  readonly searched: Searched
-}
+export type { Found, Searched } from './searched.ts'
 
 export interface LookupOptions {
   readonly bus: Bus
@@ -49,35 +24,35 @@ export interface LookupOptions {
   readonly hot: HotStore
   /** Undefined: neither index nor ledger can be searched. */
   readonly blobs: BlobStore | undefined
-  /** Days of the ledger that one request searches. */
+  /** Indexes of the ledger, and days without one, that one request looks into. */
   readonly daysMax: number
+  readonly nowMs: () => number
   readonly log: Log
 }
-
-/** Memory of footers of index files, which never change. */
-export const footersBytesMax = 32 * 1024 * 1024
 
 const dayMs = 86_400_000
 
 /**
  * Finds the last decision of a trace among all there ever were, without a memory of its own: what the
- * log still has and is remembered, the hot store, the sampler's index snapshot, and the id index of
- * each day of the ledger, newest first. Every step is within the tenant. A trace of day n before today
- * is 2n + 7 reads of the blob store away, whatever else there is.
+ * log still has and is remembered, the hot store, the sampler's index snapshot, and the id indexes of
+ * the ledger. Every step is within the tenant.
  */
 export class DecisionLookup {
   readonly #options: LookupOptions
-  readonly #files = new FileCache(footersBytesMax)
+  readonly #ledger: LedgerSearch | undefined
   #logId: string | undefined
 
   constructor(options: LookupOptions) {
     this.#options = options
+    const { blobs, fold, daysMax, nowMs } = options
+    const partitionOf = (traceId: string): number => fold.partitionOf(traceId)
+    this.#ledger = blobs && new LedgerSearch({ blobs, partitionOf, daysMax, nowMs })
   }
 
   /** With `before`, a UTC day, only the ledger of earlier days is searched. */
   async find(tenant: string, traceId: string, before?: string): Promise<Found> {
     const { hot, blobs } = this.#options
-    const search = new Search()
+    const search = new Search(this.#options.log)
     if (before === undefined) {
       const remembered = await this.#fromLog(tenant, traceId, search)
       if (remembered !== undefined) return search.found(remembered)
@@ -85,7 +60,7 @@ export class DecisionLookup {
       const stored = await hot.get(tenant, traceId)
       if (stored !== undefined) return search.found(stored.decision)
     }
-    if (blobs === undefined) return search.nothing(false)
+    if (blobs === undefined || this.#ledger === undefined) return search.nothing(false)
     let until = before
     if (before === undefined) {
       const indexed = await this.#fromIndex(blobs, tenant, traceId, search)
@@ -93,7 +68,11 @@ export class DecisionLookup {
       // Its segment is named by a day no later than that of its own append.
       if (indexed !== undefined) until = dateOf(indexed.decidedAtMs + 2 * dayMs)
     }
-    return await this.#fromLedger(blobs, tenant, traceId, until, search)
+    search.tiers.push('ledger')
+    const logged = await this.#ledger.find({ tenant, traceId, before: until }, search)
+    return logged === undefined
+      ? search.nothing(true)
+      : { ...search.found(logged.decision), segment: logged.segment }
   }
 
   async #fromLog(
@@ -127,14 +106,10 @@ export class DecisionLookup {
       search.isPartial ||= fold.forgotten > 0
       return undefined
     }
-    const entry = await this.#readable(
-      key,
-      search,
-      async (): Promise<SnapshotEntry | undefined> => {
-        const snapshot = await this.#files.get(key, () => openSnapshot(blobs, key))
-        return snapshot && lookUpInSnapshot(blobs, snapshot, tenant, traceId)
-      },
-    )
+    const entry = await search.readable(key, async (): Promise<SnapshotEntry | undefined> => {
+      const snapshot = await this.#ledger?.files.get(key, () => openSnapshot(blobs, key))
+      return snapshot && lookUpInSnapshot(blobs, snapshot, tenant, traceId)
+    })
     if (entry === undefined) return undefined
     const { offset, decidedAtMs } = entry
     try {
@@ -152,111 +127,6 @@ export class DecisionLookup {
       if (!isGone(error)) throw error
       return { decidedAtMs }
     }
-  }
-
-  /** The ledger of the days before `until`, newest first, as many as one request may. */
-  async #fromLedger(
-    blobs: BlobStore,
-    tenant: string,
-    traceId: string,
-    until: string | undefined,
-    search: Search,
-  ): Promise<Found> {
-    search.tiers.push('ledger')
-    const names = await listIdIndexes(blobs, this.#options.fold.partitionOf(traceId))
-    const earlier = names.filter(({ date }) => until === undefined || date < until)
-    const days = [...Map.groupBy(earlier, ({ date }) => date)].reverse()
-    for (const [date, indexes] of days.slice(0, this.#options.daysMax)) {
-      search.ledgerSince = date
-      const decision = await this.#fromDay(blobs, tenant, traceId, indexes, search)
-      if (decision !== undefined) return search.found(decision)
-    }
-    return search.nothing(days.length <= this.#options.daysMax)
-  }
-
-  /** Several indexes of one log: the later goes first. Of two logs of a day the later decision speaks. */
-  async #fromDay(
-    blobs: BlobStore,
-    tenant: string,
-    traceId: string,
-    indexes: readonly IdIndexName[],
-    search: Search,
-  ): Promise<DecisionHead | undefined> {
-    let last: { readonly decision: DecisionHead; readonly logId: string } | undefined
-    for (const index of indexes.toReversed()) {
-      const { logId } = index
-      if (last?.logId === logId) continue
-      const decision = await this.#inIndex(blobs, tenant, traceId, idIndexKey(index), search)
-      if (decision !== undefined && decision.decidedAtMs >= (last?.decision.decidedAtMs ?? 0)) {
-        last = { decision, logId }
-      }
-    }
-    return last?.decision
-  }
-
-  async #inIndex(
-    blobs: BlobStore,
-    tenant: string,
-    traceId: string,
-    key: string,
-    search: Search,
-  ): Promise<DecisionHead | undefined> {
-    const place = await this.#readable(key, search, async () => {
-      const index = await this.#files.get(key, () => openIdIndex(blobs, key))
-      return index && lookUpInIdIndex(blobs, index, tenant, traceId)
-    })
-    if (place === undefined) return undefined
-    return await this.#readable(place.key, search, async () => {
-      const row = await readLedgerRow(blobs, place)
-      const decision = row && decisionOf(row)
-      if (decision === undefined || isOf(decision, tenant, traceId)) return decision
-      throw new PipelineError(
-        'DATA_CORRUPT',
-        `${place.key}: row ${place.row} is not of ${traceId}, as ${key} says; delete that index`,
-      )
-    })
-  }
-
-  /** One bad object makes an answer incomplete, and says so; a store that is away makes none. */
-  async #readable<T>(
-    key: string,
-    search: Search,
-    read: () => Promise<T | undefined>,
-  ): Promise<T | undefined> {
-    try {
-      return await read()
-    } catch (error) {
-      if (isRetryable(error) || !(error instanceof PipelineError)) throw error
-      search.cannotRead(key)
-      this.#options.log.error('query.object_unreadable', error, { key })
-      return undefined
-    }
-  }
-}
-
-/** What one request has searched so far. */
-class Search {
-  readonly tiers: Searched['tiers'][number][] = []
-  readonly #unreadable: string[] = []
-  ledgerSince: string | null = null
-  isPartial = false
-
-  cannotRead(key: string): void {
-    this.#unreadable.push(key)
-    this.isPartial = true
-  }
-
-  found(decision: DecisionHead): Found {
-    return { decision, searched: this.#searched(true) }
-  }
-
-  nothing(isAll: boolean): Found {
-    return { decision: undefined, searched: this.#searched(isAll) }
-  }
-
-  #searched(isAll: boolean): Searched {
-    const { tiers, ledgerSince } = this
-    return { tiers, ledgerSince, complete: isAll && !this.isPartial, unreadable: this.#unreadable }
   }
 }
 

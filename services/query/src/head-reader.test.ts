@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type DecisionHead, parseDecisionHead, slicesText } from '@winnow/model'
-import { Random } from '@winnow/testing'
+import { changedJson, Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
 import { factsOf } from './decision-facts.ts'
 import { decisionItem } from './decision-item.ts'
@@ -31,7 +31,10 @@ function rich(): string {
     .replace(',"closeReason"', ',"series":true,"closeReason"')
     .replace('],"evaluations"', '],"writePrev":true,"evaluations"')
     .replace(',"seriesAtMs"', ',"weighedAtMs":5,"seriesAtMs"')
-    .replace(',"sliceCount"', ',"seriesFrom":{"offset":7,"start":9},"sliceCount"')
+    .replace(
+      ',"sliceCount"',
+      ',"retractionsRefused":true,"seriesFrom":{"offset":7,"start":9},"sliceCount"',
+    )
     .replace('"durationMs":2608', '"durationMs":1.5e-7')
     .replace('"service":"refund-bot"', '"service":"Grüße, 支払い"')
 }
@@ -53,33 +56,11 @@ test('what the sampler writes is read without the parser, and alike', () => {
 test('whatever is changed in a text, what is read of it is what the parser reads', () => {
   const seed = 20
   const random = new Random(seed)
-  const pieces = [
-    '"',
-    '\\',
-    '\\"',
-    ',',
-    ':',
-    '{',
-    '}',
-    '[',
-    ']',
-    '0',
-    '00',
-    '-1',
-    '.5',
-    'e9',
-    'null',
-    'true',
-  ]
-  pieces.push('\n', ' ', '\u0000', '9007199254740993', ',"slices":[', ']}', '"gone":true,')
   let readAlike = 0
   for (let round = 0; round < 40_000; round++) {
     const text = round % 2 === 0 ? rich() : (written[round % written.length] ?? '')
     // Mostly in the head; what lies behind it is not looked at.
-    const at = random.int(0, Math.min(text.length, text.indexOf(',"slices":[') + 12))
-    const length = random.int(0, random.chance(0.8) ? 2 : 200)
-    const piece = random.chance(0.2) ? '' : (pieces[random.int(0, pieces.length - 1)] ?? '')
-    const changed = text.slice(0, at) + piece + text.slice(at + length)
+    const changed = changedJson(text, text.indexOf(',"slices":[') + 12, random)
     const facts = readFacts(changed)
     if (facts === undefined) continue
     readAlike++

@@ -5,7 +5,9 @@ import {
   type BlobStore,
   dateOf,
   IdIndexBuilder,
+  idIndexKey,
   ledgerRow,
+  listIdIndexes,
   MemoryBlobStore,
   MemoryHotStore,
   readAllLedger,
@@ -93,6 +95,7 @@ export class LookupFixture {
     }
     this.blobs = {
       create: (key, bytes) => store.create(key, bytes),
+      rewrite: (...call) => store.rewrite(...call),
       delete: key => store.delete(key),
       close: () => store.close(),
       read: (key, start, length) => {
@@ -167,12 +170,21 @@ export class LookupFixture {
     } as const
     const { key, bytes } = await writeSegment(this.blobs, atMs, metadata, { tier: 'ledger', rows })
     const builder = new IdIndexBuilder()
-    builder.beginSegment({ offset, bytes })
+    builder.beginSegment({ date: dateOf(atMs), offset, bytes })
     const ids = await readAllLedger(this.blobs, key, ['tenant', 'trace_id'])
     for (const [row, { tenant, trace_id }] of ids.entries()) builder.add(tenant, trace_id, row)
-    const name = { partition: 0, date: dateOf(atMs), logId }
-    const index = await builder.write(this.blobs, name)
+    const index = await builder.write(this.blobs, { partition: 0, logId })
     return { segment: key, index: index.key }
+  }
+
+  /** All id indexes as one, in whose place it is. */
+  async merge(): Promise<string> {
+    const builder = new IdIndexBuilder()
+    const parts = await listIdIndexes(this.blobs, 0)
+    for (const part of parts) await builder.addIndex(this.blobs, part, '1970-01-01')
+    const { key } = await builder.write(this.blobs, { partition: 0, logId: parts[0]?.logId ?? '' })
+    for (const part of parts) await this.blobs.delete(idIndexKey(part))
+    return key
   }
 
   /** A look-up behind a fold that remembers what of the bus fits into `bytesMax`: one trace at least. */
@@ -182,7 +194,8 @@ export class LookupFixture {
     this.#folds.push(fold)
     await fold.start()
     this.reads.length = 0
-    const options = { bus, topic, fold, hot, blobs, daysMax: 31, log: silentLog }
+    const nowMs = (): number => clock.nowMs()
+    const options = { bus, topic, fold, hot, blobs, daysMax: 31, nowMs, log: silentLog }
     return new DecisionLookup({ ...options, ...changes })
   }
 

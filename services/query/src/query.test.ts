@@ -13,7 +13,12 @@ const kept = '48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f'
 const dropped = '7e1c5a90d3b84f6ea12e0a1b3c4d5e6f'
 const dayMs = 86_400_000
 
-async function started(options: { readonly keys?: ApiKeys } = {}) {
+async function started(
+  options: {
+    readonly keys?: ApiKeys
+    readonly redact?: (tenant: string, body: unknown) => Promise<unknown>
+  } = {},
+) {
   const specs = Object.values(topics).map(name => ({
     name,
     partitions,
@@ -28,6 +33,7 @@ async function started(options: { readonly keys?: ApiKeys } = {}) {
     hot,
     listen: { host: '127.0.0.1', port: 0 },
     keys: options.keys,
+    ...(options.redact !== undefined && { redact: options.redact }),
     config: queryConfigSchema.parse({}),
     spansRetentionMs: dayMs,
     clock: systemClock,
@@ -185,6 +191,26 @@ test('a rescue is one request in evidence, however often it is sent', async () =
   expect(records[0]).toMatchObject({ kind: 'request', tenant: 'default', reason: 'escalation' })
 })
 
+test('a rescue says what it will yield: of bytes older than a text’s life all but the text', async () => {
+  const { bus, call } = await started()
+  const nowMs = systemClock.nowMs()
+  const old = `${dropped.slice(0, -1)}0`
+  // Its last span came just now, so that its bytes can still be read.
+  await decide(bus, { traceId: old, firstSpanAtMs: nowMs - dayMs, lastSpanAtMs: nowMs })
+  await decide(bus, { traceId: dropped, firstSpanAtMs: nowMs - dayMs / 2 })
+  for (const [traceId, content] of [
+    [old, 'structured'],
+    [dropped, 'full'],
+  ] as const) {
+    await until(
+      () => call(`/api/v1/traces/${traceId}/why`),
+      ({ body }) => body.state === 'dropped',
+    )
+    const told = await call(`/api/v1/traces/${traceId}/rescue`, post({ reason: 'escalation' }))
+    expect(told).toMatchObject({ status: 202, body: { state: 'accepted', content } })
+  }
+})
+
 test('a rescue without a reason, of an unknown trace or of bytes that are gone is refused', async () => {
   const { bus, call } = await started()
   const rescue = (id: string, body: unknown) => call(`/api/v1/traces/${id}/rescue`, post(body))
@@ -212,6 +238,26 @@ test('evaluations are accepted into evidence, and one without a trace id is 422 
   const refused = await call('/api/v1/evaluations', post({ name: 'csat', score: 2 }))
   expect(refused.status).toBe(422)
   expect(refused.body.error).toMatchObject({ field: 'traceId' })
+})
+
+test('an evaluation is found by the id that its client knows, although another stands for it', async () => {
+  const redact = async (tenant: string, body: unknown) => {
+    expect(tenant).toBe('default')
+    return JSON.parse(JSON.stringify(body).replaceAll('a@b.co', '<email:e_0123456789ab>'))
+  }
+  const { bus, call } = await started({ redact })
+  const id = `${kept}.<email:e_0123456789ab>`
+  await decide(bus, {
+    traceId: kept,
+    verdict: 'keep',
+    evaluations: [{ id, name: 'csat', score: 2, effect: 'rescued' }],
+  })
+  const path = `/api/v1/evaluations/${kept}.${encodeURIComponent('a@b.co')}`
+  const found = await until(
+    () => call(path),
+    ({ status }) => status === 200,
+  )
+  expect(found.body).toMatchObject({ id, name: 'csat' })
 })
 
 test('an evaluation answers with what it did', async () => {
@@ -316,6 +362,11 @@ test('a wrong parameter is named with its value and the remedy', async () => {
     '/api/v1/search?limit=1001': 'limit',
     '/api/v1/search?since=yesterday': 'since',
     '/api/v1/search?state=lost': 'state',
+    '/api/v1/search?tier=tepid': 'tier',
+    '/api/v1/search?tier=cold': 'since',
+    '/api/v1/search?tier=cold&since=2d&until=1h': 'until',
+    '/api/v1/search?tier=warm&since=1h&state=dropped': 'state',
+    '/api/v1/search?estimate=true&tier=cold': 'tier',
     '/api/v1/search?colour=red': 'colour',
     '/api/v1/search?state=dropped&cursor=x': 'cursor',
     '/api/v1/search?cursor=x': 'cursor',

@@ -1,4 +1,5 @@
 import type { Bus } from '@winnow/bus'
+import type { CostSettings } from '@winnow/cost'
 import { OutcomeMap, type OutcomeRule } from '@winnow/model'
 import type {
   Address,
@@ -10,12 +11,17 @@ import type {
   ServerTls,
   StageClock,
 } from '@winnow/runtime'
-import type { BlobStore, HotStore } from '@winnow/storage'
+import { type BlobStore, defaultHotLife, type HotStore } from '@winnow/storage'
 import { ApiServer } from './api-server.ts'
 import type { QueryConfig } from './config.ts'
+import { Costs } from './cost-routes.ts'
 import { DecisionFold } from './decision-fold.ts'
 import { DecisionLookup } from './decision-lookup.ts'
+import type { ErasureRequests } from './erasure-routes.ts'
+import { Estimates } from './estimate/estimate-route.ts'
+import { openPage } from './page.ts'
 import type { Policies } from './policy-routes.ts'
+import { SpanLookup } from './span-lookup.ts'
 import { LedgerWatch } from './verify/ledger-watch.ts'
 import type { PendingFacts } from './why.ts'
 
@@ -37,7 +43,11 @@ export interface QueryOptions {
   readonly config: QueryConfig
   /** What senders' outcomes are here: `outcomes:` of the configuration. */
   readonly outcomes?: readonly OutcomeRule[]
+  /** Takes out of what a caller writes what must not be kept; absent: nothing. */
+  readonly redact?: (tenant: string, body: unknown) => Promise<unknown>
   readonly spansRetentionMs: number
+  /** How long warm and cold hold what they hold. */
+  readonly livesMs?: Readonly<Record<'warm' | 'cold', number>>
   readonly clock: StageClock
   readonly log: Log
   readonly metrics: Metrics
@@ -45,9 +55,19 @@ export interface QueryOptions {
   readonly pending?: (tenant: string, traceId: string) => Promise<PendingFacts | undefined>
   /** The policies of the fleet, in `control`; without it nobody is told or changes them here. */
   readonly policies?: Policies
+  /** What costs are worked out from; without it, or without a blob store, they are not. */
+  readonly costs?: CostSettings
+  /** Folder of the page, as it was built; without it there is none. */
+  readonly pageFolder?: string
+  /** What is erased, in `control`; without it nothing is, here. */
+  readonly erasures?: ErasureRequests
+  /** Names of a tenant's cold keys; undefined where none can be read here. */
+  readonly coldKeys?: (tenant: string) => Promise<readonly string[] | undefined>
 }
 
-/** The API over the stores and the retained decisions. It writes requests in `evidence` and policies in `control`. */
+const defaultLivesMs = { warm: 30 * 86_400_000, cold: 365 * 86_400_000 }
+
+/** The API over the stores and the retained decisions. It writes requests in `evidence`, policies and erasures in `control`. */
 export class Query implements Component {
   readonly #fold: DecisionFold
   readonly #ledger: LedgerWatch
@@ -55,7 +75,8 @@ export class Query implements Component {
   #ready = false
 
   constructor(options: QueryOptions) {
-    const { bus, topics, log, config, hot, clock, listen, keys, pending } = options
+    const { bus, topics, log, config, hot, clock, listen, keys, pending, blobs } = options
+    const { warm, cold } = options.livesMs ?? defaultLivesMs
     this.#ledger = new LedgerWatch({
       bus,
       topics,
@@ -83,12 +104,32 @@ export class Query implements Component {
         topic: topics.decisions,
         fold: this.#fold,
         hot,
-        blobs: options.blobs,
+        blobs,
         daysMax: config.ledgerDaysMax,
+        nowMs: () => clock.nowMs(),
         log,
       }),
+      stored:
+        blobs &&
+        new SpanLookup({
+          blobs,
+          partitionOf: traceId => this.#fold.partitionOf(traceId),
+          warmLifeMs: warm,
+          nowMs: () => clock.nowMs(),
+          coldKeys: options.coldKeys,
+          log,
+        }),
+      blobs,
+      lives: { ...defaultHotLife, warmMs: warm, coldMs: cold },
       ledger: this.#ledger,
       ...(options.policies !== undefined && { policies: options.policies }),
+      ...(options.erasures !== undefined && { erasures: options.erasures }),
+      ...(options.costs !== undefined &&
+        blobs !== undefined && {
+          costs: new Costs({ settings: options.costs, blobs, hot, clock }),
+        }),
+      ...(options.pageFolder !== undefined && { page: openPage(options.pageFolder) }),
+      estimates: new Estimates(),
       waits: { spansRetentionMs: options.spansRetentionMs, awaitingMaxMs: config.awaitingMax },
       outcomes: new OutcomeMap(options.outcomes),
       clock,
@@ -97,6 +138,7 @@ export class Query implements Component {
       tls: options.tls,
       log,
       ...(pending !== undefined && { pending }),
+      ...(options.redact !== undefined && { redact: options.redact }),
     })
     options.health.register('query', () => {
       if (!this.#ready) {

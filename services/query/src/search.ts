@@ -1,15 +1,20 @@
 import type { HotStore } from '@winnow/storage'
 import { ApiError } from './api-error.ts'
 import { pageLimitDefault, pageLimitMax } from './config.ts'
+import { type ContentLives, contentByAge } from './content.ts'
 import type { DecisionFold } from './decision-fold.ts'
 import type { FoldEntry } from './decision-table.ts'
 import { listItem, type TraceListItem } from './trace-read.ts'
 
 export interface SearchPage {
   readonly traces: readonly TraceListItem[]
-  /** Where was looked: `hot` for kept traces, `decisions` for the others. */
+  /** Where was looked: `hot` for kept traces, or the tier that was asked for; `decisions` for the others. */
   readonly tiersSearched: readonly string[]
   readonly cursor?: string
+  /** Of warm and cold: whether all of the window could be read. */
+  readonly complete?: boolean
+  /** Keys of what could not. */
+  readonly unreadable?: readonly string[]
 }
 
 const STATES = ['kept', 'dropped', 'expired', 'awaiting'] as const
@@ -17,6 +22,7 @@ type ListedState = (typeof STATES)[number]
 
 export interface SearchRequest {
   readonly state: ListedState
+  readonly tier: 'hot' | 'warm' | 'cold'
   readonly limit: number
   readonly cursor?: string
   readonly sinceMs?: number
@@ -30,6 +36,7 @@ export interface SearchRequest {
 /** What of a search may be asked for. */
 export const searchKeys = [
   'state',
+  'tier',
   'limit',
   'cursor',
   'since',
@@ -51,8 +58,16 @@ export function parseSearch(query: URLSearchParams, nowMs: number): SearchReques
       value: state,
     })
   }
+  const tier = text('tier') ?? 'hot'
+  if (tier !== 'hot' && tier !== 'warm' && tier !== 'cold') {
+    throw new ApiError(400, 'INVALID_TIER', 'use one of hot, warm, cold', {
+      field: 'tier',
+      value: tier,
+    })
+  }
   return {
     state: state as ListedState,
+    tier,
     limit: wholeNumber(query, 'limit', 1, pageLimitMax) ?? pageLimitDefault,
     ...given('cursor', checkedCursor(text('cursor'))),
     ...given('sinceMs', moment(query, 'since', nowMs)),
@@ -67,13 +82,21 @@ export function parseSearch(query: URLSearchParams, nowMs: number): SearchReques
 export async function search(
   tenant: string,
   request: SearchRequest,
-  from: { readonly hot: HotStore; readonly fold: DecisionFold; readonly spansRetentionMs: number },
+  from: {
+    readonly hot: HotStore
+    readonly fold: DecisionFold
+    readonly spansRetentionMs: number
+    readonly lives: ContentLives
+    readonly nowMs: number
+  },
 ): Promise<SearchPage> {
-  const { state, ...filter } = request
+  const { state, tier: _, ...filter } = request
   if (state === 'kept') {
     const page = await from.hot.search({ tenant, ...filter })
     return {
-      traces: page.decisions.map(listItem),
+      traces: page.decisions.map(decision =>
+        listItem(decision, contentByAge(decision, from.nowMs, from.lives)?.level ?? null),
+      ),
       tiersSearched: ['hot'],
       ...given('cursor', page.cursor),
     }
@@ -93,32 +116,42 @@ function foldPage(
   const before = placeOf(request.cursor)
   const isOnPage = (entry: FoldEntry): boolean =>
     wanted(entry) && (before === undefined || newestFirst(before, entry) < 0)
-  const found = newest(entries, isOnPage, request.limit + 1)
-  const shown = found.slice(0, request.limit)
-  const last = shown.at(-1)
-  const more = found.length > shown.length && last !== undefined
+  const { shown, cursor } = newestOf(entries, isOnPage, request.limit)
   return {
     traces: shown.map(entry => foldItem(entry, state)),
     tiersSearched: ['decisions'],
-    ...given('cursor', more ? `${last.decidedAtMs}.${last.traceId}` : undefined),
+    ...given('cursor', cursor),
   }
+}
+
+/** The `limit` newest that are wanted, and where the page after them begins if there are more. */
+export function newestOf<Entry extends Place>(
+  entries: Iterable<Entry>,
+  wanted: (entry: Entry) => boolean,
+  limit: number,
+): { readonly shown: readonly Entry[]; readonly cursor: string | undefined } {
+  const found = newest(entries, wanted, limit + 1)
+  const shown = found.slice(0, limit)
+  const last = shown.at(-1)
+  const more = found.length > shown.length && last !== undefined
+  return { shown, cursor: more ? `${last.decidedAtMs}.${last.traceId}` : undefined }
 }
 
 type Place = Pick<FoldEntry, 'decidedAtMs' | 'traceId'>
 
-function newestFirst(a: Place, b: Place): number {
+export function newestFirst(a: Place, b: Place): number {
   return (
     b.decidedAtMs - a.decidedAtMs || (a.traceId < b.traceId ? -1 : a.traceId === b.traceId ? 0 : 1)
   )
 }
 
 /** The `count` newest that are wanted, newest first, without sorting the hundred thousands that are not. */
-function newest(
-  entries: Iterable<FoldEntry>,
-  wanted: (entry: FoldEntry) => boolean,
+function newest<Entry extends Place>(
+  entries: Iterable<Entry>,
+  wanted: (entry: Entry) => boolean,
   count: number,
-): FoldEntry[] {
-  const found: FoldEntry[] = []
+): Entry[] {
+  const found: Entry[] = []
   for (const entry of entries) {
     if (!wanted(entry)) continue
     found.push(entry)
@@ -140,7 +173,7 @@ function checkedCursor(cursor: string | undefined): string | undefined {
   })
 }
 
-function placeOf(cursor: string | undefined): Place | undefined {
+export function placeOf(cursor: string | undefined): Place | undefined {
   const match = cursor === undefined ? null : cursorText.exec(cursor)
   return match === null ? undefined : { decidedAtMs: Number(match[1]), traceId: match[2] ?? '' }
 }
@@ -174,6 +207,7 @@ function foldItem(entry: FoldEntry, state: ListedState): TraceListItem {
     variant: entry.variant,
     durationMs: entry.durationMs,
     spanCount: null,
+    content: null,
     costUsd: null,
     adjustedCount: null,
     firstSpanAt: null,
@@ -219,7 +253,7 @@ function number(
   })
 }
 
-function wholeNumber(
+export function wholeNumber(
   query: URLSearchParams,
   name: string,
   min: number,

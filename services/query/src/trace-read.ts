@@ -16,6 +16,7 @@ import {
   tracesToJson,
 } from '@winnow/otlp'
 import type { HotTraceRead, SpanRow } from '@winnow/storage'
+import type { ContentLevel } from './content.ts'
 
 /** A span in OTLP/JSON's names and value shapes, with where it came from and the one view of GenAI. */
 export interface TraceSpan extends SpanJson {
@@ -27,7 +28,7 @@ export interface TraceSpan extends SpanJson {
   readonly genAi: GenAiView | null
 }
 
-/** A span whose text has expired: what the structured level still holds of it. */
+/** A span whose text has expired: what the structured level, or the hashed one, still holds of it. */
 export interface StructuredSpan {
   readonly traceId: string
   readonly spanId: string
@@ -45,17 +46,31 @@ export interface StructuredSpan {
   readonly genAi: null | Readonly<Record<string, string | number | null>>
 }
 
-/** Full spans where the text is still held, else structured ones. By start time. */
+/** Rows of a trace, and the slices whose text is there. */
+type HeldSpans = Pick<HotTraceRead, 'spans' | 'bodies'>
+
+/** The spans of a trace, and whether each has its text. */
+export interface ReadTrace {
+  readonly level: ContentLevel
+  readonly spans: readonly (TraceSpan | StructuredSpan)[]
+}
+
+/**
+ * In full where the text is still held, else at structured level: what an earlier decision wrote loses its
+ * text before what a later one did. `rowLevel`: what rows hold. By start time.
+ */
 export function spansOf(
-  read: HotTraceRead,
-): { readonly level: 'full'; readonly spans: readonly TraceSpan[] } | StructuredTrace {
-  if (read.bodies.length === 0 && read.spans.length > 0) return structuredOf(read)
-  const spans: TraceSpan[] = []
+  read: HeldSpans,
+  rowLevel: 'structured' | 'hashed' = 'structured',
+): ReadTrace {
+  const spans: (TraceSpan | StructuredSpan)[] = []
+  const seen = new Set<string>()
   for (const { resource, scopeSpans, schemaUrl } of wholeTrace(read).resourceSpans) {
     const resourceJson = resourceToJson(resource)
     for (const group of scopeSpans) {
       const scope = scopeToJson(group.scope)
       for (const span of group.spans) {
+        seen.add(span.spanId)
         spans.push({
           ...spanToJson(span),
           resource: resourceJson,
@@ -67,26 +82,29 @@ export function spansOf(
       }
     }
   }
-  return { level: 'full', spans: spans.sort(byStart) }
+  const rest = read.spans.filter(row => !seen.has(row.span_id))
+  const level = rest.length > 0 || spans.length === 0 ? rowLevel : 'full'
+  return { level, spans: [...spans, ...rest.map(structured)].sort(byStart) }
 }
 
-/** What the structured level holds, whether the text is still there or not. */
-export function structuredOf(read: HotTraceRead): StructuredTrace {
-  return { level: 'structured', spans: read.spans.map(structured).sort(byStart) }
+/** What rows hold: those of hot without the text, whether that is still there or not, or those of segments. */
+export function rowsOf(rows: readonly SpanRow[], level: 'structured' | 'hashed'): ReadTrace {
+  return { level, spans: rows.map(structured).sort(byStart) }
 }
 
-interface StructuredTrace {
-  readonly level: 'structured'
-  readonly spans: readonly StructuredSpan[]
-}
-
-/** The text of OTLP/JSON that decodes to the same spans. Only what is still held at full level. */
-export function otlpOf(read: HotTraceRead): string {
-  return tracesToJson(wholeTrace(read))
+/** The text of OTLP/JSON that decodes to the same spans. Undefined: not every span is held at full level. */
+export function otlpOf(read: HeldSpans): string | undefined {
+  const whole = wholeTrace(read)
+  const seen = new Set<string>()
+  for (const { scopeSpans } of whole.resourceSpans) {
+    for (const { spans } of scopeSpans) for (const { spanId } of spans) seen.add(spanId)
+  }
+  const isWhole = seen.size > 0 && read.spans.every(({ span_id }) => seen.has(span_id))
+  return isWhole ? tracesToJson(whole) : undefined
 }
 
 /** Slices in the order that the store gives them, a span that a client sent twice only where it came first. */
-function wholeTrace(read: HotTraceRead): TracesData {
+function wholeTrace(read: Pick<HeldSpans, 'bodies'>): TracesData {
   const seen = new Set<string>()
   const first = (span: Span): boolean => {
     if (seen.has(span.spanId)) return false
@@ -161,13 +179,15 @@ export interface TraceListItem {
   readonly variant: string | null
   readonly durationMs: number | null
   readonly spanCount: number | null
+  /** What stores may still hold of its spans, at the least and by its age; null where nothing is held. */
+  readonly content: ContentLevel | null
   readonly costUsd: number | null
   readonly adjustedCount: number | null
   readonly firstSpanAt: string | null
   readonly decidedAt: string
 }
 
-export function listItem(decision: DecisionHead): TraceListItem {
+export function listItem(decision: DecisionHead, content: ContentLevel | null): TraceListItem {
   return {
     traceId: decision.traceId,
     state: 'kept',
@@ -178,6 +198,7 @@ export function listItem(decision: DecisionHead): TraceListItem {
     variant: decision.variant,
     durationMs: decision.durationMs,
     spanCount: decision.spanCount,
+    content,
     costUsd: decision.costUsd,
     adjustedCount: decision.adjustedCount,
     firstSpanAt:

@@ -74,6 +74,11 @@ test('it says of how many slices a decision is, and whether it continues an earl
   expect(at(undefined, 0)).toMatchObject({ sliceCount: null, continuesSeries: null, searched })
 })
 
+test('that retractions were refused is told, and otherwise nothing of it', () => {
+  expect(at(decided({ retractionsRefused: true }), 0)).toMatchObject({ retractionsRefused: true })
+  expect(at(decided({}), 0)).not.toHaveProperty('retractionsRefused')
+})
+
 test('a retraction by the client’s own id takes back all that was said under it, and nothing else', () => {
   const ids = ['f', `f~${'0'.repeat(16)}`, `f~${'1'.repeat(16)}`, 'g', 'fg']
   const evaluations = ids.map(id => ({ id: `${traceId}.${id}`, name: 'x', effect: 'applied' }))

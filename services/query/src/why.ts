@@ -4,6 +4,7 @@ import {
   type RuleAnswer,
   takesBack,
 } from '@winnow/model'
+import type { Content } from './content.ts'
 import type { Found, Searched } from './decision-lookup.ts'
 
 /** Six different answers. `dropped`: its bytes can still be read, so it can be rescued; `expired`: they cannot. */
@@ -41,10 +42,14 @@ export interface Why {
   readonly evaluations: readonly WhyEvaluation[]
   /** Evaluations that were taken back; each says so itself too, if it has come. */
   readonly retractions: readonly WhyRetraction[]
+  /** More came than a trace has room for. */
+  readonly retractionsRefused?: true
   /** A reason is text: null for a key without the scope `content`. */
   readonly requests: readonly { readonly id: string; readonly reason: string | null }[]
   /** A lower bound: the oldest of its bytes leave the bus no earlier. Null where there are none. */
   readonly bytesReadableUntil: string | null
+  /** What the stores may still hold of its spans, by its age; null where they hold none of them. */
+  readonly content: Content | null
   /** Where it was looked for: `unknown` says no more than that. */
   readonly searched: Searched
 }
@@ -79,6 +84,7 @@ export function explain(
   pending: PendingFacts | undefined,
   logTimeMs: number,
   waits: Waits,
+  content?: Content,
 ): Why {
   const { decision, searched } = found
   if (decision === undefined) return undecided(traceId, searched, pending, waits)
@@ -113,9 +119,11 @@ export function explain(
       ...rest,
       ...at(atMs),
     })),
+    ...(decision.retractionsRefused === true && { retractionsRefused: true as const }),
     requests: decision.requests,
     bytesReadableUntil:
       decision.firstSpanAtMs === null ? null : iso(decision.firstSpanAtMs + waits.spansRetentionMs),
+    content: content ?? null,
     searched,
   }
 }
@@ -187,6 +195,7 @@ function undecided(
     requests: [],
     bytesReadableUntil:
       pending === undefined ? null : iso(pending.firstAppendedAtMs + waits.spansRetentionMs),
+    content: null,
     searched,
   }
 }

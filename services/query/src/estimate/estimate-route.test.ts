@@ -3,7 +3,7 @@ import { emptyPack, MemoryHotStore, type TraceFilter } from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { dayMs, decisionOn, todayMs } from '../lookup.fixture.ts'
 import { parseSearch } from '../search.ts'
-import { estimate, estimatedTracesMax } from './estimate-route.ts'
+import { Estimates, estimatedTracesMax, estimatesAtOnceMax } from './estimate-route.ts'
 
 const passing = 'f0000000000000'
 const kept = (n: number, changes: Partial<DecisionHead> = {}) => ({
@@ -35,8 +35,9 @@ async function storeOf(decisions: readonly DecisionHead[]): Promise<MemoryHotSto
   return hot
 }
 
+const estimates = new Estimates()
 const ask = (hot: Pick<MemoryHotStore, 'search'>, query: string, tenant = 'default') =>
-  estimate(
+  estimates.answer(
     tenant,
     parseSearch(new URLSearchParams(query), todayMs + dayMs),
     hot as MemoryHotStore,
@@ -97,4 +98,20 @@ test('estimatedTracesMax kept traces are read, of one more the answer is since w
     field: 'since',
     remedy: expect.stringContaining(`since=${since}`),
   })
+})
+
+test('estimatesAtOnceMax run at a time; one more is told to come again, and may then', async () => {
+  const hot = await storeOf([kept(0)])
+  const released = Promise.withResolvers<void>()
+  const slow: Pick<MemoryHotStore, 'search'> = {
+    search: async filter => {
+      await released.promise
+      return hot.search(filter)
+    },
+  }
+  const running = Array.from({ length: estimatesAtOnceMax }, () => ask(slow, ''))
+  await expect(ask(slow, '')).rejects.toMatchObject({ status: 503, code: 'TOO_MANY_ESTIMATES' })
+  released.resolve()
+  await Promise.all(running)
+  expect(await ask(hot, '')).toMatchObject({ kept: 1 })
 })

@@ -16,14 +16,35 @@ export const estimatedTracesMax = 100_000
 /** A page of the hot store: some milliseconds, between which others are answered. */
 const pageLength = 1_000
 
-/** `GET /search?estimate=true`, with the filters of a search of kept traces. */
-export async function estimate(
+/** Estimates that read at the same time: further ones are told to come again. */
+export const estimatesAtOnceMax = 2
+
+/** The estimates of one process. */
+export class Estimates {
+  #running = 0
+
+  /** `GET /search?estimate=true`, with the filters of a search of kept traces. */
+  async answer(...asked: Parameters<typeof estimate>): Promise<EstimateAnswer> {
+    if (this.#running >= estimatesAtOnceMax) {
+      const remedy = `${estimatesAtOnceMax} estimates are being made; ask again in a second`
+      throw new ApiError(503, 'TOO_MANY_ESTIMATES', remedy)
+    }
+    this.#running++
+    try {
+      return await estimate(...asked)
+    } finally {
+      this.#running--
+    }
+  }
+}
+
+async function estimate(
   tenant: string,
   request: SearchRequest,
   hot: HotStore,
   spansRetentionMs: number,
 ): Promise<EstimateAnswer> {
-  const { state: _, limit: __, ...filter } = request
+  const { state: _, tier: __, limit: ___, ...filter } = request
   const estimator = new Estimator(spansRetentionMs, request.rule)
   let taken = 0
   let cursor: string | undefined
@@ -51,9 +72,10 @@ export async function estimate(
 
 /** A list's parameters mean nothing to an estimate, which reads all: to pass over one would be to mislead. */
 export function refuseListed(query: URLSearchParams): void {
-  for (const name of ['limit', 'cursor']) {
+  const listed = ['limit', 'cursor', 'tier']
+  for (const name of listed) {
     if (!query.has(name)) continue
-    const keys = searchKeys.filter(key => key !== 'limit' && key !== 'cursor').join(', ')
+    const keys = searchKeys.filter(key => !listed.includes(key)).join(', ')
     throw new ApiError(400, 'NOT_ESTIMATED', `an estimate reads every kept trace; use ${keys}`, {
       field: name,
     })
