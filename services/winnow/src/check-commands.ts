@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { AuditCommandOptions } from './audit/audit-command.ts'
 import type { CostOptions } from './cost/cost-command.ts'
 import type { DoctorOptions } from './doctor/doctor-command.ts'
+import type { LevelsOptions } from './levels/levels-command.ts'
 import type { TopicsOptions } from './topics/topics-command.ts'
 
 /** The commands that look at what the pipeline stands on, before it runs or beside it, and what that costs. */
@@ -11,6 +12,7 @@ export function registerCheckCommands(program: Command): void {
   registerTopics(program)
   registerCost(program)
   registerAudit(program)
+  registerLevels(program)
 }
 
 function registerDoctor(program: Command): void {
@@ -71,6 +73,11 @@ function registerCost(program: Command): void {
     .command('cost')
     .description('what is stored, by the stores’ own listings, and what a month of it costs')
     .option('--days <n>', 'measure what comes in over so many days (default 7)')
+    .option(
+      '--by <names>',
+      'who causes it: tenant, rule, service, variant, root; several with commas',
+    )
+    .option('--compare', 'beside it what keeping all, and errors alone, would cost')
     .option('--data <dir>', 'folder of everything that is kept (default ./data)')
     .option('--config <file>', 'winnow.yaml, whose section costs has the prices')
     .option('--json', 'as JSON')
@@ -79,11 +86,13 @@ function registerCost(program: Command): void {
       `
 It lists every object of every tier and asks the hot store for its size; it changes nothing. A month is that in which
 every tier is full, a line for each cause: storage, smallest billed size, least billed time, objects made, and what is
-fixed. The prices are list prices until costs in winnow.yaml says yours.
+fixed. The prices are list prices until costs in winnow.yaml says yours. --by and --compare read the ledger of those days:
+hot, warm and cold are shared out by the bytes that a trace had written, the ledger by decisions, what is fixed not at all.
 
 Examples:
   $ winnow cost
   $ WINNOW_BLOBS=s3://traces winnow cost --days 30
+  $ winnow cost --by rule,tenant --compare
   $ winnow cost --json | jq '.lines | sort_by(-.dollars)[:3]'`,
     )
     .action(async (options: CostOptions) => {
@@ -95,12 +104,19 @@ Examples:
 function registerAudit(program: Command): void {
   program
     .command('audit')
-    .description('the blob store’s own listing beside what the ledger says must be there')
+    .description('what every store has, by its own listing and counts, beside what the ledger says')
     .option('--full', 'read every page of every segment, not its footer alone')
+    .option('--age', 'of every store: what is older than its tier allows, text first of all')
+    .option('--no-hot', 'the blob store alone')
+    .option(
+      '--grace <time>',
+      'how long what was written last may be under way (default 15min); with --age: what a store may take to delete (1h)',
+    )
     .option('--data <dir>', 'folder of everything that is kept (default ./data)')
     .option('--config <file>', 'winnow.yaml; every key can also be set by a WINNOW_… variable')
     .option('--json', 'as JSON')
-    .option('--csv', 'the findings as rows of a sheet')
+    .option('--csv', 'totals and findings as rows of a sheet')
+    .option('--metrics', 'as Prometheus reads a file of metrics')
     .addHelpText(
       'after',
       `
@@ -108,14 +124,50 @@ Every object is named that is missing, damaged, without a ledger, of a name that
 allows; and every place where two segments of the ledger leave a gap or overlap. Segments of the last quarter of an hour
 may still be under way. It changes nothing, beside a running fleet too. Exits 1 where something was found.
 
+Of the hot store every UTC day is compared with the ledger: traces, their spans, and bytes of slices; where the counts
+differ, each trace is named that hot lacks, has too many of, or has otherwise than the ledger says.
+
+With --age it looks at the hot store too, its text by the hour, and names what its tier should have deleted, whatever has a
+name that says nothing of its age, and rules of the bucket that are absent or other than configured (docs/levels.md).
+
 Examples:
   $ winnow audit
+  $ winnow audit --age
   $ WINNOW_BLOBS=s3://traces winnow audit --full
   $ winnow audit --json | jq '.findings[] | select(.kind == "missing").key'
-  $ winnow audit --csv > findings.csv`,
+  $ winnow audit --csv > findings.csv
+  $ winnow audit --metrics > winnow.prom.new; [ $? -le 1 ] && [ -s winnow.prom.new ] && mv winnow.prom.new winnow.prom`,
     )
     .action(async (options: AuditCommandOptions) => {
       const { auditCommand } = await import('./audit/audit-command.ts')
       await auditCommand(options)
+    })
+}
+
+function registerLevels(program: Command): void {
+  program
+    .command('levels [files...]')
+    .description('which attributes are structural, structured or content, and why')
+    .option('--table', 'the program’s own lists')
+    .option('--tenant <tenant>', 'whose traces of the hot store are looked at (default default)')
+    .option('--traces <n>', 'how many of the newest (default 200)')
+    .option('--data <dir>', 'folder of everything that is kept (default ./data)')
+    .option('--config <file>', 'winnow.yaml, whose section levels says more than the lists')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+Structural attributes stay clear for a year, of structured ones cold has keyed hashes, and content is there for a day, in hot
+alone (docs/levels.md). It prints keys, never values, of the traces in OTLP files, or of the newest in the hot store.
+
+Examples:
+  $ winnow levels
+  $ winnow levels trace.json
+  $ winnow levels --config winnow.yaml --json | jq '.attributes[] | select(.source == "unlisted").key'
+  $ winnow levels --table`,
+    )
+    .action(async (files: readonly string[], options: LevelsOptions) => {
+      const { levelsCommand } = await import('./levels/levels-command.ts')
+      await levelsCommand(files, options)
     })
 }

@@ -3,7 +3,10 @@ import { Command, CommanderError } from 'commander'
 import { registerCheckCommands } from './check-commands.ts'
 import { registerClientCommands } from './client/commands.ts'
 import { registerBacktest, registerPolicyCommands } from './client/policy-commands.ts'
+import { registerColdKeys } from './cold-keys/register-cold-keys.ts'
+import { registerErase } from './erase/register-erase.ts'
 import { CommandEnd, exitCode } from './exit-codes.ts'
+import { registerHold } from './hold/register-hold.ts'
 import { registerKeyCommands } from './key-commands.ts'
 import { registerRunCommands } from './run-commands.ts'
 import { endText } from './start-error.ts'
@@ -21,7 +24,10 @@ registerCheckCommands(program)
 registerClientCommands(program)
 registerPolicyCommands(program)
 registerBacktest(program)
+registerErase(program)
+registerHold(program)
 registerKeyCommands(program)
+registerColdKeys(program)
 
 // A reader that has seen enough, as `| head`, is no failure: the command ends with its own status.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

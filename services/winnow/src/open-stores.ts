@@ -4,10 +4,12 @@ import {
   type BlobStore,
   FileBlobStore,
   type HotStore,
+  type LifecycleSurvey,
   OpenSearchHotStore,
   RedisTraceBuffer,
   S3BlobStore,
   SqliteHotStore,
+  surveyLifecycle,
   type TraceBuffer,
 } from '@winnow/storage'
 import { opensearchOptions } from './config/opensearch-config.ts'
@@ -53,6 +55,16 @@ export async function openBlobStore(
   const { mayWrite, log = silentLog, metrics = new Metrics() } = context
   if (config.blobs === 'folder') return openFolder(config, mayWrite)
   return S3BlobStore.open({ ...s3Options(config), mayWrite, log, metrics })
+}
+
+/** The rules of the bucket that `blobs` names, beside what is configured. */
+export async function lifecycleSurvey(config: Config): Promise<LifecycleSurvey> {
+  const { warmLife: warm, coldLife: cold, ledgerLife: ledger } = config.writer
+  return surveyLifecycle(
+    { ...s3Options(config), mayWrite: false, log: silentLog, metrics: new Metrics() },
+    { warm, cold, ledger },
+    config.s3.lifecycle,
+  )
 }
 
 async function openFolder({ data }: Config, mayWrite: boolean): Promise<BlobStore> {

@@ -1,5 +1,6 @@
 import { type Bus, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { writePreviousFormats } from '@winnow/model'
+import { overrideLevels } from '@winnow/privacy'
 import {
   AdminServer,
   type Component,
@@ -74,6 +75,7 @@ export class Pipeline implements Component {
   async start(): Promise<void> {
     const config = this.#config
     writePreviousFormats(config.formats === 'previous')
+    overrideLevels(config.levels)
     const metrics = new Metrics({ processMetrics: true })
     const entrance = openEntrance(config, { clock: systemClock, log: this.#log, metrics })
     this.#entrance = entrance

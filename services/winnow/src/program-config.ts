@@ -17,8 +17,10 @@ import { samplerConfigSchema } from '@winnow/sampler'
 import { writerConfigSchema } from '@winnow/writer'
 import { z } from 'zod'
 import { kafkaRingKey } from './config/kafka-config.ts'
+import { levelsConfigSchema } from './config/levels-config.ts'
 import { hotKey, opensearchConfigSchema } from './config/opensearch-config.ts'
 import { outcomesConfigSchema } from './config/outcomes-config.ts'
+import { privacyConfigSchema } from './config/privacy-config.ts'
 import { bufferKey, redisConfigSchema } from './config/redis-config.ts'
 import { blobsKey, s3ConfigSchema } from './config/s3-config.ts'
 import { sourceMistakes } from './source-mistakes.ts'
@@ -109,6 +111,10 @@ const keysOfAll = z.strictObject({
   metrics: addressKey('127.0.0.1:9464'),
   /** What senders' attributes, evaluations and scores are called here, and when they fail. */
   outcomes: outcomesConfigSchema,
+  /** What attributes are, where the program's own lists do not know, or should not decide. */
+  levels: levelsConfigSchema,
+  /** What is taken out of everything that comes in, before it is kept anywhere. */
+  privacy: privacyConfigSchema,
   kafkaSource: kafkaSourceConfigSchema,
   receiver: receiverConfigSchema,
   assembler: assemblerConfigSchema,
@@ -174,7 +180,7 @@ function isLoopback(host: string): boolean {
 
 export type Config = z.infer<typeof configSchema>
 
-/** Every key that a `WINNOW_…` variable may set: the leaves of the schema, `keys` and `outcomes` apart. */
+/** Every key that a `WINNOW_…` variable may set: the leaves of the schema, what is a list or a map apart. */
 export function configKeys(): string[] {
   return leaves(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), '')
 }
@@ -185,7 +191,8 @@ interface JsonSchema {
 
 function leaves(schema: unknown, path: string): string[] {
   const { properties } = schema as JsonSchema
-  if (properties === undefined) return ['', 'keys', 'outcomes'].includes(path) ? [] : [path]
+  const isText = path !== '' && !/^(keys|outcomes|levels\..*)$/.test(path)
+  if (properties === undefined) return isText ? [path] : []
   return Object.entries(properties).flatMap(([name, child]) =>
     leaves(child, path === '' ? name : `${path}.${name}`),
   )

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { CommandEnd, exitCode } from './exit-codes.ts'
 import { Pipeline } from './pipeline.ts'
+import { tokenKeysWarning, unknownTenantsWarning } from './privacy-warnings.ts'
 import { beyondLoopback, type Config, hasKeys, loadConfig } from './program-config.ts'
 import { type Addresses, type StageName, stageNames } from './stages/stage.ts'
 
@@ -81,6 +82,21 @@ function warnOfStrangers(config: Config): void {
   }
 }
 
+/** Says once, at the start, what of redaction is most likely not meant so, in those that have to do with it. */
+function warnOfPrivacy(config: Config, names: readonly StageName[]): void {
+  const has = (...some: StageName[]): boolean => some.some(name => names.includes(name))
+  // All in one process share its data folder.
+  const isOne = names.length === stageNames.length
+  const warnings = [
+    !isOne && has('receiver', 'writer', 'query') ? tokenKeysWarning(config) : undefined,
+    has('receiver', 'query') ? unknownTenantsWarning(config) : undefined,
+  ]
+  for (const one of warnings) {
+    if (one === undefined) continue
+    process.stderr.write(`winnow: ${one.code}: ${one.key}: ${one.found}; ${one.remedy}\n`)
+  }
+}
+
 /** Starts, does `work`, and stops. `ended` resolves on a signal and rejects when a stage cannot go on. */
 async function run(
   config: Config,
@@ -90,6 +106,7 @@ async function run(
 ): Promise<void> {
   const pipeline = new Pipeline(config, names)
   warnOfStrangers(config)
+  warnOfPrivacy(config, names)
   const told = signal()
   // A broker may be waited for; a signal ends that too. What has started so far took nothing in.
   const started = pipeline.start().then(() => true)

@@ -2,6 +2,10 @@ import { PipelineError } from '@winnow/runtime'
 import {
   type BlobInfo,
   type BlobStore,
+  type HotFrontier,
+  type HotLife,
+  type HotStore,
+  parseHoldKey,
   parseIdIndexKey,
   parseSegmentKey,
   parseSnapshotKey,
@@ -12,6 +16,9 @@ import {
   type SegmentName,
   type Tier,
 } from '@winnow/storage'
+import { auditHot, firstHotDate, type HotReport } from './hot-audit.ts'
+import { percentOf } from './hot-sums.ts'
+import type { LedgerPart } from './ledger-traces.ts'
 import { type Place, places } from './places.ts'
 
 const dayMs = 86_400_000
@@ -19,16 +26,20 @@ const dayMs = 86_400_000
 /**
  * `missing`: the ledger says that it exists · `orphan`: no ledger says so · `damaged`: it is not what was
  * written · `gap`, `overlap`: two segments of the ledger do not join · `overdue`: its tier's time is over ·
- * `foreign`: no name that a writer gives.
+ * `foreign`: no name that a writer gives · `differing`: counts do not agree, of more than can be named.
  */
-export type FindingKind =
-  | 'missing'
-  | 'orphan'
-  | 'damaged'
-  | 'gap'
-  | 'overlap'
-  | 'overdue'
-  | 'foreign'
+export const findingKinds = [
+  'missing',
+  'orphan',
+  'damaged',
+  'gap',
+  'overlap',
+  'overdue',
+  'foreign',
+  'differing',
+] as const
+
+export type FindingKind = (typeof findingKinds)[number]
 
 export interface AuditFinding {
   readonly kind: FindingKind
@@ -45,12 +56,25 @@ export interface AuditedFolder {
   /** Of these, what the ledger accounts for and what is as it was written. */
   readonly accountedObjects: number
   readonly accountedBytes: number
+  /** Rows that the ledger says these segments have, and what they say of themselves; of indices 0. */
+  readonly ledgerRows: number
+  readonly rows: number
+  /** Of objects that are smaller than the least that is billed, what they lack of it. */
+  readonly smallBytes: number
+}
+
+/** With what does not agree, in bytes and per cent of what is accounted for. */
+export interface ReportedFolder extends AuditedFolder {
+  readonly differenceBytes: number
+  readonly differencePercent: number
 }
 
 export interface AuditReport {
   readonly v: 1
   readonly agrees: boolean
-  readonly folders: readonly AuditedFolder[]
+  readonly folders: readonly ReportedFolder[]
+  /** Null: it was not looked at. */
+  readonly hot: HotReport | null
   /** How many of each kind; all of them, also those that are not shown. */
   readonly counts: Readonly<Partial<Record<FindingKind, number>>>
   /** {@link findingsMax} at most, in the order of the keys. */
@@ -62,7 +86,13 @@ export interface AuditOptions {
   readonly nowMs: number
   /** Reads every page of every segment; else its footer alone. */
   readonly isFull: boolean
-  /** Hears of every object. */
+  /** Compared with the ledger too. */
+  readonly hot?: { readonly store: HotStore; readonly life: HotLife } | undefined
+  /** By default {@link underWayMs}. */
+  readonly underWayMs?: number
+  /** The least size of an object that is billed, by tier. */
+  readonly objectMin?: Readonly<Partial<Record<Tier | 'index', number>>>
+  /** Hears of every object, and of every segment of the ledger that is read for the hot store. */
   readonly onListed?: () => void
 }
 
@@ -85,13 +115,14 @@ export async function audit(blobs: BlobStore, options: AuditOptions): Promise<Au
   for (const [where, isOurs] of [
     ['ids/', (key: string) => parseIdIndexKey(key) !== undefined],
     ['index/', (key: string) => parseSnapshotKey(key) !== undefined],
+    ['holds/', (key: string) => parseHoldKey(key) !== undefined],
   ] as const) {
     for await (const object of blobs.list(where)) {
       options.onListed?.()
       ledger.name(where, object, isOurs(object.key))
     }
   }
-  return ledger.report()
+  return ledger.report(await ledger.lookAtHot())
 }
 
 class Audit {
@@ -102,11 +133,20 @@ class Audit {
   readonly #findings: AuditFinding[] = []
   /** `<partition> <log id>` to the last segment of the ledger that was looked at. */
   readonly #last = new Map<string, { readonly key: string; readonly b: number }>()
+  /** Of the days that hot holds, those of which all is written. */
+  readonly #parts: LedgerPart[] = []
+  readonly #starts: HotFrontier['ends'][number][] = []
+  /** By {@link logOf}: whether one is under way, and those before it that were made anew just now. */
+  readonly #logs = new Map<string, { isEnded: boolean; readonly anew: LedgerPart[] }>()
+  readonly #firstHotDate: string
 
   constructor(blobs: BlobStore, options: AuditOptions) {
     this.#blobs = blobs
     this.#options = options
-    for (const where of ['ledger/', 'warm/', 'cold/', 'ids/', 'index/']) this.#folder(where)
+    const { hot, nowMs } = options
+    this.#firstHotDate = hot === undefined ? '9999' : firstHotDate({ hotLife: hot.life, nowMs })
+    for (const where of ['ledger/', 'warm/', 'cold/', 'ids/', 'index/', 'holds/'])
+      this.#folder(where)
   }
 
   /** Of a folder whose objects only have names to be judged by. */
@@ -136,10 +176,36 @@ class Audit {
       return
     }
     this.#accounted('ledger/', ledger)
+    this.#rows('ledger', said.rows.ledger, said.rows.ledger)
     this.#lookAtRange(ledger.key, name, said)
+    if (name.date >= this.#firstHotDate) {
+      const { a, b } = said
+      this.#believe({ ...name, ...ledger, a, b, hasErased: said.erasures !== undefined })
+    }
     for (const tier of ['warm', 'cold'] as const) {
       await this.#lookAtTier(tier, known.get(tier), ledger, name, said)
     }
+  }
+
+  /**
+   * A log's segments up to the first that is under way. An erasure makes an object younger than it is: how old
+   * it was a later one says, for they are made one after another.
+   */
+  #believe(part: LedgerPart): void {
+    const name = logOf(part)
+    let log = this.#logs.get(name)
+    if (log === undefined) {
+      log = { isEnded: false, anew: [] }
+      this.#logs.set(name, log)
+      const { partition, logId, a } = part
+      this.#starts.push({ partition, logId, offset: a - 1 })
+    }
+    if (log.isEnded) return
+    if (!this.#isUnderWay(part)) {
+      for (const one of log.anew.splice(0)) this.#parts.push(one)
+      this.#parts.push(part)
+    } else if (part.hasErased) log.anew.push(part)
+    else log.isEnded = true
   }
 
   async #lookAtOrphan(tier: Tier, object: BlobInfo): Promise<void> {
@@ -153,10 +219,31 @@ class Audit {
     } else this.#found('orphan', object.key, object.bytes, 'no segment of the ledger has its range')
   }
 
-  report(): AuditReport {
-    const folders = [...this.#folders.values()]
+  async lookAtHot(): Promise<HotReport | null> {
+    const { hot, livesMs, nowMs, onListed } = this.#options
+    if (hot === undefined) return null
+    return auditHot({
+      blobs: this.#blobs,
+      hot: hot.store,
+      parts: this.#parts,
+      starts: this.#starts,
+      hotLife: hot.life,
+      ledgerLifeMs: livesMs.ledger,
+      underWayMs: this.#underWayMs,
+      nowMs,
+      found: (...finding) => this.#found(...finding),
+      ...(onListed && { onRead: onListed }),
+    })
+  }
+
+  report(hot: HotReport | null): AuditReport {
+    const folders = [...this.#folders.values()].map(folder => {
+      const differenceBytes = folder.listedBytes - folder.accountedBytes
+      const differencePercent = percentOf(differenceBytes, folder.accountedBytes)
+      return { ...folder, differenceBytes, differencePercent }
+    })
     const agrees = Object.keys(this.#counts).length === 0
-    return { v: 1, agrees, folders, counts: this.#counts, findings: this.#findings }
+    return { v: 1, agrees, folders, hot, counts: this.#counts, findings: this.#findings }
   }
 
   async #lookAtTier(
@@ -168,13 +255,14 @@ class Audit {
   ): Promise<void> {
     const rows = said.rows[tier]
     if (object === undefined) {
-      const isUnderWay = this.#options.nowMs - ledger.modifiedAtMs < underWayMs
-      if (rows === 0 || isUnderWay || this.#isOver(tier, name.date)) return
+      if (rows === 0 || this.#isUnderWay(ledger) || this.#isOver(tier, name.date)) return
       const key = ledger.key.replace(/^ledger/, tier)
+      this.#rows(tier, rows, 0)
       this.#found('missing', key, 0, `the ledger says that it has ${rows} rows`)
       return
     }
     const own = await this.#read(tier, object)
+    this.#rows(tier, rows, own?.rows[tier] ?? 0)
     if (own === undefined) return
     const isSame = own.a === said.a && own.b === said.b && own.rows[tier] === rows
     if (isSame) this.#accounted(`${tier}/`, object)
@@ -221,6 +309,14 @@ class Audit {
     this.#found('overdue', key, bytes, `${tier} keeps ${days} days after ${date}`)
   }
 
+  #isUnderWay({ modifiedAtMs }: Pick<BlobInfo, 'modifiedAtMs'>): boolean {
+    return this.#options.nowMs - modifiedAtMs < this.#underWayMs
+  }
+
+  get #underWayMs(): number {
+    return this.#options.underWayMs ?? underWayMs
+  }
+
   /** Whether a tier's time is over for the segments of a date. */
   #isOver(tier: Tier, date: string, graceMs = 0): boolean {
     const { livesMs, nowMs } = this.#options
@@ -240,6 +336,14 @@ class Audit {
     const folder = this.#folder(where)
     folder.listedObjects++
     folder.listedBytes += bytes
+    const tier = parseTier(where)
+    folder.smallBytes += Math.max(0, (this.#options.objectMin?.[tier] ?? 0) - bytes)
+  }
+
+  #rows(tier: Tier, ledgerRows: number, rows: number): void {
+    const folder = this.#folder(`${tier}/`)
+    folder.ledgerRows += ledgerRows
+    folder.rows += rows
   }
 
   #accounted(where: string, { bytes }: BlobInfo): void {
@@ -257,6 +361,9 @@ class Audit {
       listedBytes: 0,
       accountedObjects: 0,
       accountedBytes: 0,
+      ledgerRows: 0,
+      rows: 0,
+      smallBytes: 0,
     }
     this.#folders.set(where, made)
     return made
@@ -264,8 +371,14 @@ class Audit {
 }
 
 /** Segments of one log and partition follow each other. */
-function logOf({ partition, logId }: SegmentName): string {
+function logOf({ partition, logId }: Pick<SegmentName, 'partition' | 'logId'>): string {
   return `${partition} ${logId}`
+}
+
+/** Of a folder: ids, snapshots and holds are billed as one. */
+function parseTier(where: string): Tier | 'index' {
+  const name = where.slice(0, -1)
+  return name === 'ledger' || name === 'warm' || name === 'cold' ? name : 'index'
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }

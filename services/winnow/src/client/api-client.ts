@@ -15,7 +15,7 @@ export interface ApiAnswer {
 /** One call of the API. Answers below 500 are the caller's to judge; no answer ends the command with 3. */
 export async function callApi(
   options: ClientOptions,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'DELETE',
   path: string,
   body?: unknown,
 ): Promise<ApiAnswer> {

@@ -7,6 +7,7 @@ import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openBusForReading } from '../open-bus.ts'
 import { openBlobStore } from '../open-stores.ts'
 import { type Config, loadConfig } from '../program-config.ts'
+import { ProgressLine } from '../progress-line.ts'
 import { backtestText } from '../render/backtest-text.ts'
 
 export interface BacktestCommandOptions {
@@ -153,15 +154,4 @@ function idsIn(file: string): ReadonlySet<string> {
 function readText(file: string): string {
   if (!existsSync(file)) throw new CommandEnd(exitCode.usage, `cannot read ${file}: no such file`)
   return readFileSync(file, 'utf8')
-}
-
-/** A line on standard error every two seconds: work that is done sooner says nothing. */
-class ProgressLine {
-  #shownAtMs = systemClock.nowMs()
-
-  show(text: string): void {
-    if (systemClock.nowMs() < this.#shownAtMs + 2_000) return
-    this.#shownAtMs = systemClock.nowMs()
-    process.stderr.write(`winnow: ${text}\n`)
-  }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
-import type { Why } from '@winnow/query'
+import type { Content, ContentLevel, Why } from '@winnow/query'
 import type { Command } from 'commander'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import type { WaterfallSpan } from '../render/waterfall.ts'
@@ -27,6 +27,9 @@ Examples:
     'trace <trace-id>',
     'a kept trace as a waterfall',
     `
+It needs no date: once the hot store has the trace no more, it is read from warm or cold. What has expired of it is said
+(docs/levels.md).
+
 Examples:
   $ winnow trace 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f
   $ winnow trace 48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f --format otlp > trace.json`,
@@ -98,9 +101,11 @@ function registerSearch(program: Command): void {
 Examples:
   $ winnow search --rule citation-failed --since 1h
   $ winnow search --state dropped --service refund-bot --limit 10 --json
+  $ winnow search --tier cold --since 2026-08-01 --rule citation-failed     winnow trace opens what it lists
   $ winnow search --estimate --service refund-bot --since 24h     how many there are, dropped ones too`,
   )
     .option('--state <state>', 'kept (default), dropped, expired or awaiting')
+    .option('--tier <tier>', 'hot (default); warm or cold: of one day, from --since on')
     .option('--rule <name>', 'matched by this rule')
     .option('--service <name>', 'whose root is of this service')
     .option('--variant <name>', 'of this experiment variant')
@@ -140,7 +145,7 @@ export function client(
 }
 
 async function showWhy(id: string, options: Options): Promise<void> {
-  const answer = await callApi(options, 'GET', `/api/v1/traces/${encodeURIComponent(id)}/why`)
+  const answer = await askBack(options, `${encodeURIComponent(id)}/why`, body => body as Why)
   const why = expected<Why>(answer)
   if (options.json) print(JSON.stringify(why))
   else {
@@ -150,26 +155,56 @@ async function showWhy(id: string, options: Options): Promise<void> {
   if (why.state === 'unknown') throw new CommandEnd(exitCode.no, '')
 }
 
+interface ShownTrace {
+  readonly why: Why
+  readonly spans: readonly WaterfallSpan[]
+  readonly content: Content
+  readonly tier: string
+  readonly withheld?: unknown
+}
+
 async function showTrace(id: string, options: Options & { format?: string }): Promise<void> {
   if (options.format !== undefined && options.format !== 'otlp') {
     throw new CommandEnd(exitCode.usage, `--format "${options.format}" is unknown; there is otlp`)
   }
   const asJson = options.json === true || options.format === 'otlp'
-  const query = options.format === undefined ? '' : `?format=${options.format}`
-  const path = `/api/v1/traces/${encodeURIComponent(id)}${query}`
-  const answer = await callApi(options, 'GET', path)
+  const query = new URLSearchParams()
+  if (options.format !== undefined) query.set('format', options.format)
+  const whyOf = (body: unknown) => (body as { readonly why?: Why } | null)?.why
+  const answer = await askBack(options, encodeURIComponent(id), whyOf, query)
   if (answer.status === 404 && options.json) print(JSON.stringify(answer.body))
-  const trace = expected<{ why: Why; spans: readonly WaterfallSpan[] }>(answer)
+  const trace = expected<ShownTrace>(answer)
   if (asJson) {
     print(JSON.stringify(trace))
     return
   }
   const { waterfall } = await import('../render/waterfall.ts')
   const { whyText } = await import('../render/why-text.ts')
+  const { contentText } = await import('../render/content-text.ts')
   const [headline, , sentence] = whyText(trace.why, process.stdout.isTTY).split('\n')
-  print(
-    `${headline}\n${sentence}\n\n${waterfall(trace.spans, process.stdout.columns ?? 120).trimEnd()}`,
-  )
+  const content = contentText(trace.content, trace.tier, trace.withheld !== undefined)
+  const lines = [headline, sentence, ...(content === undefined ? [] : [content]), '']
+  print(`${lines.join('\n')}\n${waterfall(trace.spans, process.stdout.columns ?? 120).trimEnd()}`)
+}
+
+/**
+ * One request searches so many days of the ledger and says how far it came: nobody who asks for a trace
+ * has to know its day, so that the days before are asked for until it is found or all are searched.
+ */
+async function askBack(
+  options: Options,
+  what: string,
+  whyOf: (body: unknown) => Why | undefined,
+  query = new URLSearchParams(),
+): Promise<ApiAnswer> {
+  for (;;) {
+    const path = `/api/v1/traces/${what}${query.size > 0 ? `?${query}` : ''}`
+    const answer = await callApi(options, 'GET', path)
+    const why = whyOf(answer.body)
+    const { complete = true, ledgerSince = null } = why?.searched ?? {}
+    if (why?.state !== 'unknown' || complete || ledgerSince === null) return answer
+    query.set('before', ledgerSince)
+  }
 }
 
 async function showSearch(
@@ -177,6 +212,7 @@ async function showSearch(
 ): Promise<void> {
   const names = [
     'state',
+    'tier',
     'rule',
     'service',
     'variant',
@@ -206,6 +242,7 @@ async function showSearch(
     }[]
     tiersSearched: readonly string[]
     cursor?: string
+    unreadable?: readonly string[]
   }>(await callApi(options, 'GET', `/api/v1/search?${query}`))
   if (options.json) print(JSON.stringify(page))
   else {
@@ -218,6 +255,7 @@ async function showSearch(
     print(
       `${page.traces.length} traces; searched: ${page.tiersSearched.join(', ')}${page.cursor === undefined ? '' : `; more: --cursor ${page.cursor}`}`,
     )
+    for (const key of page.unreadable ?? []) print(`could not be read: ${key}`)
   }
   if (page.traces.length === 0) throw new CommandEnd(exitCode.no, '')
 }
@@ -280,13 +318,17 @@ export function parseOutcome(pair: string): Readonly<Record<string, string | num
 
 async function rescue(id: string, options: Options & { reason: string }): Promise<void> {
   const path = `/api/v1/traces/${encodeURIComponent(id)}/rescue`
-  const answer = expected<{ state: string }>(
+  const answer = expected<{ state: string; content?: ContentLevel }>(
     await callApi(options, 'POST', path, { reason: options.reason }),
   )
+  const aged =
+    answer.content === 'structured'
+      ? '; its text is older than may be held, so it comes without'
+      : ''
   print(
     options.json
       ? JSON.stringify(answer)
-      : `${answer.state}: winnow why ${id} shows what became of it`,
+      : `${answer.state}: winnow why ${id} shows what became of it${aged}`,
   )
 }
 

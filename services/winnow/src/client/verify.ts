@@ -7,6 +7,7 @@ import { createLog, systemClock } from '@winnow/runtime'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openBusForReading } from '../open-bus.ts'
 import { type Config, loadConfig } from '../program-config.ts'
+import { ProgressLine } from '../progress-line.ts'
 import { type ClientOptions, callApi, errorText } from './api-client.ts'
 
 export interface VerifyOptions extends ClientOptions {
@@ -50,13 +51,10 @@ async function ofQuery(options: VerifyOptions): Promise<LedgerReport> {
     ]
     const path = `/api/v1/verify${asked.length > 0 ? `?${asked.join('&')}` : ''}`
     const { status, body } = await callApi(options, 'GET', path)
-    if (status === 200) {
-      progress.end()
-      return body as LedgerReport
-    }
+    if (status === 200) return body as LedgerReport
     if (status !== 202) throw new CommandEnd(exitCode.usage, errorText(body))
     const { done, of } = body as { readonly done: number; readonly of: number }
-    progress.show(done, of)
+    progress.show(recordsRead(done, of))
   }
 }
 
@@ -71,10 +69,9 @@ async function ofTopics(config: Config): Promise<LedgerReport> {
       bus,
       topics: { spans: spans.name, evidence: evidence.name, decisions: decisions.name },
       slicesMax: config.query.verifySlicesMax,
-      onProgress: (done, of) => progress.show(done, of),
+      onProgress: (done, of) => progress.show(recordsRead(done, of)),
     })
   } finally {
-    progress.end()
     await bus.close()
   }
 }
@@ -88,19 +85,4 @@ function configOf({ data, config }: VerifyOptions): Config {
   })
 }
 
-/** A line on standard error every two seconds: work that is done sooner says nothing. */
-class ProgressLine {
-  #shownAtMs = systemClock.nowMs()
-
-  show(done: number, of: number): void {
-    if (systemClock.nowMs() < this.#shownAtMs + everyMs) return
-    this.#shownAtMs = systemClock.nowMs()
-    process.stderr.write(`winnow: ${done} of ${of} records of spans read\n`)
-  }
-
-  end(): void {
-    this.#shownAtMs = Number.POSITIVE_INFINITY
-  }
-}
-
-const everyMs = 2000
+const recordsRead = (done: number, of: number): string => `${done} of ${of} records of spans read`

@@ -1,5 +1,4 @@
-import type { CostLine } from '@winnow/cost'
-import type { CostReport } from './cost-command.ts'
+import type { CostLine, CostReport, CostShare, PolicyCost } from '@winnow/cost'
 
 /** What is stored, and the bill of a month line by line. Pure. */
 export function costText(report: CostReport): string {
@@ -28,7 +27,49 @@ export function costText(report: CostReport): string {
       .map(({ day, dollars: amount }) => `${day} d: ${dollars(amount).trim()}`)
       .join(', ')}`,
     '',
+    ...Object.entries(report.by ?? {}).flatMap(([dimension, shares]) =>
+      sharesText(dimension, shares),
+    ),
+    ...(report.compared === undefined ? [] : comparedText(report.compared)),
   ].join('\n')
+}
+
+/** Widest bar, in characters: of the dearest. */
+const barMax = 20
+/** Rows of a table; JSON has all of them. */
+const rowsShownMax = 40
+
+function sharesText(dimension: string, shares: readonly CostShare[]): string[] {
+  const width = Math.max(12, ...shares.slice(0, rowsShownMax).map(({ name }) => name.length))
+  const most = Math.max(0, ...shares.map(share => share.dollars.total))
+  const head = `  ${`by ${dimension}`.padEnd(width)} ${'traces'.padStart(9)} ${'kept'.padStart(9)} ${'matched'.padStart(9)} ${'GB written'.padStart(11)} ${'a month'.padStart(12)} ${'a kept trace'.padStart(13)}`
+  const rows = shares.slice(0, rowsShownMax).map(share => {
+    const { name, traces, kept, matched, bytes, dollars: of, dollarsPerKept } = share
+    const bar = '█'.repeat(most === 0 ? 0 : Math.round((barMax * of.total) / most))
+    const each = dollarsPerKept === null ? '' : `$${number(dollarsPerKept)}`
+    return `  ${name.padEnd(width)} ${String(traces).padStart(9)} ${String(kept).padStart(9)} ${String(matched).padStart(9)} ${gigabytes(bytes).padStart(11)} ${dollars(of.total)} ${each.padStart(13)}  ${bar}`.trimEnd()
+  })
+  const left = shares.length - rowsShownMax
+  return [head, ...rows, ...(left > 0 ? [`  and ${left} more: --json has them`] : []), '']
+}
+
+function comparedText(compared: readonly PolicyCost[]): string[] {
+  if (compared.length === 0) {
+    return ['Nothing was kept in these days: there are no bytes to compare policies by.', '']
+  }
+  const tiers = ['hot', 'warm', 'cold', 'ledger', 'index'] as const
+  const gb = tiers.map(tier => `${tier}, GB`.padStart(12)).join('')
+  const head = `  ${'on this traffic'.padEnd(16)} ${'traces'.padStart(10)} ${gb} ${'a month'.padStart(13)} ${'an object each'.padStart(15)}`
+  const rows = compared.map(({ policy, traces, tiers: of, dollars: amount, dollarsAsObjects }) => {
+    const sizes = tiers.map(tier => number(of[tier].gb).padStart(12)).join('')
+    return `  ${policy.padEnd(16)} ${String(traces).padStart(10)} ${sizes} ${dollars(amount).padStart(13)} ${dollars(dollarsAsObjects).padStart(15)}`
+  })
+  return [
+    head,
+    ...rows,
+    '  GB of full tiers, of all traffic estimated from what was kept; an object each: for every trace, in every tier',
+    '',
+  ]
 }
 
 function lineText({ tier, what, quantity, unit, price, dollars: amount }: CostLine): string {

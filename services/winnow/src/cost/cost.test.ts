@@ -1,11 +1,16 @@
-import { costPricesSchema } from '@winnow/cost'
+import { costPricesSchema, type MeasureOptions, measureStored, reportOf } from '@winnow/cost'
 import { ManualClock } from '@winnow/runtime'
-import { MemoryBlobStore, segmentKey, snapshotKey } from '@winnow/storage'
+import {
+  dateOf,
+  holdKey,
+  idIndexKey,
+  MemoryBlobStore,
+  segmentKey,
+  snapshotKey,
+} from '@winnow/storage'
 import { expect, test } from 'vitest'
 import { loadConfig } from '../program-config.ts'
-import { reportOf } from './cost-command.ts'
 import { costText } from './cost-text.ts'
-import { type MeasureOptions, measureStored } from './stored.ts'
 
 const dayMs = 86_400_000
 const config = loadConfig({ env: {}, options: {}, readFile: () => '' })
@@ -38,6 +43,9 @@ async function filled(): Promise<{ blobs: MemoryBlobStore; madeAtMs: number }> {
     new Uint8Array(2_000),
   )
   await blobs.create('warm/copied.parquet', new Uint8Array(300))
+  const held = { id: '0123456789abcdef', traceId: 'a'.repeat(32), untilMs: madeAtMs + dayMs }
+  await blobs.create(holdKey('default', held), new Uint8Array(4_000))
+  await blobs.create('holds/copy.hold', new Uint8Array(100))
   return { blobs, madeAtMs }
 }
 
@@ -55,8 +63,9 @@ test('what is stored is what the listing says, to the byte; what is not ours is 
     { tier: 'ledger', where: 'ledger/', bytes: 1_500_000, objects: 2, foreign: 0 },
     { tier: 'index', where: 'ids/', bytes: 0, objects: 0, foreign: 0 },
     { tier: 'index', where: 'index/', bytes: 2_000, objects: 1, foreign: 0 },
+    { tier: 'index', where: 'holds/', bytes: 4_100, objects: 2, foreign: 1 },
   ])
-  expect(listed).toBe(8)
+  expect(listed).toBe(10)
 })
 
 test('a day is measured over what was made in the last days', async () => {
@@ -79,7 +88,7 @@ test('nothing stored costs nothing but what is fixed, and says that it is not kn
     options(Date.now(), { snapshotsPerDay: 0 }),
   )
   const costs = costPricesSchema.parse({ fixed: [{ name: 'three brokers', month: 420 }] })
-  const report = reportOf(stored, { ...config, costs })
+  const report = reportOf(stored, costs)
   expect(report.monthTotal).toBe(420)
   expect(costText(report)).toContain('No segment is there yet')
 })
@@ -87,7 +96,7 @@ test('nothing stored costs nothing but what is fixed, and says that it is not kn
 test('the lines add up to the month, and snapshots are paid as often as they are made', async () => {
   const { blobs, madeAtMs } = await filled()
   const stored = await measureStored(blobs, options(madeAtMs + dayMs, { hotBytes: 2e9 }))
-  const report = reportOf(stored, config)
+  const report = reportOf(stored, config.costs)
   const sum = report.lines.reduce((total, { dollars }) => total + dollars, 0)
   expect(report.monthTotal).toBeCloseTo(sum, 12)
   expect(report.forecast.at(-1)?.dollars).toBeCloseTo(report.monthTotal, 12)
@@ -100,7 +109,7 @@ test('the lines add up to the month, and snapshots are paid as often as they are
     dollars: ((24 * 30) / 1000) * 0.005,
   })
   const text = costText(report)
-  expect(text).toContain('1 of these objects have names that no writer gives')
+  expect(text).toContain('2 of these objects have names that no writer gives')
   expect(text).toMatch(/hot +storage +14 GB-month +× 0\.08 +\$1\.12/)
 })
 
@@ -116,6 +125,53 @@ test('a tier that keeps less than is asked for is measured over what it keeps', 
   }
   expect(await flowOf(1)).toBe(1_500_000)
   expect(await flowOf(3)).toBe(0)
+})
+
+test('what is written anew later counts on its own days, and so does an index of several', async () => {
+  const blobs = new MemoryBlobStore(clock)
+  const todayMs = clock.nowMs()
+  const tenDays = Array.from({ length: 10 }, (_, at) => todayMs - (at + 1) * dayMs)
+  for (const atMs of tenDays) {
+    await blobs.create(segmentKey('warm', atMs, 0, '1-log', 0), new Uint8Array(1_000))
+  }
+  const merged = {
+    partition: 0,
+    logId: '1-log',
+    first: 0,
+    last: 9,
+    date: dateOf(tenDays.at(-1) ?? 0),
+    lastDate: dateOf(todayMs - dayMs),
+  }
+  await blobs.create(idIndexKey(merged), new Uint8Array(10_007))
+  const { flows, days, measuredDays } = await measureStored(blobs, options(todayMs))
+  const flowOf = (wanted: string) => flows.find(({ tier }) => tier === wanted)
+  expect(measuredDays).toBe(7)
+  // Ten days of each are there, made just now: seven of them are looked at.
+  expect(flowOf('warm')).toMatchObject({ bytesPerDay: 1_000, objectsPerDay: 1 })
+  expect(flowOf('index')?.bytesPerDay).toBeCloseTo(1_000.7, 9)
+  expect(flowOf('index')?.objectsPerDay).toBeCloseTo(0.1, 9)
+  expect([...days.values()].map(({ warm }) => warm)).toEqual(Array(7).fill(1_000))
+  const yearly = await measureStored(blobs, options(todayMs, { daysMax: 365 }))
+  const shared = [...yearly.days.values()].map(({ index = 0 }) => index)
+  expect(shared).toHaveLength(10)
+  expect(shared.reduce((sum, bytes) => sum + bytes, 0)).toBe(10_007)
+  expect(Math.max(...shared) - Math.min(...shared)).toBeLessThanOrEqual(1)
+  // Half of the oldest of the days lies before the window.
+  const noon = await measureStored(blobs, options(todayMs + dayMs / 2, { daysMax: 2 }))
+  expect(noon.flows.find(({ tier }) => tier === 'warm')?.bytesPerDay).toBe(750)
+})
+
+test('what is held costs what lies there, and a store of snapshots and holds alone was measured over nothing', async () => {
+  const blobs = new MemoryBlobStore(clock)
+  const nowMs = clock.nowMs()
+  const held = { id: '0123456789abcdef', traceId: 'a'.repeat(32), untilMs: nowMs + dayMs }
+  await blobs.create(holdKey('default', held), new Uint8Array(4_000))
+  const snapshot = snapshotKey({ partition: 0, logId: '1-log', nextOffset: 9 })
+  await blobs.create(snapshot, new Uint8Array(2_000))
+  const { flows, measuredDays, brought } = await measureStored(blobs, options(nowMs + dayMs))
+  expect(measuredDays).toBe(0)
+  expect(brought.index).toBe(0)
+  expect(flows).toContainEqual({ tier: 'index', bytesPerDay: 4_000, objectsPerDay: 0, lifeDays: 1 })
 })
 
 test('the first segment has gathered for its age before it was made', async () => {

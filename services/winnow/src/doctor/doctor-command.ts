@@ -7,6 +7,8 @@ import { certificateChecks } from './certificate-checks.ts'
 import { type Check, examine, type Finding } from './finding.ts'
 import { hostChecks } from './host-checks.ts'
 import { keysCheck } from './keys-check.ts'
+import { namesChecks } from './names-check.ts'
+import { privacyCheck } from './privacy-check.ts'
 import { sourceChecks } from './source-checks.ts'
 import { storeChecks } from './store-checks.ts'
 
@@ -39,6 +41,8 @@ function checksOf(config: Config): Check[] {
   return [
     ...hostChecks(config),
     keysCheck(config),
+    privacyCheck(config),
+    ...namesChecks(config),
     ...certificateChecks(config),
     ...bus.checks,
     ...sourceChecks(config),

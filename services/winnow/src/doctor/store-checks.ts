@@ -9,7 +9,7 @@ import {
   readSegmentMetadata,
   type SegmentName,
 } from '@winnow/storage'
-import { openBlobStore, openHotStore } from '../open-stores.ts'
+import { lifecycleSurvey, openBlobStore, openHotStore } from '../open-stores.ts'
 import type { Config } from '../program-config.ts'
 import { clockFinding, type ServerTime } from './clock-check.ts'
 import { type Check, type Finding, failed, ok, warning } from './finding.ts'
@@ -74,10 +74,31 @@ async function lookAtBlobs(
       : await openProbed(config, findings)
   try {
     if (findings.some(({ status }) => status === 'failed')) return findings
+    if (config.blobs !== 'folder') findings.push(...(await lookAtLifecycle(config)))
     return [...findings, ...(await newestSegment(blobs, busLogId))]
   } finally {
     await blobs.close()
   }
+}
+
+/** The rules of the bucket, read back. Put they are by the stage that writes, as it starts. */
+async function lookAtLifecycle(config: Config): Promise<Finding[]> {
+  const isWanted = config.s3.lifecycle
+  const survey = await lifecycleSurvey(config)
+  if (survey.kind === 'unsupported') {
+    const found = 'the server has no lifecycle rules'
+    const remedy = 'set s3.lifecycle: false; the writer deletes'
+    return isWanted ? [warning('s3.lifecycle', found, remedy)] : []
+  }
+  if (survey.problems.length === 0) {
+    return isWanted ? [ok('s3.lifecycle', 'the bucket’s rules are as configured')] : []
+  }
+  const remedy = isWanted
+    ? 'start a writer, which puts its own; take away what deletes too early'
+    : 'take it away, or narrow it to what is not Winnow’s'
+  return survey.problems.map(({ rule, says }) =>
+    warning('s3.lifecycle', `rule ${rule}: ${says}`, remedy),
+  )
 }
 
 /** A bucket, and what is to be said of it. Its lifecycle rules are left as they are. */

@@ -23,6 +23,7 @@ const goldens: Readonly<Record<FormatName, (v: number) => readonly string[]>> = 
   baselines: v => [`services/sampler/src/golden/baselines.v${v}.jsonl`],
   policyRecord: v => [`services/sampler/src/golden/policy.v${v}.jsonl`],
   spendRecord: v => [`services/sampler/src/golden/spend.v${v}.jsonl`],
+  erasureRecord: v => [`services/writer/src/golden/erasure.v${v}.jsonl`],
   positionNote: v => [`services/writer/src/golden/position-note.v${v}.jsonl`],
   checkpoint: v => [`services/assembler/src/golden/checkpoint.v${v}.bin`],
   sortedFile: v => [
@@ -31,6 +32,7 @@ const goldens: Readonly<Record<FormatName, (v: number) => readonly string[]>> = 
   ],
   segment: v =>
     ['ledger', 'warm', 'cold'].map(tier => `packages/storage/src/golden/${tier}-v${v}.parquet`),
+  hold: v => [`packages/storage/src/golden/trace-v${v}.hold`],
   hotFile: v => [`packages/storage/src/golden/hot-v${v}.sql`],
   spanPack: v => [`packages/storage/src/golden/span-pack-v${v}.bin`],
   logSegment: v => [`packages/bus/src/golden/segment-v${v}.bin`],

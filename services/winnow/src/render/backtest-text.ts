@@ -49,7 +49,7 @@ function approximations(report: BacktestReport, calibratedFrom: number): string[
       ? 'warm and cold: no object of the window to reckon their bytes from'
       : `warm and cold are reckoned from ${calibratedFrom} segments of the window; hot counts slices as they were sent`,
     ...(gone > 0
-      ? [`${gone} traces were kept too late for their bytes; they are in no share`]
+      ? [`${gone} traces were kept too late for their bytes, or erased; they are in no share`]
       : []),
     ...(partial > 0
       ? [`${partial} traces have slices before the window, and are judged without them`]

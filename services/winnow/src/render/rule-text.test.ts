@@ -23,6 +23,15 @@ test('a rule that saw nothing says so', () => {
   for (const text of texts) expect(text).toMatch(/^(no|it has no) /)
 })
 
+test('a condition says what it names and nobody recorded', () => {
+  const detail = { notRecorded: 'app.tier' }
+  expect(ruleText(answer('gold', { detail }))).toBe(
+    'false; app.tier was recorded of none of its spans',
+  )
+  expect(ruleText(answer('gold', { value: 3, detail }))).toMatch(/^3; app\.tier was recorded/)
+  expect(ruleText(answer('gold', { value: 3 }))).toBe('3')
+})
+
 test('a rule that takes a share asked for a trace only when its draw is high enough', () => {
   const ordinary = { matched: true, probability: 0.1, threshold: 'e6666666666666' }
   const low = answer('ordinary', { ...ordinary, value: '2e0a1b3c4d5e6f' })

@@ -30,7 +30,9 @@ export function ruleText(rule: RuleAnswer): string {
       return `${percent(rule.probability)} of all: its draw ${value} is ${chosen ? 'not ' : ''}below ${threshold}`
     }
     default:
-      return saw(rule, '')
+      return detail.notRecorded === undefined
+        ? saw(rule, '')
+        : `${saw(rule, 'false')}; ${detail.notRecorded} was recorded of none of its spans`
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Why } from '@winnow/query'
 import { expect, test } from 'vitest'
+import { contentText } from './content-text.ts'
 import { whyText } from './why-text.ts'
 
 const unknown: Why = {
@@ -33,6 +34,7 @@ const unknown: Why = {
   retractions: [],
   requests: [],
   bytesReadableUntil: null,
+  content: null,
 }
 
 const kept: Why = {
@@ -61,6 +63,13 @@ const kept: Why = {
 test('a kept trace is explained in one sentence with values and spans', () => {
   expect(whyText(kept, false)).toContain(
     'Kept because the citation check failed (span 0700000000000000): 1 of 2 claims supported, 1 unsupported and CSAT 2 ≤ 2.',
+  )
+})
+
+test('retractions that had no room are told', () => {
+  expect(whyText(kept, false)).not.toContain('taken back')
+  expect(whyText({ ...kept, retractionsRefused: true }, false)).toContain(
+    'More was taken back than',
   )
 })
 
@@ -108,4 +117,38 @@ test('each of the six states has its own sentence', () => {
 test('colours appear only where they are asked for', () => {
   expect(whyText(kept, false)).not.toContain('\u001b')
   expect(whyText(kept, true)).toContain('\u001b[')
+})
+
+test('what has expired of a kept trace is said, and that all of it is there is not', () => {
+  const since = '2026-11-22T08:00:00.000Z'
+  const until = '2026-12-22T00:00:00.000Z'
+  const of = (content: Why['content']) => whyText({ ...kept, content }, false)
+  expect(of({ level: 'full', since: null, until, missing: [] })).not.toContain('Content')
+  expect(of({ level: 'structured', since, until, missing: ['text'] })).toContain(
+    `Content: structured since ${since}, until ${until} at least: its text (messages, prompts, results) has expired.`,
+  )
+  expect(of({ level: 'hashed', since, until, missing: ['text', 'strings', 'spans'] })).toMatch(
+    /Content: hashed since .* a keyed hash is left\. Not all of its spans are there\./,
+  )
+  expect(
+    of({ level: 'none', since, until: null, missing: ['text', 'strings', 'spans'] }),
+  ).toContain(`Content: none since ${since}: every tier’s time is over.`)
+})
+
+test('what a hold keeps is said with it and its end', () => {
+  const until = '2027-01-31T23:59:59.000Z'
+  const full = { level: 'full', since: null, until, missing: [], hold: '5c1e09b2f3a47d68' } as const
+  const held = `Kept by hold 5c1e09b2f3a47d68 until ${until}. Read from hold.`
+  expect(contentText(full, 'hold')).toBe(`Content: full. ${held}`)
+  const hashed = { ...full, level: 'hashed', missing: ['text', 'strings'] } as const
+  expect(contentText(hashed, 'hold')).toMatch(
+    /^Content: hashed: its text has expired,.* is left\. Kept/,
+  )
+})
+
+test('what another key would see has not expired', () => {
+  const content = { level: 'structured', since: null, until: null, missing: ['text'] } as const
+  expect(contentText(content, 'hot', true)).toBe(
+    'Content: structured: the text is for keys with the scope content. Read from hot.',
+  )
 })

@@ -1,5 +1,6 @@
 import type { RuleAnswer } from '@winnow/model'
 import type { Why } from '@winnow/query'
+import { contentText } from './content-text.ts'
 import { asked, percent, quantityText, rounded, ruleText } from './rule-text.ts'
 
 /** `why` as sentences. Pure; `color` wraps marks in ANSI colours. */
@@ -18,6 +19,9 @@ export function whyText(why: Why, color: boolean): string {
   for (const { id, source } of why.retractions) {
     if (why.evaluations.some(one => one.id === id)) continue
     lines.push(`Taken back before it came: ${id}${source === undefined ? '' : ` by ${source}`}`)
+  }
+  if (why.retractionsRefused === true) {
+    lines.push('More was taken back than a trace has room for: some of it is not on record.')
   }
   for (const { reason: text } of why.requests) {
     lines.push(`Asked for: ${text ?? '(the reason is for keys with the scope content)'}`)
@@ -133,6 +137,8 @@ function factLines(why: Why): string[] {
       `Stands for ${rounded(why.adjustedCount ?? 1)} trace(s) of stratum ${why.stratum}, th ${why.th}.`,
     )
   }
+  const content = why.content === null ? undefined : contentText(why.content)
+  if (content !== undefined) lines.push(content)
   return lines
 }
 

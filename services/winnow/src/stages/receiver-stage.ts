@@ -1,11 +1,15 @@
 import { createReceiver } from '@winnow/receiver'
 import { systemClock } from '@winnow/runtime'
+import { namesOf } from '../config/names-config.ts'
+import { redactorsOf } from '../config/privacy-config.ts'
 import { openKafkaSource } from '../open-bus.ts'
 import type { Stage, StageContext } from './stage.ts'
 
 export async function receiverStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, keys, tls, log, metrics, health, lagging } = context
   const source = await openKafkaSource(config, log)
+  const redactors = redactorsOf(config, log)
+  const names = namesOf(config, { metrics, log })
   const receiver = createReceiver({
     bus,
     topics,
@@ -13,6 +17,8 @@ export async function receiverStage(context: StageContext): Promise<Stage> {
     keys,
     tls,
     outcomes: config.outcomes,
+    ...(redactors !== undefined && { redactors }),
+    ...(names !== undefined && { names }),
     // The file bus gathers by itself while the disk is busy: a timer would only add latency.
     config: { ...config.receiver, ...(config.bus === 'file' && { linger: 0 }) },
     clock: systemClock,
@@ -29,5 +35,6 @@ export async function receiverStage(context: StageContext): Promise<Stage> {
     failed: receiver.failed,
     appendedBytes: () => receiver.appendedBytes,
     addresses: () => ({ otlpGrpc: receiver.grpcAddress, otlpHttp: receiver.httpAddress }),
+    close: async () => names?.close(),
   }
 }

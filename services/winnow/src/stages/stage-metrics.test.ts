@@ -9,6 +9,8 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
   expect(namesOf(await stageMetrics('receiver', new Metrics()))).toEqual([
     'winnow_spans_received_total',
     'winnow_spans_rejected_total',
+    'winnow_redacted_total',
+    'winnow_unscanned_texts_total',
     'winnow_requests_refused_total',
     'winnow_receiver_inflight_bytes',
     'winnow_receiver_inflight_bytes_max',
@@ -19,6 +21,7 @@ test('a stage shows what it counts, and no zeros of the others', async () => {
   ])
   // A gauge says that nothing is wrong also before anything has come.
   expect(await stageMetrics('query', new Metrics())).toMatchObject([
+    { name: 'winnow_unscanned_texts_total', values: [] },
     { name: 'winnow_blob_requests_total', values: [] },
     { name: 'winnow_blob_retries_total', values: [] },
     { name: 'winnow_blob_bytes_total', values: [] },
@@ -38,6 +41,9 @@ test('every metric is shown by a stage, or by the process', async () => {
   metrics.admissionPressure.set({ by: 'writer' }, 0)
   metrics.tlsCertificateExpires.set({ file: 'certFile' }, 1)
   metrics.reloads.inc({ what: 'keys', result: 'applied' })
+  metrics.auditFindings.set({ kind: 'orphan' }, 1)
+  metrics.auditDifference.set({ tier: 'hot' }, 1)
+  metrics.auditFinished.set({ scope: 'all' }, 1)
   const shown = new Set(namesOf(await processMetrics(metrics)))
   for (const name of stageNames) {
     for (const one of namesOf(await stageMetrics(name, metrics))) shown.add(one)

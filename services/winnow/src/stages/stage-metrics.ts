@@ -11,6 +11,8 @@ type MetricKey = {
 const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   spansReceived: ['receiver'],
   spansRejected: ['receiver', 'assembler', 'writer'],
+  redacted: ['receiver'],
+  unscanned: ['receiver', 'query'],
   requestsRefused: ['receiver'],
   bytesInFlight: ['receiver'],
   bytesInFlightMax: ['receiver'],
@@ -39,14 +41,20 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   decisionDelay: ['sampler'],
   rescued: ['sampler'],
   evaluations: ['sampler'],
+  retractionsRefused: ['sampler'],
   evidenceMalformed: ['sampler'],
   ruleErrors: ['sampler'],
   policyInForce: ['sampler'],
   policyReloads: ['sampler'],
   policiesRefused: ['sampler'],
   shadowDecisions: ['sampler'],
+  keptBytes: ['writer'],
   tierBytes: ['writer'],
   tierObjects: ['writer'],
+  coldKeysUnlike: ['writer'],
+  erasuresFailing: ['writer'],
+  erasureOldestAsked: ['writer'],
+  erasureFirstDue: ['writer'],
   tierObjectsExpired: ['writer'],
   tierBytesExpired: ['writer'],
   hotStoreItems: ['writer'],
@@ -74,6 +82,10 @@ const stagesOf: Readonly<Record<MetricKey, readonly StageName[]>> = {
   admissionPressure: [],
   tlsCertificateExpires: [],
   reloads: [],
+  // Of a command.
+  auditFindings: [],
+  auditDifference: [],
+  auditFinished: [],
 }
 
 /** The metrics of one stage as JSON. */

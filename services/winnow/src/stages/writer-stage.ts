@@ -1,11 +1,13 @@
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import { ColdHashers, FileColdKeys } from '@winnow/privacy'
 import { systemClock } from '@winnow/runtime'
-import { Writer } from '@winnow/writer'
+import { Erasures, Writer } from '@winnow/writer'
+import { coldHashersOf, tokenKeyCheckOf } from '../config/privacy-config.ts'
 import { openBlobStore, openHotStore, openTraceBuffer } from '../open-stores.ts'
 import { blobProbe } from '../probe.ts'
 import type { Stage, StageContext } from './stage.ts'
+
+/** One process hears of an erasure at once, others with their next look at `control`; then what is in hand is put. */
+const oneProcessSettleMs = 500
+const fleetSettleMs = 5_000
 
 export async function writerStage(context: StageContext): Promise<Stage> {
   const { config, bus, topics, log, metrics, health } = context
@@ -20,7 +22,15 @@ export async function writerStage(context: StageContext): Promise<Stage> {
     hot,
     blobs,
     ...(buffer !== undefined && { buffer }),
-    hashers: new ColdHashers(new FileColdKeys(join(config.data, 'keys', 'cold'), randomBytes)),
+    hashers: coldHashersOf(config, log, { isWriter: true }),
+    erasure: {
+      erasures: new Erasures({ bus, control: topics.control, clock: systemClock, log }),
+      topics,
+      tokenKeyCheck: tenant => tokenKeyCheckOf(config, tenant),
+      retentionMs: config.retention,
+      settleMs: config.bus === 'file' ? oneProcessSettleMs : fleetSettleMs,
+      bufferLifeMs: buffer === undefined ? 0 : config.redis.recordLife,
+    },
     config: config.writer,
     clock: systemClock,
     log,

@@ -3,6 +3,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { RemoteBus } from '@winnow/bus'
 import { writePreviousFormats } from '@winnow/model'
+import { overrideLevels } from '@winnow/privacy'
 import type { PendingFacts } from '@winnow/query'
 import { createLog, PipelineError, silentLog, systemClock } from '@winnow/runtime'
 import { openEntrance } from '../entrance.ts'
@@ -16,6 +17,7 @@ if (main === null) throw new TypeError('a stage module runs in a worker thread')
 const { name, knowsPending, ...data } = workerData as StageData
 const log = createLog(systemClock)
 writePreviousFormats(data.config.formats === 'previous')
+overrideLevels(data.config.levels)
 const asked = new Map<number, (facts: PendingFacts | undefined) => void>()
 let nextId = 1
 let stage: LocalStage | undefined
