@@ -27,11 +27,19 @@ export interface Panel {
   readonly redTo?: number
 }
 
+/** What people set at the top of a board, as `$name` in its queries. */
+export interface Variable {
+  readonly name: string
+  readonly label: string
+  readonly value: string
+}
+
 export interface Board {
   /** Fixed: links to a board go by it. */
   readonly uid: string
   readonly title: string
   readonly text: string
+  readonly variables?: readonly Variable[]
   readonly rows: readonly { readonly title: string; readonly panels: readonly Panel[] }[]
 }
 
@@ -72,7 +80,7 @@ export function boardJson(board: Board): string {
 
 const datasource = { type: 'prometheus', uid: '$datasource' }
 
-function frame({ uid, title, text }: Board): object {
+function frame({ uid, title, text, variables = [] }: Board): object {
   return {
     uid,
     title,
@@ -101,6 +109,15 @@ function frame({ uid, title, text }: Board): object {
           refresh: 1,
           options: [],
         },
+        ...variables.map(({ name, label, value }) => ({
+          name,
+          label,
+          type: 'textbox',
+          query: value,
+          current: { text: value, value, selected: true },
+          hide: 0,
+          options: [{ text: value, value, selected: true }],
+        })),
       ],
     },
   }

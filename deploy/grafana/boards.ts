@@ -1,4 +1,5 @@
 import type { Board } from './board.ts'
+import { cost } from './cost.ts'
 import { pipeline } from './pipeline.ts'
 import { sampling } from './sampling.ts'
 
@@ -6,4 +7,5 @@ import { sampling } from './sampling.ts'
 export const boards: Readonly<Record<string, Board>> = {
   'sampling.json': sampling,
   'pipeline.json': pipeline,
+  'cost.json': cost,
 }
