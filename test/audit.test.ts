@@ -16,10 +16,21 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { OtlpClient, trace48f, trafficEvents } from '@winnow/testing'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { DatabaseSync } from '../packages/storage/src/node-sqlite.ts'
 import { startWinnow, winnow } from './support/winnow-process.ts'
+
+interface Hot {
+  readonly days: readonly unknown[]
+  readonly ledger: Readonly<Record<'traces' | 'spans' | 'bytes', number>>
+  readonly held: Readonly<Record<'traces' | 'spans' | 'bytes', number>>
+  readonly differenceBytes: number
+  readonly storeBytes: number
+  readonly textBytes: number
+}
 
 interface Report {
   readonly agrees: boolean
+  readonly hot: Hot | null
   readonly folders: readonly Record<string, number>[]
   readonly counts: Readonly<Record<string, number>>
   readonly findings: readonly { kind: string; key: string; says: string }[]
@@ -72,9 +83,91 @@ test('the listing and the ledger of a run agree, to the byte', async () => {
       expect(folder.accountedBytes).toBe(folder.listedBytes)
     }
     expect(report.folders.map(folder => folder.listedObjects ?? 0)).toEqual(
-      ['ledger', 'warm', 'cold', 'ids', 'index'].map(tier => filesIn(data, tier).length),
+      ['ledger', 'warm', 'cold', 'ids', 'index', 'holds'].map(tier => filesIn(data, tier).length),
     )
   }
+})
+
+test('of every day the hot store has the traces, spans and bytes that the ledger says', async () => {
+  const { code, report } = await auditOf(withHot(copyOf(data)))
+  expect(report).toMatchObject({ agrees: true, counts: {}, findings: [] })
+  expect(code).toBe(0)
+  const { days, ledger, held, differenceBytes, storeBytes, textBytes } = report.hot as Hot
+  expect(days.length).toBeGreaterThan(0)
+  expect(held).toEqual(ledger)
+  expect(differenceBytes).toBe(0)
+  expect(ledger.traces).toBeGreaterThan(4)
+  expect(ledger.spans).toBeGreaterThan(ledger.traces)
+  const sizeOf = (kind: string) =>
+    filesOfHot(data)
+      .filter(name => name.endsWith(kind))
+      .reduce((sum, name) => sum + statSync(join(data, 'hot', name)).size, 0)
+  expect(textBytes).toBe(sizeOf('.bin'))
+  // Beside it lies SQLite's own log while it is read.
+  expect(storeBytes).toBeGreaterThanOrEqual(sizeOf('.sqlite'))
+  const { stdout } = await winnow(['audit', '--data', data])
+  expect(stdout).toContain('✓ the listing and the ledger agree, and so does the hot store')
+  expect((await auditOf(data, '--no-hot')).report.hot).toBe(null)
+})
+
+test('a trace that hot lost, one that it has too many of, and one that lacks spans are named', async () => {
+  const folder = withHot(copyOf(data))
+  const [name = ''] = filesOfHot(folder).filter(file => file.endsWith('.sqlite'))
+  const database = new DatabaseSync(join(folder, 'hot', name))
+  const rows = database.prepare('SELECT id, trace_id FROM traces ORDER BY id LIMIT 2').all()
+  const [lost, halved] = rows.map(({ id, trace_id }) => ({ id: Number(id), traceId: trace_id }))
+  database.prepare('DELETE FROM parts WHERE trace = ?').run(lost?.id ?? 0)
+  database.prepare('DELETE FROM traces WHERE id = ?').run(lost?.id ?? 0)
+  database.prepare('DELETE FROM parts WHERE trace = ?').run(halved?.id ?? 0)
+  const added = 'ff'.repeat(16)
+  const columns = database
+    .prepare("SELECT name FROM pragma_table_info('traces')")
+    .all()
+    .map(row => String(row.name))
+    .filter(column => column !== 'id' && column !== 'trace_id')
+    .join(', ')
+  database.exec(
+    `INSERT INTO traces (trace_id, ${columns}) SELECT '${added}', ${columns} FROM traces LIMIT 1`,
+  )
+  database.close()
+  const today = name.slice('traces-'.length, 'traces-2026-11-21'.length)
+  const key = (traceId: unknown) => `hot/${today}/default/${traceId}`
+  await expectFound(folder, [
+    ['missing', key(lost?.traceId), /^the ledger keeps it with \d+ spans, hot has no such trace$/],
+    ['damaged', key(halved?.traceId), /^it has 0 spans of 0 bytes, the ledger says \d+ of \d+$/],
+    ['orphan', key(added), /^the ledger does not keep it$/],
+  ])
+  const { report } = await auditOf(folder)
+  expect((report.hot as Hot).differenceBytes).toBeLessThan(0)
+  const { stdout, code } = await winnow(['audit', '--data', folder, '--metrics'])
+  expect(code).toBe(1)
+  expect(stdout).toContain('winnow_audit_findings{kind="missing"} 1\n')
+  expect(stdout).toMatch(/^winnow_audit_difference_bytes\{tier="hot"\} -\d+$/m)
+  expect(stdout).toMatch(/^winnow_audit_difference_bytes\{tier="cold"\} 0$/m)
+})
+
+test('a day that is gone from hot is one finding', async () => {
+  const folder = withHot(copyOf(data))
+  const days = filesOfHot(folder).filter(file => file.endsWith('.sqlite'))
+  for (const day of days) rmSync(join(folder, 'hot', day))
+  await expectFound(
+    folder,
+    [...new Set(days.map(day => day.slice('traces-'.length, 'traces-2026-11-21'.length)))].map(
+      date => ['missing', `hot/${date}`, /^the ledger keeps \d+ traces of this day$/] as const,
+    ),
+  )
+})
+
+test('a file of hot that was cut off is damaged, one that somebody put there is foreign', async () => {
+  const folder = withHot(copyOf(data))
+  const [day = ''] = filesOfHot(folder).filter(file => file.endsWith('.sqlite'))
+  writeFileSync(join(folder, 'hot', 'notes.txt'), 'nothing of ours')
+  await expectFound(folder, [['foreign', 'hot/notes.txt', /^no hot store gives such a name$/]])
+  rmSync(join(folder, 'hot', 'notes.txt'))
+  const path = join(folder, 'hot', day)
+  truncateSync(path, Math.floor(statSync(path).size / 2))
+  const date = day.slice('traces-'.length, 'traces-2026-11-21'.length)
+  await expectFound(folder, [['damaged', `hot/${date}`, /restore the file or move it away/]])
 })
 
 test('an object that is gone is missing', async () => {
@@ -190,6 +283,15 @@ function copyOf(folder: string): string {
   copies.push(made)
   cpSync(join(folder, 'blobs'), join(made, 'blobs'), { recursive: true, preserveTimestamps: true })
   return made
+}
+
+function withHot(folder: string): string {
+  cpSync(join(data, 'hot'), join(folder, 'hot'), { recursive: true })
+  return folder
+}
+
+function filesOfHot(folder: string): string[] {
+  return readdirSync(join(folder, 'hot'))
 }
 
 function pathOf(folder: string, key: string): string {

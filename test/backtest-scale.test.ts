@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryBus } from '@winnow/bus'
-import { type Decision, packSlice, spanBlockBytes } from '@winnow/model'
+import type { Decision } from '@winnow/model'
 import { systemClock } from '@winnow/runtime'
 import {
   type BacktestReport,
@@ -18,6 +18,7 @@ import {
 } from '@winnow/sampler'
 import { FileBlobStore, ledgerRow, writeSegment } from '@winnow/storage'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ordinaryDecision } from './support/ordinary-decision.ts'
 
 const count = Number(process.env.DECISIONS ?? 40_000)
 const perSegment = 10_000
@@ -31,7 +32,6 @@ const bus = new MemoryBus(
   [{ name: 'd', partitions, retentionMs: 3_600_000, keyed: false }],
   systemClock,
 )
-const spans = Buffer.alloc(8 * spanBlockBytes).toString('base64')
 
 let folder: string
 let blobs: FileBlobStore
@@ -97,59 +97,25 @@ function decision(partition: number, trace: number, revision: number, offset: nu
   const traceId = traceIdOf(partition, trace)
   const isKept = traceId.slice(18) >= 'e6666666666666'
   return {
-    v: 1,
-    kind: 'decision',
-    tenant: 'default',
-    traceId,
+    ...ordinaryDecision({
+      traceId,
+      partition,
+      offset,
+      decidedAtMs,
+      durationMs: 812,
+      verdict: isKept ? 'keep' : 'drop',
+    }),
     revision,
-    claim: 0,
-    seq: offset + 1,
-    verdict: isKept ? 'keep' : 'drop',
-    primary: 'ordinary',
     rules: [
       { name: 'span-error', matched: false, probability: 1, value: 0, threshold: 0 },
       { name: 'slow', matched: false, probability: 1, value: 812, threshold: 2_608 },
       { name: 'ordinary', matched: true, probability: 0.1 },
     ],
-    probability: 0.1,
-    th: 'e6666666666666',
-    adjustedCount: isKept ? 10 : 0,
-    stratum: 'ordinary',
     policyVersion: defaultPolicy.version,
     cause: revision === 1 ? 'completed' : 'evaluation',
-    firstSpanAtMs: decidedAtMs - 7_000,
-    closedAtMs: decidedAtMs - 10,
-    decidedAtMs,
-    seriesAtMs: decidedAtMs - 7_000,
-    closeReason: 'root',
-    complete: true,
-    missingParents: 0,
-    spanCount: 8,
-    duplicateSpans: 0,
-    rootSpanId: '0000000000000001',
-    service: 'refund-bot',
-    operation: 'refund_chat.turn',
-    experiment: null,
-    variant: null,
-    durationMs: 812,
-    inputTokens: 1_870,
-    outputTokens: 202,
-    costUsd: 0.00831,
-    sliceCount: 1,
-    lastSpanAtMs: decidedAtMs - 5_000,
-    fingerprint: offset.toString(16).padStart(16, '0'),
-    slices: [
-      packSlice({
-        ref: { partition, offset, start: 0, length: 14_000, spanCount: 8 },
-        appendedAtMs: decidedAtMs - 7_000,
-        facts: { startNs: '1795244400000000000', endNs: '1795244402608000000', spans },
-      }),
-    ],
     write: isKept && revision === 1 ? [0] : [],
     evaluations:
       revision === 1 ? [] : [{ id: `${traceId}.c`, name: 'csat', score: 3, effect: 'applied' }],
-    requests: [],
-    prev: null,
   }
 }
 

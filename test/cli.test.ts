@@ -145,6 +145,9 @@ test('a data folder that another process holds is refused with its path', async 
 
 test('every command has help with examples', async () => {
   for (const command of [
+    'cold-keys list',
+    'cold-keys rotate',
+    'cold-keys destroy',
     'up',
     'why',
     'trace',

@@ -116,6 +116,21 @@ test('the S3 server and its clients have the same key', () => {
   ])
 })
 
+test('receiver, writer and query have one secret for tokens, and query reads the keys that the writer makes', () => {
+  const secretOf = (stage: string): string | undefined =>
+    loadConfig({ env: winnowEnv(stage), options: {}, readFile: secretText }).privacy.tokenKeys
+  const shared = secretOf('receiver')
+  expect(shared).toMatch(/.{16}/)
+  for (const stage of ['receiver', 'writer', 'query']) {
+    expect(secretOf(stage), stage).toBe(shared)
+    expect(compose.services[stage]?.secrets, stage).toContain('token-keys')
+  }
+  const { writer, query } = compose.services
+  expect(writer?.volumes).toEqual(['cold-keys:/data'])
+  expect(query?.volumes).toEqual(['cold-keys:/data:ro'])
+  expect(query?.depends_on).toHaveProperty('writer')
+})
+
 test('Prometheus scrapes the five stages, and Grafana asks that Prometheus', () => {
   const file = readFileSync(join(root, 'deploy/prometheus/targets.compose.yaml'), 'utf8')
   const [{ targets }] = parse(file) as [{ targets: string[] }]
@@ -152,6 +167,7 @@ test('neither data nor tests nor what npm installs is sent to the builder', () =
     expect(isIgnored(path), path).toBe(true)
   }
   expect(isIgnored('packages/bus/src/bus.test.ts')).toBe(true)
+  expect(isIgnored('services/ui/dist/index.html')).toBe(true)
   expect(isIgnored('packages/bus/src/bus.ts')).toBe(false)
   expect(isIgnored('deploy/secrets/s3-secret-access-key')).toBe(true)
 })

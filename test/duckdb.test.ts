@@ -11,6 +11,7 @@ import { percentile, sentSpans, type TraceKey, traceKey } from '@winnow/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { playQuickly, type SeedRun } from './support/seed-run.ts'
 import { mapWide, type TenantApi } from './support/tenant-api.ts'
+import { winnow } from './support/winnow-process.ts'
 
 const seed = 4
 const traces = 1_500
@@ -229,13 +230,55 @@ describe(`seed ${seed}`, () => {
     }
   })
 
+  test('winnow cost sums up by tenant and by rule what DuckDB does', async () => {
+    const { stdout, stderr } = await winnow([
+      ...['cost', '--data', run.harness.folder, '--json', '--by', 'tenant,rule', '--compare'],
+    ])
+    expect(stderr).toBe('')
+    const cost = JSON.parse(stdout) as Cost
+    for (const [dimension, column] of [
+      ['tenant', 'tenant'],
+      ['rule', 'primary_rule'],
+    ] as const) {
+      const sums = await query<{ name: string; decisions: number; kept: number; bytes: number }>(`
+        SELECT name, any_value(decisions)::INT AS decisions, any_value(kept)::INT AS kept, any_value(bytes)::INT AS bytes
+        FROM (SELECT ${column} AS name, count(*) AS decisions, sum(bytes_written) AS bytes FROM ledger GROUP BY ALL)
+        LEFT JOIN (SELECT ${column} AS name, count(*) FILTER (verdict = 'keep' AND NOT gone) AS kept
+          FROM last WHERE slice_count > 0 GROUP BY ALL) USING (name)
+        GROUP BY name ORDER BY name`)
+      const rows = cost.by[dimension].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      expect(sums.length).toBeGreaterThan(1)
+      expect(rows.map(({ name, decisions, bytes }) => ({ name, decisions, bytes }))).toEqual(
+        sums.map(({ name, decisions, bytes }) => ({ name, decisions, bytes })),
+      )
+      expect(rows.map(row => row.kept)).toEqual(sums.map(row => row.kept ?? 0))
+      const shared = rows.reduce((sum, row) => sum + row.dollars.total, 0)
+      expect(shared).toBeCloseTo(cost.monthTotal, 9)
+    }
+    for (const { where, bytes, objects } of cost.stored) {
+      if (where !== 'warm/' && where !== 'cold/' && where !== 'ledger/') continue
+      const [files] = await query<{ n: number; bytes: number }>(
+        `SELECT count(*)::INT AS n, sum(size)::INT AS bytes FROM read_blob('${where}**/*.parquet')`,
+      )
+      expect({ where, n: objects, bytes }).toEqual({ where, ...files })
+    }
+    const [all, own, errors] = cost.compared
+    // The slices of all traces, as clients sent them, are what the estimate is of.
+    const sent = await sentBytes()
+    expect(Math.abs((all?.bytes ?? 0) / sent - 1)).toBeLessThan(0.15)
+    expect(own?.dollars).toBeCloseTo(cost.monthTotal, 9)
+    expect(errors?.bytes).toBeLessThan(own?.bytes ?? 0)
+  })
+
   test('the queries of the documentation run as they are written', async () => {
     const page = readFileSync(resolve(import.meta.dirname, '../docs/parquet.md'), 'utf8')
     const statements = /```sql\n(.*?)```/s
       .exec(page)?.[1]
       ?.split(';')
       .map(text => text.trim())
-    const [byRule, p99, withCsat, ...rest] = (statements ?? []).filter(text => text !== '')
+    const [byRule, p99, withCsat, bytesByRule, ...rest] = (statements ?? []).filter(
+      text => text !== '',
+    )
     expect(rest).toEqual([])
     const rules = await query<{ primary_rule: string; kept: bigint; decided: bigint }>(byRule ?? '')
     expect(rules.reduce((sum, row) => sum + Number(row.kept), 0)).toBe(kept.size)
@@ -246,8 +289,43 @@ describe(`seed ${seed}`, () => {
     const unhappy = await query<{ csat: number }>(withCsat ?? '')
     expect(unhappy.length).toBeGreaterThan(0)
     for (const { csat } of unhappy) expect(csat).toBeLessThanOrEqual(2)
+    const written = await query<{ primary_rule: string; bytes: bigint }>(bytesByRule ?? '')
+    const withBytes = written.filter(({ bytes }) => bytes > 0n).map(row => row.primary_rule)
+    const keeping = rules.filter(row => row.kept > 0n).map(row => row.primary_rule)
+    expect(withBytes.sort()).toEqual(expect.arrayContaining(keeping))
   })
 })
+
+/** What `winnow cost --json --by tenant,rule --compare` says, as far as it is looked at. */
+interface Cost {
+  readonly stored: readonly { where: string; bytes: number; objects: number }[]
+  readonly monthTotal: number
+  readonly by: Readonly<Record<'tenant' | 'rule', readonly CostRow[]>>
+  readonly compared: readonly { bytes: number; dollars: number }[]
+}
+
+interface CostRow {
+  readonly name: string
+  readonly decisions: number
+  readonly kept: number
+  readonly bytes: number
+  readonly dollars: { readonly total: number }
+}
+
+/** Bytes of the records of `spans`, all of which are slices but for a few words. */
+async function sentBytes(): Promise<number> {
+  const { bus, topics } = run.harness
+  let sum = 0
+  for (let partition = 0; partition < (await bus.partitionCount(topics.spans)); partition++) {
+    const { end } = await bus.bounds(topics.spans, partition)
+    for (let next = 0; next < end; ) {
+      const { records } = await bus.read(topics.spans, partition, next, 2 ** 20, 1_000)
+      sum += records.reduce((bytes, { value }) => bytes + value.length, 0)
+      next = (records.at(-1)?.offset ?? end) + 1
+    }
+  }
+  return sum
+}
 
 interface Sums {
   readonly spans: number

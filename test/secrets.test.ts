@@ -11,8 +11,12 @@ const secretKeys = configKeys().filter(key =>
   /(password|secret|token|accessKey|credential|passphrase)\w*$/i.test(key.split('.').at(-1) ?? ''),
 )
 
+/** Sent in a header, where blanks are refused. */
+const withoutBlanks = new Set(['privacy.names.token'])
+
 /** Of digits and signs that YAML would take for something else. */
-const secretOf = (key: string): string => `PLANTED ${key}: #1 *x`
+const secretOf = (key: string): string =>
+  withoutBlanks.has(key) ? `*PLANTED:${key}#1` : `PLANTED ${key}: #1 *x`
 
 /** What has to stand beside a secret so that it is used, as variables. */
 const beside: Readonly<Record<string, string>> = {

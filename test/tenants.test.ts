@@ -105,6 +105,13 @@ interface Case {
 
 const outcomeOf = (traceId: string) => ({ traceId, id: 'c2', name: 'csat', score: 1 })
 
+const holdOf = (traceId: string) => ({
+  traceId,
+  reason: 'ACME-REASON',
+  by: 'ACME-PERSON',
+  until: new Date(Date.now() + 7 * 86_400_000).toISOString(),
+})
+
 /** For every route how the one tenant's data would be asked for by the other. */
 const cases: Readonly<Record<string, readonly Case[]>> = {
   'GET /api/v1/traces/{id}': [kept, dropped].map((id, at) => ({
@@ -146,10 +153,45 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'GET /api/v1/sampling': [
     { path: '/api/v1/sampling', owner: /"kept":1/, stranger: /"kept":0,"dropped":0,"awaiting":0/ },
   ],
+  'GET /api/v1/cost': [
+    { path: '/api/v1/cost?by=service,root&daily=true', owner: /"tenant":"acme"/ },
+    { path: '/api/v1/cost?by=tenant', owner: /"v":1/, stranger: /"tenant":"beta"/ },
+  ],
+  'GET /api/v1/cost/rows': ['', '?tenant=acme', `?service=${marker}`].map(query => ({
+    path: `/api/v1/cost/rows${query}`,
+    owner: /^\{"sum":/,
+    stranger: /"decisions":0.*"rows":\[\]/,
+  })),
   'GET /api/v1/verify': [
     { path: '/api/v1/verify', owner: /"received":2/, stranger: /"received":0/ },
     { path: '/api/v1/verify?full', owner: /"received":2/, stranger: /"received":0/ },
   ],
+  'GET /api/v1/erasures': [
+    { path: '/api/v1/erasures', owner: /^\{"erasures":\[/, stranger: /^\{"erasures":\[\]\}$/ },
+  ],
+  'GET /api/v1/erasures/{id}': [{ path: '/api/v1/erasures/5c1e09b2f3a47d68', owner: 404 }],
+  // A dry run: what the others ask about is to stay.
+  'POST /api/v1/erasures': [
+    {
+      path: '/api/v1/erasures',
+      body: { where: { 'trace.id': kept }, dryRun: true },
+      owner: 202,
+      stranger: /"traces":0/,
+    },
+  ],
+  'POST /api/v1/holds': [
+    {
+      path: '/api/v1/holds',
+      body: holdOf(kept),
+      owner: 201,
+      asIf: { path: '/api/v1/holds', body: holdOf(nobodys[0] ?? '') },
+    },
+  ],
+  'GET /api/v1/holds': [
+    { path: '/api/v1/holds', owner: /^\{"holds":\[/, stranger: /^\{"holds":\[\]\}$/ },
+  ],
+  'GET /api/v1/holds/{id}': [{ path: '/api/v1/holds/5c1e09b2f3a47d68', owner: 404 }],
+  'DELETE /api/v1/holds/{id}': [{ path: '/api/v1/holds/5c1e09b2f3a47d68', owner: 404 }],
   // The rules are the fleet's, no tenant's: whose key has the scope admin sees them.
   'GET /api/v1/policy': [{ path: '/api/v1/policy', owner: /"version":"default-/ }],
   'POST /api/v1/policy': [{ path: '/api/v1/policy', body: {}, owner: 422 }],
@@ -220,6 +262,43 @@ test.each(names)(
   },
 )
 
+test('an erasure that a tenant asks for is another’s neither to see nor to suffer', async () => {
+  const body = { where: { 'trace.id': kept } }
+  const asked = await call('POST', '/api/v1/erasures', keyOf('beta'), body)
+  expect(asked.status).toBe(202)
+  const { id } = JSON.parse(asked.text) as { readonly id: string }
+  const path = `/api/v1/erasures/${id}`
+  const isRemoved = async () => {
+    const told = await call('GET', path, keyOf('beta'))
+    expect(told.text).toContain('"state":"waiting-for-retention"')
+  }
+  await vi.waitFor(isRemoved, { timeout: 60_000, interval: 200 })
+  expect((await call('GET', path, keyOf('acme'))).status).toBe(404)
+  expect((await call('GET', `/api/v1/traces/${kept}`, keyOf('acme'))).text).toContain('ACME-TEXT')
+  expect((await call('GET', `/api/v1/traces/${kept}`, keyOf('beta'))).status).toBe(410)
+})
+
+test('a hold is another tenant’s neither to see nor to end, and its reason is content', async () => {
+  const { until: _until, ...rest } = holdOf(kept)
+  const body = { ...rest, until: new Date(Date.now() + 86_400_000).toISOString().slice(0, 10) }
+  const made = await call('POST', '/api/v1/holds', keyOf('acme'), body)
+  expect(made.status).toBe(201)
+  const { id } = JSON.parse(made.text) as { readonly id: string }
+  const path = `/api/v1/holds/${id}`
+  for (const method of ['GET', 'DELETE']) {
+    const told = await call(method, path, keyOf('beta'))
+    expect(told.status).toBe(404)
+    expect(told.text).not.toMatch(/ACME/)
+  }
+  expect((await call('GET', '/api/v1/holds', keyOf('beta'))).text).toBe('{"holds":[]}')
+  const reader = await call('GET', path, keyOf('acme', ['read']))
+  expect(reader.status).toBe(200)
+  expect(reader.text).not.toMatch(/ACME/)
+  expect((await call('DELETE', path, keyOf('acme', ['read']))).status).toBe(403)
+  expect((await call('DELETE', path, keyOf('acme'))).status).toBe(200)
+  expect((await call('GET', path, keyOf('acme'))).status).toBe(404)
+})
+
 test('on the command line a key of another tenant is one line with the id and the remedy, not the key', async () => {
   const args = [dropped, '--url', `http://${running.api}`, '--key', keyOf('beta')]
   const trace = await winnow(['trace', ...args])
@@ -265,6 +344,46 @@ test('without the scope content a trace has no text, and the answer says why', a
   await vi.waitFor(asked, { timeout: 30_000, interval: 200 })
   const shown = await call('GET', why, keyOf('acme', ['read']))
   expect(JSON.parse(shown.text).requests).toEqual([{ id: expect.any(String), reason: null }])
+})
+
+test.each(names)('%s: with the scope read, and no other, it has no text', async name => {
+  const [method = ''] = name.split(' ')
+  for (const { path, body } of cases[name] ?? []) {
+    const told = await call(method, path, keyOf('acme', ['read']), body)
+    expect(told.text, path).not.toContain('ACME-TEXT')
+    expect(told.text, path).not.toContain('"reason":"mine"')
+    expect(told.text, path).not.toMatch(/ACME-REASON|ACME-PERSON/)
+  }
+})
+
+test('on the command line a key of another tenant, or without the scope content, gets no text', async () => {
+  const url = `http://${running.api}`
+  const commands = [
+    ['trace', kept],
+    ['trace', kept, '--json'],
+    ['trace', kept, '--format', 'otlp'],
+    ['why', kept],
+    ['why', dropped],
+    ['why', kept, '--json'],
+    ['search'],
+    ['search', '--json'],
+    ['search', '--estimate', '--json'],
+    ['sampling', '--json'],
+    ['verify', '--json'],
+    ['hold', 'list'],
+  ]
+  const owner = await winnow(['trace', kept, '--json', '--url', url, '--key', keyOf('acme')])
+  expect(owner.stdout).toContain('ACME-TEXT')
+  for (const args of commands) {
+    const asked = async (key: string) => winnow([...args, '--url', url, '--key', key])
+    const reader = await asked(keyOf('acme', ['read']))
+    expect(reader.stdout + reader.stderr, args.join(' ')).not.toMatch(/ACME-TEXT|Asked for: mine/)
+    if (args.join(' ') === `trace ${kept}`) {
+      expect(reader.stdout).toContain('the text is for keys with the scope content')
+    }
+    const stranger = await asked(keyOf('beta'))
+    expect(stranger.stdout + stranger.stderr, args.join(' ')).not.toMatch(/ACME/)
+  }
 })
 
 test('verify over all tenants is for the scope admin', async () => {

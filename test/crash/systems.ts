@@ -131,7 +131,14 @@ class ProcessSystem implements System {
     this.#bus = bus
     this.#options = {
       ...options,
-      env: { ...waits, WINNOW_BUS: bus, WINNOW_TOPICS_PREFIX: prefix, ...options.env },
+      env: {
+        ...waits,
+        WINNOW_BUS: bus,
+        WINNOW_TOPICS_PREFIX: prefix,
+        // What was sent is compared with what is kept, byte by byte.
+        WINNOW_PRIVACY_REDACT: 'false',
+        ...options.env,
+      },
     }
     writeFileSync(join(this.data, 'winnow.yaml'), configText())
   }

@@ -5,6 +5,7 @@ import type {
   BufferedRange,
   BufferedRecord,
   Checkpoint,
+  HeldPeriod,
   HotStore,
   HotTrace,
   HotTraceRead,
@@ -50,6 +51,10 @@ export class SimulatedBlobStore implements BlobStore {
     yield* all
   }
 
+  rewrite(...call: Parameters<BlobStore['rewrite']>): Promise<boolean> {
+    return this.#ask('blob rewrite', () => this.#instance.world.blobs.rewrite(...call))
+  }
+
   delete(key: string): Promise<void> {
     return this.#ask('blob delete', () => this.#instance.world.blobs.delete(key))
   }
@@ -91,6 +96,18 @@ export class SimulatedHotStore implements HotStore {
     })
   }
 
+  periods(): Promise<readonly HeldPeriod[]> {
+    return this.#ask('hot periods', () => this.#instance.world.hot.periods())
+  }
+
+  census(...call: Parameters<HotStore['census']>): ReturnType<HotStore['census']> {
+    return this.#ask('hot census', () => this.#instance.world.hot.census(...call))
+  }
+
+  held(...call: Parameters<HotStore['held']>): ReturnType<HotStore['held']> {
+    return this.#ask('hot held', () => this.#instance.world.hot.held(...call))
+  }
+
   expire(nowMs: number): Promise<void> {
     return this.#ask('hot expire', () => this.#instance.world.hot.expire(nowMs))
   }
@@ -101,6 +118,10 @@ export class SimulatedHotStore implements HotStore {
 
   search(filter: Parameters<HotStore['search']>[0]): Promise<TracePage> {
     return this.#ask('hot search', () => this.#instance.world.hot.search(filter))
+  }
+
+  erase(...call: Parameters<HotStore['erase']>): ReturnType<HotStore['erase']> {
+    return this.#ask('hot erase', () => this.#instance.world.hot.erase(...call))
   }
 
   bytes(): Promise<number> {

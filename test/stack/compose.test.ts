@@ -11,7 +11,7 @@ import { trace48fId, trafficEvents } from '@winnow/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { boardQueries, dataWaits, expectData } from '../support/board-queries.ts'
 import { boardEnv, playForBoards, watchingPolicy } from '../support/board-traffic.ts'
-import { compose, stages, winnowEnv } from '../support/compose-file.ts'
+import { compose, secretText, stages, winnowEnv } from '../support/compose-file.ts'
 import { buildImage, commandOf, type Image, type ImageProcess } from '../support/image.ts'
 import { shortWaits } from '../support/winnow-process.ts'
 import { adminOf, kafkajs } from './kafka/clients.ts'
@@ -144,7 +144,8 @@ async function envOf(name: string): Promise<Record<string, string>> {
     'http://s3:7070': store.endpoint,
     's3://winnow': `s3://${run}`,
     winnow: store.accessKeyId,
-    '/run/secrets/s3-secret-access-key': secret(store.secretAccessKey),
+    '/run/secrets/s3-secret-access-key': file('s3-secret-access-key', `${store.secretAccessKey}\n`),
+    '/run/secrets/token-keys': file('token-keys', secretText('/run/secrets/token-keys')),
   }
   const env: Record<string, string> = {}
   for (const [key, value] of Object.entries(winnowEnv(name))) {
@@ -185,10 +186,6 @@ async function playForSource(): Promise<void> {
     await sleep(1000)
   }
   await producer.disconnect()
-}
-
-function secret(text: string): string {
-  return file('s3-secret-access-key', `${text}\n`)
 }
 
 /** Beside the data, readable for whoever runs the image. */

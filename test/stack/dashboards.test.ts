@@ -92,6 +92,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   winnow_trace_buffer_up: 'needs Redis',
   winnow_tls_certificate_expires_timestamp_seconds: 'needs a certificate',
   winnow_ceiling_use_ratio: 'needs a ceiling in the policy',
+  winnow_audit_findings: 'needs an audit that is scheduled',
+  winnow_audit_finished_timestamp_seconds: 'needs an audit that is scheduled',
   winnow_variant_forecast_share: 'needs a minute of traffic to forecast from',
   winnow_variant_share_max: 'needs shareMax in the policy',
 }

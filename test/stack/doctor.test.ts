@@ -37,6 +37,7 @@ const env = (): Record<string, string> => ({
   WINNOW_TOPICS_PARTITIONS: '2',
   WINNOW_BUS: kafka.url,
   WINNOW_DATA: data,
+  WINNOW_PRIVACY_TOKEN_KEYS: 'what all receivers of this test share',
 })
 
 interface Report {

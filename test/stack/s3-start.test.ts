@@ -7,7 +7,7 @@ import {
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3'
 import type { Log } from '@winnow/runtime'
-import type { S3BlobStore, S3Options } from '@winnow/storage'
+import { type S3BlobStore, type S3Options, surveyLifecycle } from '@winnow/storage'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { FaultProxy } from './fault-proxy.ts'
 import { s3Client } from './s3/client.ts'
@@ -227,6 +227,47 @@ describe.runIf(s3mock !== undefined)('lifecycle rules', () => {
     await opened(s3, { prefix: 'b', lifecycleMs, log })
     expect(await rules()).toContain('b/warm/ 31')
     expect(said).toEqual([])
+  })
+
+  test('they are read back: absent, as configured, changed by somebody, deleting too early', async () => {
+    const s3 = s3mock as TestS3
+    const options = s3Options(s3, { prefix: 'read' })
+    const client = s3Client(s3)
+    onTestFinished(() => client.destroy())
+    const Bucket = s3.bucket
+    const ofBucket = async () => {
+      const got = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }))
+      return got.Rules ?? []
+    }
+    const problems = async (wanted = true) => {
+      const survey = await surveyLifecycle(options, lifecycleMs, wanted)
+      const found = survey.kind === 'read' ? survey.problems : []
+      return found.map(({ says }) => says)
+    }
+    const absent = (folder: string) => `absent: nothing in the bucket deletes read/${folder}/`
+    // A bucket that never had a rule has no such document either.
+    expect(await problems()).toEqual(['warm', 'cold', 'ledger', 'ids'].map(absent))
+    expect(await problems(false)).toEqual([])
+    await opened(s3, { prefix: 'read', lifecycleMs })
+    expect(await problems()).toEqual([])
+    const rules = (await ofBucket()).map(rule =>
+      rule.Filter?.Prefix === 'read/warm/' ? { ...rule, Expiration: { Days: 3 } } : rule,
+    )
+    const early = { ID: 'early', Status: 'Enabled', Filter: { Prefix: 'read/cold/' } } as const
+    await client.send(
+      new PutBucketLifecycleConfigurationCommand({
+        Bucket,
+        LifecycleConfiguration: { Rules: [...rules, { ...early, Expiration: { Days: 90 } }] },
+      }),
+    )
+    expect(await problems()).toEqual([
+      'read/warm/ after 3 days, not read/warm/ after 31 days as configured',
+      'deletes read/cold/ after 90 days, before its time is over',
+    ])
+    if (versitygw === undefined) return
+    expect(await surveyLifecycle(s3Options(versitygw), lifecycleMs, true)).toEqual({
+      kind: 'unsupported',
+    })
   })
 
   test('rules that are so already are not put again', async () => {

@@ -34,7 +34,12 @@ fact(
     if ('why' in made) return refuse(skip, made.why)
     const prefix = `winnow-${randomUUID().slice(0, 8)}`
     const data = mkdtempSync(join(tmpdir(), 'winnow-decoder-'))
-    const env = { WINNOW_BUS: `kafka://${broker}`, WINNOW_TOPICS_PREFIX: prefix }
+    const env = {
+      WINNOW_BUS: `kafka://${broker}`,
+      WINNOW_TOPICS_PREFIX: prefix,
+      // What was sent is compared with what is read, byte by byte.
+      WINNOW_PRIVACY_REDACT: 'false',
+    }
     const receiver = await startTarget('receiver', { data, env })
     onTestFinished(async () => {
       await receiver.kill9()

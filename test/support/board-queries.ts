@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Panel, Query } from '../../deploy/grafana/board.ts'
+import type { Panel, Query, Variable } from '../../deploy/grafana/board.ts'
 import { boards } from '../../deploy/grafana/boards.ts'
 import type { TestPrometheus } from '../stack/prometheus.ts'
 
@@ -11,17 +11,22 @@ export interface BoardQuery extends Query {
 
 /** Every query of every panel of every board. */
 export const boardQueries: readonly BoardQuery[] = Object.values(boards).flatMap(
-  ({ title, rows }) =>
+  ({ title, rows, variables = [] }) =>
     rows.flatMap(({ panels }) =>
       panels.flatMap(panel =>
         panel.queries.map(query => ({
           ...query,
+          expr: withValues(query.expr, variables),
           panel,
           name: `${title}, ${panel.title}, ${query.legend}`,
         })),
       ),
     ),
 )
+
+function withValues(expr: string, variables: readonly Variable[]): string {
+  return variables.reduce((text, { name, value }) => text.replaceAll(`$${name}`, value), expr)
+}
 
 /** A minute is what Grafana takes for a scrape every 15 s. */
 const interval = '1m'

@@ -42,7 +42,7 @@ export function buildImage(): Image {
       cwd: workdir,
       stdio: ['ignore', 'ignore', 'inherit'],
       env: {
-        PATH: process.env.PATH ?? '',
+        PATH: `${dirname(node)}:${process.env.PATH ?? ''}`,
         HOME: folder,
         npm_config_update_notifier: 'false',
         ...registryEnv(),

@@ -8,7 +8,14 @@ import { type Bus, type TopicSpec, topicSpecs } from '@winnow/bus'
 import { ColdHashers, FileColdKeys } from '@winnow/privacy'
 import { Query, queryConfigSchema } from '@winnow/query'
 import { createReceiver, type Receiver, receiverConfigSchema } from '@winnow/receiver'
-import { type Component, createLog, Health, Metrics, type StageClock } from '@winnow/runtime'
+import {
+  type Component,
+  createLog,
+  Health,
+  Metrics,
+  type StageClock,
+  scopes,
+} from '@winnow/runtime'
 import {
   createSampler,
   defaultPolicy,
@@ -34,23 +41,31 @@ export function keyOf(tenant: string): string {
   return `key-of-${tenant}`
 }
 
+/** Of somebody who also looks after what a tenant keeps. */
+export function adminKeyOf(tenant: string): string {
+  return `admin-key-of-${tenant}`
+}
+
 export interface HarnessOptions {
   readonly clock: StageClock
   /** Opens the bus with these topics, with files of its own in `folder` if it needs any. */
   readonly openBus: (specs: readonly TopicSpec[], folder: string) => Bus | Promise<Bus>
-  /** `files`: SQLite and Parquet on disk; `memory`: neither. */
-  readonly stores: 'files' | 'memory'
+  /** `files`: SQLite and Parquet on disk; `memory`: neither; or what the test opens, which query reads back too. */
+  readonly stores: 'files' | 'memory' | (() => Promise<Stores>)
   /** Of assembler and writer; whoever opened it closes it. None where absent. */
   readonly buffer?: TraceBuffer
   /** As in `winnow.yaml`; absent keys have their defaults. */
   readonly assembler?: Readonly<Record<'quiet' | 'rootless' | 'openMax' | 'clockSlack', string>>
   readonly segmentAge?: string
+  readonly expireEvery?: string
   /** Text of a policy file; the default policy where absent. */
   readonly policy?: string
   /** Prefix of the topics; distinct runs on one broker need distinct ones. */
   readonly prefix?: string
   readonly partitions?: number
 }
+
+type Stores = Pick<ConstructorParameters<typeof Writer>[0], 'hot' | 'blobs'>
 
 type Topics = Readonly<Record<'spans' | 'evidence' | 'decisions' | 'baselines' | 'control', string>>
 
@@ -78,12 +93,14 @@ export class PipelineHarness {
     const specs = topicSpecs({ prefix, generation: 1, partitions })
     const bus = await options.openBus(Object.values(specs), join(folder, 'bus'))
     const stores =
-      options.stores === 'memory'
-        ? { hot: new MemoryHotStore(), blobs: new MemoryBlobStore(options.clock) }
-        : {
-            hot: new SqliteHotStore(join(folder, 'hot')),
-            blobs: await FileBlobStore.open(join(folder, 'blobs')),
-          }
+      typeof options.stores === 'function'
+        ? await options.stores()
+        : options.stores === 'memory'
+          ? { hot: new MemoryHotStore(), blobs: new MemoryBlobStore(options.clock) }
+          : {
+              hot: new SqliteHotStore(join(folder, 'hot')),
+              blobs: await FileBlobStore.open(join(folder, 'blobs')),
+            }
     const harness = new PipelineHarness(options, folder, bus, specs, stores)
     try {
       for (const component of harness.#components.toReversed()) await component.start()
@@ -100,7 +117,7 @@ export class PipelineHarness {
     folder: string,
     bus: Bus,
     specs: Readonly<Record<keyof Topics, TopicSpec>>,
-    { hot, blobs }: Pick<ConstructorParameters<typeof Writer>[0], 'hot' | 'blobs'>,
+    { hot, blobs }: Stores,
   ) {
     const { clock } = options
     this.folder = folder
@@ -117,7 +134,10 @@ export class PipelineHarness {
         this.complaints.push(line.trim())
       }
     })
-    const keys = apiKeysOf(Object.fromEntries(tenants.map(tenant => [keyOf(tenant), tenant])))
+    const keys = apiKeysOf({
+      ...Object.fromEntries(tenants.map(tenant => [keyOf(tenant), tenant])),
+      ...Object.fromEntries(tenants.map(tenant => [adminKeyOf(tenant), { tenant, scopes }])),
+    })
     const shared = { bus, topics: this.topics, clock, log, metrics: this.metrics }
     const buffer = options.buffer !== undefined && { buffer: options.buffer }
     const anyPort = { host: '127.0.0.1', port: 0 }
@@ -151,11 +171,13 @@ export class PipelineHarness {
       hashers: new ColdHashers(new FileColdKeys(join(folder, 'keys'), randomBytes)),
       config: writerConfigSchema.parse({
         ...(options.segmentAge !== undefined && { segmentAge: options.segmentAge }),
+        ...(options.expireEvery !== undefined && { expireEvery: options.expireEvery }),
       }),
     })
     this.#query = new Query({
       ...shared,
       hot,
+      ...(typeof options.stores === 'function' && { blobs }),
       listen: anyPort,
       keys,
       config: queryConfigSchema.parse({}),
@@ -171,6 +193,7 @@ export class PipelineHarness {
     }
     this.#close = async () => {
       await hot.close()
+      await blobs.close()
       await bus.close()
     }
   }

@@ -13,6 +13,8 @@ interface Judged {
   /** The baseline it was compared with, `<service> <operation>[ <variant>]`, and how much that knew. */
   readonly baseline: string
   readonly count: number
+  /** What an incident does to a bar is no p99 of all that was seen, and says so. */
+  readonly isIncident: boolean
 }
 
 /**
@@ -26,7 +28,8 @@ export function thresholdMistakes(asked: ReadonlyMap<TraceKey, Why>, isInStep: b
   const mistakes: string[] = []
   for (const [tenant, own] of Map.groupBy(judged, ({ key }) => key.slice(0, key.indexOf('/')))) {
     const windows = windowsOf(own)
-    for (const [baseline, compared] of Map.groupBy(own, one => one.baseline)) {
+    const usual = own.filter(({ isIncident }) => !isIncident)
+    for (const [baseline, compared] of Map.groupBy(usual, one => one.baseline)) {
       const window = windows.get(baseline) ?? []
       const check = isInStep ? stepwise(window) : roughly(window)
       for (const one of compared.toSorted((a, b) => a.count - b.count)) {
@@ -127,11 +130,19 @@ function judgedOf(key: TraceKey, why: Why): Judged | undefined {
   const { service, operation, variant, durationMs, closedAt } = why
   const slow = why.rules.find(rule => rule.name === 'slow')
   const { key: baseline, count, apart, raised } = slow?.detail ?? {}
-  // What an incident does to a bar is no p99 of all that was seen, and says so.
-  if (apart !== undefined || raised === true) return
   if (service === null || operation === null || durationMs === null || closedAt === null) return
   if (typeof baseline !== 'string' || typeof count !== 'number') return
   const threshold = typeof slow?.threshold === 'number' ? slow.threshold : undefined
-  const atMs = Date.parse(closedAt)
-  return { key, service, operation, variant, durationMs, atMs, threshold, baseline, count }
+  return {
+    key,
+    service,
+    operation,
+    variant,
+    durationMs,
+    atMs: Date.parse(closedAt),
+    threshold,
+    baseline,
+    count,
+    isIncident: apart !== undefined || raised === true,
+  }
 }

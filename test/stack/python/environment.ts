@@ -6,16 +6,16 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const here = import.meta.dirname
-const requirements = join(here, 'requirements.txt')
 
-/** The interpreter with the OpenTelemetry SDK, or why there is none. */
+/** The interpreter with what was required, or why there is none. */
 export type Python = { readonly python: string } | { readonly why: string }
 
 /**
- * A virtual environment under `.cache/`, made once for each content of `requirements.txt`. A file in
- * it says that it is whole, so that a run which is killed leaves no half of one behind.
+ * A virtual environment under `.cache/`, made once for each content of the file of requirements beside this one. A
+ * file in it says that it is whole, so that a run which is killed leaves no half of one behind.
  */
-export async function pythonEnvironment(): Promise<Python> {
+export async function pythonEnvironment(file = 'requirements.txt'): Promise<Python> {
+  const requirements = join(here, file)
   const digest = createHash('sha256')
     .update(await readFile(requirements))
     .digest('hex')

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { type RunningTarget, startTarget, startWinnow, type TargetName } from '../winnow-process.ts'
 
 export interface Fleet {
+  /** What is kept on this machine. */
+  readonly data: string
   readonly otlpHttp: string
   readonly api: string
   /** By name, in flow order. The first one takes the spans in. */
@@ -54,6 +56,7 @@ function fleetOf(
 ): Fleet {
   return {
     ...addresses,
+    data,
     processes,
     metrics: Array.from(processes.values(), ({ metrics }) => metrics),
     stop: async () => {

@@ -9,6 +9,7 @@ export interface LoadOptions {
   readonly quietMs: number
   readonly profile: boolean
   readonly memory: boolean
+  readonly cost: boolean
   readonly stages: boolean
   /** One row of `stages` alone. */
   readonly stage: string | undefined
@@ -25,6 +26,7 @@ export const usage = `npm run load -- [options]
   --runs N          the median of so many by CPU is told (1)
   --quiet MS        silence after which a trace closes (500; 5000 with --rate)
   --profile         also where the CPU of each thread goes; it costs some itself
+  --cost            also what a month of it costs, and what other policies would: winnow cost, once it has ended
   --memory          instead: what an open trace takes, between 50,000 and 500,000 of them
   --stages          instead: the stages before the writer, one more each time; --stage ROW: one alone
   --kafka           over a broker (TEST_KAFKA=host:port, else one is started)
@@ -40,6 +42,7 @@ export function loadOptions(): LoadOptions {
     runs: { type: 'string', default: '1' },
     quiet: { type: 'string' },
     profile: { type: 'boolean', default: false },
+    cost: { type: 'boolean', default: false },
     memory: { type: 'boolean', default: false },
     stages: { type: 'boolean', default: false },
     stage: { type: 'string' },
@@ -56,6 +59,7 @@ export function loadOptions(): LoadOptions {
     runs: count('runs', values.runs),
     quietMs: count('quiet', values.quiet ?? (rate === undefined ? '500' : '5000')),
     profile: values.profile,
+    cost: values.cost,
     memory: values.memory,
     stages: values.stages || values.stage !== undefined,
     stage: values.stage,

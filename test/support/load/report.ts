@@ -36,7 +36,8 @@ export function reportOf(run: RunResult): string {
     ...(run.verify === undefined ? [] : [['verify', JSON.stringify(run.verify).slice(0, 300)]]),
   ]
   const text = lines.map(([name = '', value = '']) => `${name.padEnd(16)} ${value}`)
-  return [...text, ...run.profiles.map(profileText)].join('\n')
+  const cost = run.cost === undefined ? [] : ['', run.cost]
+  return [...text, ...cost, ...run.profiles.map(profileText)].join('\n')
 }
 
 function bufferLines(buffer: BufferUse | undefined): [string, string][] {

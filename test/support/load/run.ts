@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { settled } from '../settled.ts'
+import { winnow } from '../winnow-process.ts'
 import { type Environment, type Fleet, targetsFleet, upFleet } from './fleet.ts'
 import type { Driven } from './generator.ts'
 import { startGenerator } from './generator-process.ts'
@@ -40,6 +41,8 @@ export interface RunResult extends Driven {
   readonly verify: unknown
   readonly exitCode: number | null
   readonly profiles: readonly ThreadProfile[]
+  /** As `winnow cost` tells it; undefined: nobody asked. */
+  readonly cost: string | undefined
 }
 
 /** What the program stands on, and how. */
@@ -69,7 +72,8 @@ const settleMaxMs = 120_000
 export async function runLoad(options: LoadOptions, ground: Ground): Promise<RunResult> {
   const folder = mkdtempSync(join(tmpdir(), 'winnow-load-'))
   const start = ground.isFleet ? targetsFleet : upFleet
-  const fleet = await start(environment(options, folder, ground))
+  const env = environment(options, folder, ground)
+  const fleet = await start(env)
   const generator = startGenerator()
   try {
     const base = { address: fleet.otlpHttp, connections: options.connections }
@@ -80,7 +84,8 @@ export async function runLoad(options: LoadOptions, ground: Ground): Promise<Run
     const verify = await verifyOf(fleet)
     const exitCode = await fleet.stop()
     const profiles = options.profile ? readProfiles(folder) : []
-    return { ...measured, verify, exitCode, profiles }
+    const cost = options.cost ? await costOf(fleet, env) : undefined
+    return { ...measured, verify, exitCode, profiles, cost }
   } finally {
     generator.stop()
     await fleet.remove()
@@ -125,7 +130,7 @@ rules:
     probability: 0.1
 `
 
-type Measured = Omit<RunResult, 'verify' | 'exitCode' | 'profiles'>
+type Measured = Omit<RunResult, 'verify' | 'exitCode' | 'profiles' | 'cost'>
 
 async function measure(
   fleet: Fleet,
@@ -218,6 +223,13 @@ async function decidedOf(fleet: Fleet): Promise<{ decided: number; kept: number 
   const response = await fetch(`http://${fleet.api}/api/v1/sampling`)
   const { kept, dropped } = (await response.json()) as { kept: number; dropped: number }
   return { decided: kept + dropped, kept }
+}
+
+async function costOf({ data }: Fleet, env: Environment): Promise<string> {
+  const asked = ['cost', '--data', data, '--days', '1', '--by', 'rule', '--compare']
+  const { code, stdout, stderr } = await winnow(asked, env)
+  if (code !== 0) throw new Error(stderr)
+  return stdout
 }
 
 /** Undefined where this release does not have it. */
