@@ -1,6 +1,7 @@
 import { PipelineError } from '@winnow/runtime'
 import { emptyPack, latestSnapshot } from '@winnow/storage'
 import { expect, onTestFinished, test } from 'vitest'
+import { listsKeptMs } from './ledger-search.ts'
 import { dayMs, decisionOn, LookupFixture, todayMs, topic, traceIdOf } from './lookup.fixture.ts'
 
 function newFixture(): LookupFixture {
@@ -38,8 +39,23 @@ test('what is forgotten is found by the sampler’s index, two or three reads aw
   expect(fixture.reads.map(read => read.split(' ')[0])).toEqual(['list', 'read'])
   fixture.reads.length = 0
   await lookup.find('default', traceIdOf(1))
-  // A small one came whole with its footer.
+  // A small one came whole with its footer, and a list is good for a while.
+  expect(fixture.reads).toEqual([])
+  fixture.clock.advanceMs(listsKeptMs)
+  await lookup.find('default', traceIdOf(1))
   expect(fixture.reads.map(read => read.split(' ')[0])).toEqual(['list'])
+})
+
+test('traces that nobody knows, one after the other, cost no lists', async () => {
+  const fixture = newFixture()
+  await fixture.snapshot([])
+  for (const day of [1, 2, 3, 4]) await fixture.day(day, [daysAgo(day, day)])
+  const lookup = await fixture.lookup()
+  await lookup.find('default', traceIdOf(1_000))
+  expect(fixture.reads.filter(read => read.startsWith('list'))).toHaveLength(3)
+  fixture.reads.length = 0
+  for (let n = 1_001; n < 1_010; n++) await lookup.find('default', traceIdOf(n))
+  expect(fixture.reads).toEqual([])
 })
 
 test('an old decision is found in the ledger of its day, the newest days first', async () => {
@@ -69,6 +85,7 @@ test('day n takes 2n + 7 reads at most, and one a day less once the days’ foot
     expect(fixture.reads.length).toBeLessThanOrEqual(2 * day + 7)
     const first = fixture.reads.length
     fixture.reads.length = 0
+    fixture.clock.advanceMs(listsKeptMs)
     await lookup.find('default', traceIdOf(day))
     // Of an empty snapshot there is nothing to read but its footer.
     expect(fixture.reads.length).toBe(first - day - 1)

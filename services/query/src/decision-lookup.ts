@@ -11,7 +11,8 @@ import {
   type SnapshotEntry,
 } from '@winnow/storage'
 import type { DecisionFold } from './decision-fold.ts'
-import { LedgerSearch } from './ledger-search.ts'
+import { LedgerSearch, listsKeptMs } from './ledger-search.ts'
+import { Recent } from './recent.ts'
 import { type Found, Search } from './searched.ts'
 
 export type { Found, Searched } from './searched.ts'
@@ -40,12 +41,14 @@ const dayMs = 86_400_000
 export class DecisionLookup {
   readonly #options: LookupOptions
   readonly #ledger: LedgerSearch | undefined
+  readonly #snapshots: Recent<string | undefined>
   #logId: string | undefined
 
   constructor(options: LookupOptions) {
     this.#options = options
     const { blobs, fold, daysMax, nowMs } = options
     const partitionOf = (traceId: string): number => fold.partitionOf(traceId)
+    this.#snapshots = new Recent(listsKeptMs, nowMs)
     this.#ledger = blobs && new LedgerSearch({ blobs, partitionOf, daysMax, nowMs })
   }
 
@@ -101,14 +104,20 @@ export class DecisionLookup {
     search.tiers.push('index')
     const partition = fold.partitionOf(traceId)
     this.#logId ??= await bus.logId(topic)
-    const key = await latestSnapshot(blobs, partition, this.#logId)
+    const logId = this.#logId
+    const list = `${partition}`
+    const key = await this.#snapshots.of(list, () => latestSnapshot(blobs, partition, logId))
     if (key === undefined) {
       search.isPartial ||= fold.forgotten > 0
       return undefined
     }
     const entry = await search.readable(key, async (): Promise<SnapshotEntry | undefined> => {
       const snapshot = await this.#ledger?.files.get(key, () => openSnapshot(blobs, key))
-      return snapshot && lookUpInSnapshot(blobs, snapshot, tenant, traceId)
+      if (snapshot !== undefined) return lookUpInSnapshot(blobs, snapshot, tenant, traceId)
+      // It went after it was listed: the next request asks for a newer one.
+      this.#snapshots.forget(list)
+      search.isPartial = true
+      return undefined
     })
     if (entry === undefined) return undefined
     const { offset, decidedAtMs } = entry

@@ -17,6 +17,7 @@ import {
   readLedgerRow,
 } from '@winnow/storage'
 import { FileCache } from './file-cache.ts'
+import { Recent } from './recent.ts'
 import type { Search } from './searched.ts'
 
 /** Memory of footers of index files, which never change, and of small ones whole. */
@@ -27,6 +28,12 @@ export const rememberedDays = 3
 
 /** How often the indexes are listed again, where one went as it was read: the writer had made it part of another. */
 const listsMax = 3
+
+/**
+ * How long a list of what a look-up stands on is good for: indexes come once a day, snapshots every few minutes,
+ * and what is younger is in the log.
+ */
+export const listsKeptMs = 2_000
 
 const dayMs = 86_400_000
 
@@ -65,9 +72,13 @@ interface LoggedOn extends Logged {
 export class LedgerSearch {
   readonly #options: LedgerSearchOptions
   readonly #files = new FileCache(footersBytesMax)
+  readonly #indexes: Recent<IdIndexName[]>
+  readonly #oldestDay: Recent<string | undefined>
 
   constructor(options: LedgerSearchOptions) {
     this.#options = options
+    this.#indexes = new Recent(listsKeptMs, options.nowMs)
+    this.#oldestDay = new Recent(listsKeptMs, options.nowMs)
   }
 
   get files(): FileCache {
@@ -80,6 +91,7 @@ export class LedgerSearch {
         return await this.#find(wanted, search)
       } catch (error) {
         if (!(error instanceof IndexGone)) throw error
+        this.#indexes.forget(`${this.#options.partitionOf(wanted.traceId)}`)
       }
     }
     throw new PipelineError('STORE_UNAVAILABLE', 'id indexes were made anew as they were read')
@@ -87,7 +99,8 @@ export class LedgerSearch {
 
   async #find(wanted: Wanted, search: Search): Promise<Logged | undefined> {
     const { blobs, partitionOf, daysMax, nowMs } = this.#options
-    const indexes = await listIdIndexes(blobs, partitionOf(wanted.traceId))
+    const partition = partitionOf(wanted.traceId)
+    const indexes = await this.#indexes.of(`${partition}`, () => listIdIndexes(blobs, partition))
     const budget = { left: daysMax }
     const found = await this.#inIndexes(indexes, wanted, search, budget)
     const until = earlier(wanted.before, dateOf(Math.max(0, nowMs() - rememberedDays * dayMs)))
@@ -96,7 +109,9 @@ export class LedgerSearch {
     const isCovered = (day: string): boolean =>
       !anew.has(day) && readable.some(index => index.date <= day && day <= index.lastDate)
     // What was not looked into for want of reads is left to the next request, its days too.
-    const since = found?.date ?? (budget.left < 0 ? search.ledgerSince : await oldestDay(blobs))
+    const oldest = (): Promise<string | undefined> =>
+      this.#oldestDay.of('ledger', () => oldestDay(blobs))
+    const since = found?.date ?? (budget.left < 0 ? search.ledgerSince : await oldest())
     if (since === undefined || since === null) return found
     const bare = daysBefore(until, since).filter(day => !isCovered(day))
     if (bare.length === 0) return found
