@@ -11,6 +11,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { MovedClock } from './crash/moved-clock.ts'
 import {
   api,
+  erasedDry,
   type Sent,
   said,
   sendAll,
@@ -95,16 +96,7 @@ test('a subject is erased through five kills, comes back by nothing, and all els
     status: 422,
     body: { error: { code: 'INVALID_ERASURE', value: 'user.message' } },
   })
-  const dry = await winnow([
-    'erase',
-    '--url',
-    `http://${running.api}`,
-    '--where',
-    `user.id_hash=${subject}`,
-    '--dry-run',
-    '--json',
-  ])
-  expect(JSON.parse(dry.stdout)).toMatchObject({
+  expect(await erasedDry(running)).toMatchObject({
     state: 'done',
     dryRun: true,
     traces: subjectTraces,

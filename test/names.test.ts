@@ -7,7 +7,7 @@ import type { AnyValue, KeyValue, LogsData, TracesData } from '@winnow/otlp'
 import { OtlpClient } from '@winnow/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startDetector } from '../packages/privacy/src/names/detector.fixture.ts'
-import { marker, readings } from './support/canaries.ts'
+import { marker, readings, textKeys } from './support/canaries.ts'
 import { type RunningWinnow, startWinnow, winnow } from './support/winnow-process.ts'
 
 const transports = ['grpc', 'http-protobuf', 'http-json'] as const
@@ -39,20 +39,7 @@ function escaped(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
-const keys = [
-  'gen_ai.input.messages',
-  'gen_ai.tool.call.arguments',
-  'gen_ai.prompt.0.content',
-  'llm.input_messages.0.message.content',
-  'input.value',
-  'traceloop.entity.output',
-  'langfuse.observation.input',
-  'ai.response.text',
-  'mlflow.spanInputs',
-  'user.message',
-  'user.name',
-  'app.unheard.of',
-]
+const keys = [...textKeys, 'user.name', 'app.unheard.of']
 
 const said = (key: string, stringValue: string): KeyValue => ({ key, value: { stringValue } })
 

@@ -2,18 +2,14 @@
 // at its own end.
 
 import { randomBytes } from 'node:crypto'
-import { FileBus } from '@winnow/bus'
 import type { Content, ShownHold } from '@winnow/query'
-import { type StageClock, systemClock } from '@winnow/runtime'
-import { defaultHotLife, parseHoldKey, type S3BlobStore } from '@winnow/storage'
-import { OtlpClient, trace48f } from '@winnow/testing'
+import { parseHoldKey, type S3BlobStore } from '@winnow/storage'
 import { afterAll, expect, test, vi } from 'vitest'
-import { AgeAudit } from '../../services/winnow/src/audit/age.ts'
-import { adminKeyOf, keyOf, PipelineHarness } from '../support/pipeline-harness.ts'
+import { adminKeyOf, keyOf } from '../support/pipeline-harness.ts'
+import { agedWaits, expectNothingOverdue, send48f, startAged } from './aged-pipeline.ts'
 import { sharedOpenSearch } from './opensearch/shared.ts'
-import { openTestStore, removeIndices } from './opensearch/store.ts'
+import { removeIndices } from './opensearch/store.ts'
 import { sharedS3 } from './s3/shared.ts'
-import { openS3Store } from './s3/store.ts'
 import type { TestS3 } from './s3.ts'
 
 const opensearch = await sharedOpenSearch()
@@ -24,19 +20,7 @@ const dayMs = 24 * hourMs
 const tenant = 'acme'
 const traceId = '48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f'
 const text = 'i want refund for order 4481'
-const waits = { timeout: 90_000, interval: 500 }
 const indexPrefix = `holds-${randomBytes(4).toString('hex')}`
-
-/** The wall clock, as the test likes it. */
-class ShiftedClock implements StageClock {
-  shiftMs = 0
-  nowMs(): number {
-    return systemClock.nowMs() + this.shiftMs
-  }
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return systemClock.sleep(ms, signal)
-  }
-}
 
 afterAll(async () => {
   if (opensearch !== undefined) await removeIndices(opensearch.url, [indexPrefix])
@@ -52,18 +36,8 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
   'a hold keeps the text of a trace that no index and no segment has any more, until its own end',
   async () => {
     const { url } = opensearch as { url: string }
-    const clock = new ShiftedClock()
-    const hot = await openTestStore(url, { indexPrefix, clock })
-    const blobs = await openS3Store(s3 as TestS3)
-    const harness = await PipelineHarness.start({
-      clock,
-      openBus: (specs, folder) => FileBus.open({ folder, specs, clock }),
-      stores: async () => ({ hot, blobs }),
-      assembler: { quiet: '800ms', rootless: '2s', openMax: '5s', clockSlack: '200ms' },
-      segmentAge: '1s',
-      expireEvery: '1s',
-      partitions: 1,
-    })
+    const aged = await startAged(url, s3 as TestS3, indexPrefix)
+    const { clock, hot, blobs, harness } = aged
     try {
       const call = async (method: string, path: string, apiKey: string, sent?: unknown) => {
         const response = await fetch(`http://${harness.addresses.api}/api/v1${path}`, {
@@ -82,23 +56,10 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
             why: { state: 'kept', primary: 'citation-failed' },
           })
           return answer.text
-        }, waits)
-      const expectNothingOverdue = (): Promise<void> =>
-        vi.waitFor(async () => {
-          const audit = new AgeAudit({
-            hotLife: defaultHotLife,
-            livesMs: { warm: 30 * dayMs, cold: 365 * dayMs, ledger: 365 * dayMs },
-            nowMs: clock.nowMs(),
-            graceMs: 0,
-          })
-          await audit.hot(hot)
-          await audit.blobs(blobs)
-          expect(audit.report()).toMatchObject({ agrees: true, findings: [] })
-        }, waits)
-
-      await send(harness)
+        }, agedWaits)
+      await send48f(aged, tenant)
       await until('hot', 'full')
-      await vi.waitFor(async () => expect(await keys(blobs, 'cold/')).not.toEqual([]), waits)
+      await vi.waitFor(async () => expect(await keys(blobs, 'cold/')).not.toEqual([]), agedWaits)
       const body = {
         traceId,
         reason: 'claim 4481',
@@ -119,7 +80,7 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
 
       clock.shiftMs += 26 * hourMs
       expect(await until('hold', 'full')).toContain(text)
-      await expectNothingOverdue()
+      await expectNothingOverdue(aged)
 
       clock.shiftMs += 400 * dayMs
       await vi.waitFor(async () => {
@@ -127,13 +88,13 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
           expect(await keys(blobs, folder)).toEqual([])
         }
         expect(await hot.periods()).toEqual([])
-      }, waits)
+      }, agedWaits)
       expect(await until('hold', 'full')).toContain(text)
-      await expectNothingOverdue()
+      await expectNothingOverdue(aged)
 
       clock.shiftMs += 100 * dayMs
-      await vi.waitFor(async () => expect(await keys(blobs, 'holds/')).toEqual([]), waits)
-      await expectNothingOverdue()
+      await vi.waitFor(async () => expect(await keys(blobs, 'holds/')).toEqual([]), agedWaits)
+      await expectNothingOverdue(aged)
       expect((await call('GET', `/traces/${traceId}`, keyOf(tenant))).status).toBe(404)
       expect((await call('GET', `/holds/${hold.id}`, adminKeyOf(tenant))).status).toBe(404)
     } finally {
@@ -141,17 +102,6 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
     }
   },
 )
-
-async function send(harness: PipelineHarness): Promise<void> {
-  const client = new OtlpClient({
-    transport: 'grpc',
-    address: harness.addresses.otlpGrpc,
-    apiKey: keyOf(tenant),
-  })
-  const { acknowledged } = await client.sendTraces(trace48f({ startMs: systemClock.nowMs() }))
-  client.close()
-  expect(acknowledged).toBe(true)
-}
 
 async function keys(blobs: S3BlobStore, prefix: string): Promise<string[]> {
   return (await Array.fromAsync(blobs.list(prefix))).map(({ key }) => key)

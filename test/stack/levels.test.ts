@@ -2,18 +2,14 @@
 // 8, 31 and 366 days, and every stage with it.
 
 import { randomBytes } from 'node:crypto'
-import { FileBus } from '@winnow/bus'
 import type { Content } from '@winnow/query'
-import { type StageClock, systemClock } from '@winnow/runtime'
-import { defaultHotLife, readAllSpans, type S3BlobStore } from '@winnow/storage'
-import { OtlpClient, trace48f } from '@winnow/testing'
+import { readAllSpans, type S3BlobStore } from '@winnow/storage'
 import { afterAll, expect, test, vi } from 'vitest'
-import { AgeAudit } from '../../services/winnow/src/audit/age.ts'
-import { keyOf, PipelineHarness } from '../support/pipeline-harness.ts'
+import { keyOf } from '../support/pipeline-harness.ts'
+import { agedWaits, expectNothingOverdue, send48f, startAged } from './aged-pipeline.ts'
 import { sharedOpenSearch } from './opensearch/shared.ts'
-import { ask, openTestStore, removeIndices } from './opensearch/store.ts'
+import { ask, removeIndices } from './opensearch/store.ts'
 import { sharedS3 } from './s3/shared.ts'
-import { openS3Store } from './s3/store.ts'
 import type { TestS3 } from './s3.ts'
 
 const opensearch = await sharedOpenSearch()
@@ -23,22 +19,10 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 const tenant = 'acme'
 const traceId = '48f9c3e1b7a64f2c9d2e0a1b3c4d5e6f'
-const waits = { timeout: 90_000, interval: 500 }
 const texts = ['i want refund for order 4481', 'Mentions courtesy clause']
 const identifiers = ['sess_91ab', 'msg_01H4r7K', 'pol_courtesy_v2_draft']
 const structural = ['exp_prompt_terser_v3', 'claude-3-5-sonnet-20241022', 'v3.2']
 const indexPrefix = `levels-${randomBytes(4).toString('hex')}`
-
-/** The wall clock, as the test likes it. */
-class ShiftedClock implements StageClock {
-  shiftMs = 0
-  nowMs(): number {
-    return systemClock.nowMs() + this.shiftMs
-  }
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return systemClock.sleep(ms, signal)
-  }
-}
 
 afterAll(async () => {
   if (opensearch !== undefined) await removeIndices(opensearch.url, [indexPrefix])
@@ -55,20 +39,10 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
   'each tier holds what its level allows, for as long as it may, and every read says which it is',
   async () => {
     const { url } = opensearch as { url: string }
-    const clock = new ShiftedClock()
-    const hot = await openTestStore(url, { indexPrefix, clock })
-    const blobs = await openS3Store(s3 as TestS3)
-    const harness = await PipelineHarness.start({
-      clock,
-      openBus: (specs, folder) => FileBus.open({ folder, specs, clock }),
-      stores: async () => ({ hot, blobs }),
-      assembler: { quiet: '800ms', rootless: '2s', openMax: '5s', clockSlack: '200ms' },
-      segmentAge: '1s',
-      expireEvery: '1s',
-      partitions: 1,
-    })
+    const aged = await startAged(url, s3 as TestS3, indexPrefix)
+    const { clock, hot, blobs, harness } = aged
     try {
-      await send(harness)
+      await send48f(aged, tenant)
       const read = async (): Promise<TraceAnswer> => {
         const headers = { authorization: `Bearer ${keyOf(tenant)}` }
         const path = `http://${harness.addresses.api}/api/v1/traces/${traceId}`
@@ -81,55 +55,42 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
           expect(answer.spans.length).toBe(8)
           expect(answer.why).toMatchObject({ state: 'kept', primary: 'citation-failed' })
           return answer
-        }, waits)
+        }, agedWaits)
       const kinds = async (): Promise<string[]> => {
         const names = (await hot.periods()).map(({ name }) => name.slice(indexPrefix.length + 1))
         return [...new Set(names.map(name => name.replace(/-.*/, '')))].sort()
       }
-      const expectNothingOverdue = (): Promise<void> =>
-        vi.waitFor(async () => {
-          const audit = new AgeAudit({
-            hotLife: defaultHotLife,
-            livesMs: { warm: 30 * dayMs, cold: 365 * dayMs, ledger: 365 * dayMs },
-            nowMs: clock.nowMs(),
-            graceMs: 0,
-          })
-          await audit.hot(hot)
-          await audit.blobs(blobs)
-          expect(audit.report()).toMatchObject({ agrees: true, findings: [] })
-        }, waits)
-
       expectHolds(await until('hot', 'full'), [...texts, ...identifiers, ...structural], [])
       await vi.waitFor(
         async () => expect((await tierText(blobs, 'cold')).length > 2).toBe(true),
-        waits,
+        agedWaits,
       )
       expect(await kinds()).toEqual(['parts', 'spans', 'text', 'traces'])
       // The indices of one request are written side by side.
       await vi.waitFor(
         async () => expectHolds(await documents(url), [...identifiers, ...structural], texts),
-        waits,
+        agedWaits,
       )
       expectHolds(await tierText(blobs, 'warm'), [...identifiers, ...structural], texts)
       expectHolds(await tierText(blobs, 'cold'), structural, [...texts, ...identifiers])
 
       clock.shiftMs += 26 * hourMs
       expectHolds(await until('hot', 'structured'), [...identifiers, ...structural], texts)
-      await expectNothingOverdue()
+      await expectNothingOverdue(aged)
       expect(await kinds()).toEqual(['parts', 'spans', 'traces'])
 
       clock.shiftMs += 7 * dayMs
       expectHolds(await until('warm', 'structured'), [...identifiers, ...structural], texts)
-      await expectNothingOverdue()
+      await expectNothingOverdue(aged)
       expect(await kinds()).toEqual([])
 
       clock.shiftMs += 24 * dayMs
       expectHolds(await until('cold', 'hashed'), structural, [...texts, ...identifiers])
-      await expectNothingOverdue()
+      await expectNothingOverdue(aged)
       expect(await tierText(blobs, 'warm')).toBe('[]')
 
       clock.shiftMs += 336 * dayMs
-      await expectNothingOverdue()
+      await expectNothingOverdue(aged)
       for (const tier of ['warm', 'cold'] as const) expect(await tierText(blobs, tier)).toBe('[]')
       expect(await Array.fromAsync(blobs.list('ledger/'))).toEqual([])
       expect(await Array.fromAsync(blobs.list('ids/'))).toEqual([])
@@ -138,17 +99,6 @@ test.runIf(opensearch !== undefined && s3 !== undefined)(
     }
   },
 )
-
-async function send(harness: PipelineHarness): Promise<void> {
-  const client = new OtlpClient({
-    transport: 'grpc',
-    address: harness.addresses.otlpGrpc,
-    apiKey: keyOf(tenant),
-  })
-  const { acknowledged } = await client.sendTraces(trace48f({ startMs: systemClock.nowMs() }))
-  client.close()
-  expect(acknowledged).toBe(true)
-}
 
 /** All that can be searched for, of every index but that of the text. */
 async function documents(url: string): Promise<string> {

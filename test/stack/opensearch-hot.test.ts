@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
+import { hotCensusContract } from '../../packages/storage/src/hot-census.contract.ts'
 import { hotStoreContract } from '../../packages/storage/src/hot-store.contract.ts'
 import { refreshEveryMs } from '../../packages/storage/src/opensearch/opensearch-hot-store.ts'
 import { sampleTrace } from '../../packages/storage/src/samples.ts'
@@ -11,11 +12,13 @@ const opensearch = await sharedOpenSearch()
 if (opensearch !== undefined) {
   const { url } = opensearch
   const prefixes: string[] = []
-  hotStoreContract(`opensearch ${opensearch.version}`, async life => {
-    const indexPrefix = `contract-${randomBytes(6).toString('hex')}`
-    prefixes.push(indexPrefix)
-    return openTestStore(url, { indexPrefix, ...(life !== undefined && { life }) })
-  })
+  for (const contract of [hotStoreContract, hotCensusContract]) {
+    contract(`opensearch ${opensearch.version}`, async life => {
+      const indexPrefix = `contract-${randomBytes(6).toString('hex')}`
+      prefixes.push(indexPrefix)
+      return openTestStore(url, { indexPrefix, ...(life !== undefined && { life }) })
+    })
+  }
 
   test('what the first release wrote is read, and what a newer one wrote is refused by name', async () => {
     const indexPrefix = `golden-${randomBytes(6).toString('hex')}`

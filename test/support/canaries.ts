@@ -85,8 +85,8 @@ function germanIban(account: string): string {
   return `DE${String(check).padStart(2, '0')}${account}`
 }
 
-/** Attributes of every convention that carry text, and some that should not. */
-const keys = [
+/** Attributes of every convention that carry text. */
+export const textKeys = [
   'gen_ai.input.messages',
   'gen_ai.tool.call.arguments',
   'gen_ai.prompt.0.content',
@@ -97,11 +97,10 @@ const keys = [
   'ai.response.text',
   'mlflow.spanInputs',
   'user.message',
-  'session.id',
-  'user.id',
-  'server.address',
-  'app.unheard.of',
 ]
+
+/** And some that should not. */
+const keys = [...textKeys, 'session.id', 'user.id', 'server.address', 'app.unheard.of']
 
 const escapes: readonly ((text: string) => string)[] = [
   text => `${marker} ${text} ends.`,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type BlobStore, listSegments, readAllLedger, readAllSpans } from '@winnow/storage'
 import { OtlpClient, type Random, trace48f, trace48fTwinChanges } from '@winnow/testing'
 import { expect } from 'vitest'
-import type { RunningTarget } from './winnow-process.ts'
+import { type RunningTarget, winnow } from './winnow-process.ts'
 
 /** Whose traces are erased: a structured attribute, and what only the text has. */
 export const subject = 'u_c0ffee5d1c77e0aa'
@@ -120,4 +120,18 @@ export function tiersThatSay(summaries: ReadonlyMap<string, Summary>): string[] 
     .filter(([, { says }]) => says)
     .map(([key]) => key.split('/')[0] ?? '')
   return [...new Set(tiers)].sort()
+}
+
+/** What an erasure of the subject would remove. */
+export async function erasedDry(running: RunningTarget): Promise<unknown> {
+  const { stdout } = await winnow([
+    'erase',
+    '--url',
+    `http://${running.api}`,
+    '--where',
+    `user.id_hash=${subject}`,
+    '--dry-run',
+    '--json',
+  ])
+  return JSON.parse(stdout)
 }

@@ -2,6 +2,7 @@ import { copyFileSync, mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { hotCensusContract } from './hot-census.contract.ts'
 import { dayMs, hourMs, parsePeriod, periodName } from './hot-period.ts'
 import { hotStoreContract } from './hot-store.contract.ts'
 import type { HotTrace } from './hot-store.ts'
@@ -25,8 +26,10 @@ afterAll(() => {
   for (const folder of made) rmSync(folder, { recursive: true })
 })
 
-hotStoreContract('memory', async life => new MemoryHotStore(life))
-hotStoreContract('sqlite', async life => new SqliteHotStore(join(newFolder(), 'hot'), life))
+for (const contract of [hotStoreContract, hotCensusContract]) {
+  contract('memory', async life => new MemoryHotStore(life))
+  contract('sqlite', async life => new SqliteHotStore(join(newFolder(), 'hot'), life))
+}
 
 test('sqlite: one file a day of traces and an hour of text, found again by another process', async () => {
   const folder = newFolder()

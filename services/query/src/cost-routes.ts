@@ -9,9 +9,10 @@ import {
 } from '@winnow/cost'
 import { type Clock, PipelineError } from '@winnow/runtime'
 import type { BlobStore, HotStore } from '@winnow/storage'
-import { ApiError, scopeMissing } from './api-error.ts'
+import { ApiError } from './api-error.ts'
 import type { Answer, Reader } from './routes.ts'
 import { flag, moment, refuseUnknown, wholeNumber } from './search.ts'
+import { tenantAsked } from './tenant-asked.ts'
 
 /** Days that costs can be measured over, and how many they are when nobody says. */
 export const costDaysMax = 365
@@ -162,7 +163,7 @@ export async function getCost(
     isCompared: flag(query, 'compare'),
     isDaily: flag(query, 'daily'),
   }
-  return { status: 200, body: await costs.report(tenantOf(reader, query), asked) }
+  return { status: 200, body: await costs.report(tenantAsked(reader, query), asked) }
 }
 
 /** `GET /api/v1/cost/rows`: the decisions that a figure adds up, within the window that its report names. */
@@ -187,7 +188,7 @@ export async function getCostRows(
   const rows = await costs.rows({
     sinceMs,
     untilMs,
-    tenant: tenantOf(reader, query),
+    tenant: tenantAsked(reader, query),
     of: Object.fromEntries(given) as Partial<Record<Dimension, string>>,
     matched: query.get('matched') ?? undefined,
     only: onlyOf(query),
@@ -221,18 +222,4 @@ function dimensionsOf(query: URLSearchParams): Dimension[] {
     })
   }
   return [...new Set(names)].sort() as Dimension[]
-}
-
-/** Undefined: all of them. */
-function tenantOf({ tenant, scopes }: Reader, query: URLSearchParams): string | undefined {
-  const tenants = query.get('tenants')
-  if (tenants === null) return tenant
-  if (tenants !== 'all') {
-    throw new ApiError(400, 'INVALID_TENANTS', 'use tenants=all, or leave it out', {
-      field: 'tenants',
-      value: tenants,
-    })
-  }
-  if (!scopes.includes('admin')) throw scopeMissing('admin')
-  return undefined
 }

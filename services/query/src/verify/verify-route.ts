@@ -1,8 +1,9 @@
 import { PipelineError } from '@winnow/runtime'
-import { ApiError, scopeMissing } from '../api-error.ts'
+import { ApiError } from '../api-error.ts'
 import { verifyWaitMs } from '../config.ts'
 import type { Answer, Reader } from '../routes.ts'
 import { refuseUnknown } from '../search.ts'
+import { tenantAsked } from '../tenant-asked.ts'
 import type { LedgerWatch } from './ledger-watch.ts'
 
 /**
@@ -15,7 +16,7 @@ export async function getVerify(
   query: URLSearchParams,
 ): Promise<Answer> {
   refuseUnknown(query, ['full', 'tenants'])
-  const tenant = tenantOf(reader, query)
+  const tenant = tenantAsked(reader, query)
   const full = query.get('full')
   if (full !== null && full !== '' && full !== 'true') {
     throw new ApiError(400, 'INVALID_FULL', 'use ?full, or leave it out', {
@@ -33,18 +34,4 @@ export async function getVerify(
     if (!(error instanceof PipelineError && error.code === 'QUOTA_EXCEEDED')) throw error
     throw new ApiError(409, 'WINDOW_TOO_LARGE', error.message)
   }
-}
-
-/** Undefined: all of them. */
-function tenantOf({ tenant, scopes }: Reader, query: URLSearchParams): string | undefined {
-  const tenants = query.get('tenants')
-  if (tenants === null) return tenant
-  if (tenants !== 'all') {
-    throw new ApiError(400, 'INVALID_TENANTS', 'use tenants=all, or leave it out', {
-      field: 'tenants',
-      value: tenants,
-    })
-  }
-  if (!scopes.includes('admin')) throw scopeMissing('admin')
-  return undefined
 }
