@@ -230,9 +230,9 @@ describe(`seed ${seed}`, () => {
     }
   })
 
-  test('winnow cost sums up by tenant and by rule what DuckDB does', async () => {
+  test('winnow cost sums up by tenant, by rule and by span name what DuckDB does', async () => {
     const { stdout, stderr } = await winnow([
-      ...['cost', '--data', run.harness.folder, '--json', '--by', 'tenant,rule', '--compare'],
+      ...['cost', '--data', run.harness.folder, '--json', '--by', 'tenant,rule,span', '--compare'],
     ])
     expect(stderr).toBe('')
     const cost = JSON.parse(stdout) as Cost
@@ -255,6 +255,18 @@ describe(`seed ${seed}`, () => {
       const shared = rows.reduce((sum, row) => sum + row.dollars.total, 0)
       expect(shared).toBeCloseTo(cost.monthTotal, 9)
     }
+    const bySpan = await query<{ name: string; rows: number; bytes: number }>(`
+      SELECT name, count(*)::INT AS rows,
+        sum(strlen(name) + strlen(attributes) + strlen(resource_attributes) + strlen(events) + strlen(links))::INT AS bytes
+      FROM warm GROUP BY name ORDER BY bytes DESC, name`)
+    expect(bySpan.length).toBeGreaterThan(5)
+    expect(cost.bySpan.names).toMatchObject(bySpan)
+    const tiers = cost.lines.filter(({ tier }) => tier === 'warm' || tier === 'cold')
+    const ofSpans = cost.bySpan.names.reduce((sum, { dollars }) => sum + dollars.total, 0)
+    expect(ofSpans).toBeCloseTo(
+      tiers.reduce((sum, { dollars }) => sum + dollars, 0),
+      9,
+    )
     for (const { where, bytes, objects } of cost.stored) {
       if (where !== 'warm/' && where !== 'cold/' && where !== 'ledger/') continue
       const [files] = await query<{ n: number; bytes: number }>(
@@ -296,11 +308,13 @@ describe(`seed ${seed}`, () => {
   })
 })
 
-/** What `winnow cost --json --by tenant,rule --compare` says, as far as it is looked at. */
+/** What `winnow cost --json --by tenant,rule,span --compare` says, as far as it is looked at. */
 interface Cost {
   readonly stored: readonly { where: string; bytes: number; objects: number }[]
   readonly monthTotal: number
   readonly by: Readonly<Record<'tenant' | 'rule', readonly CostRow[]>>
+  readonly lines: readonly { tier: string; dollars: number }[]
+  readonly bySpan: { readonly names: readonly Omit<CostRow, 'decisions' | 'kept'>[] }
   readonly compared: readonly { bytes: number; dollars: number }[]
 }
 

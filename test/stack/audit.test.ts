@@ -1,5 +1,5 @@
 // The audit of a real S3 and OpenSearch after a load, and after somebody changed both by hand. Two million spans
-// take about half an hour on two cores: TEST_AUDIT_SPANS=2000000 vitest run --project stack test/stack/audit.test.ts
+// take about five minutes on two cores: TEST_AUDIT_SPANS=2000000 vitest run --project stack test/stack/audit.test.ts
 
 import { randomBytes } from 'node:crypto'
 import process from 'node:process'

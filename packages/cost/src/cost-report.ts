@@ -4,6 +4,7 @@ import { planLedger } from './ledger-plan.ts'
 import { type Dimension, type LedgerDay, LedgerSums } from './ledger-sums.ts'
 import type { CostPrices } from './prices.ts'
 import { type CostShare, comparedPolicies, costShares, type PolicyCost } from './shares.ts'
+import { type SpanShares, spanShares } from './span-shares.ts'
 import { type MeasureOptions, measureStored, type Stored, type StoredFolder } from './stored.ts'
 
 type Tier = TierFlow['tier']
@@ -31,6 +32,8 @@ export interface CostQuestion {
   /** What this one causes alone; absent: the whole fleet. */
   readonly tenant?: string | undefined
   readonly by?: readonly Dimension[]
+  /** By the names of spans too, which warm is read for. */
+  readonly isBySpan?: boolean
   readonly isCompared?: boolean
   readonly isDaily?: boolean
   /** More of them are QUOTA_EXCEEDED; absent: however many there are. */
@@ -39,6 +42,7 @@ export interface CostQuestion {
   readonly segmentsMax?: number
   readonly onListed?: () => void
   readonly onSegment?: (read: number, of: number) => void
+  readonly onSpans?: (read: number, of: number) => void
 }
 
 export interface CostReport {
@@ -61,6 +65,7 @@ export interface CostReport {
   }[]
   /** What each of them causes; absent: nobody asked. */
   readonly by?: Readonly<Partial<Record<Dimension, readonly CostShare[]>>>
+  readonly bySpan?: SpanShares
   readonly compared?: readonly PolicyCost[]
   readonly days?: readonly CostDay[]
 }
@@ -89,9 +94,10 @@ const dayMs = 86_400_000
  * bytes and decisions have of that. Rejects as {@link measureStored} and {@link LedgerSums.read} do.
  */
 export async function measureCost(source: CostSource, asked: CostQuestion): Promise<CostReport> {
-  const { by = [], isCompared = false, isDaily = false, tenant, nowMs, daysMax } = asked
+  const { by = [], isBySpan = false, isCompared = false, isDaily = false } = asked
+  const { tenant, nowMs, daysMax } = asked
   const { prices } = source.settings
-  if (tenant === undefined && by.length === 0 && !isCompared && !isDaily) {
+  if (tenant === undefined && by.length === 0 && !isBySpan && !isCompared && !isDaily) {
     return reportOf(await measure(source, asked), prices)
   }
   const { segmentsMax, objectsMax } = asked
@@ -119,11 +125,18 @@ export async function measureCost(source: CostSource, asked: CostQuestion): Prom
   // What is fixed is no tenant's.
   const ownPrices = tenant === undefined ? prices : { ...prices, fixed: [] }
   const report = reportOf(own, ownPrices)
+  const bySpan = isBySpan
+    ? await spanShares(source.blobs, report.lines, {
+        ...{ sinceMs: window.sinceMs, untilMs: nowMs, tenant },
+        ...(asked.onSpans !== undefined && { onSegment: asked.onSpans }),
+      })
+    : undefined
   const shares = by.map(one => [one, costShares(report.lines, sums.all, sums.by(one))] as const)
   return {
     ...report,
     ...(isCut && { reachedSince: new Date(window.sinceMs).toISOString() }),
     ...(by.length > 0 && { by: Object.fromEntries(shares) }),
+    ...(bySpan !== undefined && { bySpan }),
     ...(isCompared && {
       compared: comparedPolicies(sums, own.flows, ownPrices, stored.measuredDays),
     }),

@@ -75,7 +75,7 @@ function registerCost(program: Command): void {
     .option('--days <n>', 'measure what comes in over so many days (default 7)')
     .option(
       '--by <names>',
-      'who causes it: tenant, rule, service, variant, root; several with commas',
+      'who causes it: tenant, rule, service, variant, root, span; several with commas',
     )
     .option('--compare', 'beside it what keeping all, and errors alone, would cost')
     .option('--data <dir>', 'folder of everything that is kept (default ./data)')
@@ -87,12 +87,14 @@ function registerCost(program: Command): void {
 It lists every object of every tier and asks the hot store for its size; it changes nothing. A month is that in which
 every tier is full, a line for each cause: storage, smallest billed size, least billed time, objects made, and what is
 fixed. The prices are list prices until costs in winnow.yaml says yours. --by and --compare read the ledger of those days:
-hot, warm and cold are shared out by the bytes that a trace had written, the ledger by decisions, what is fixed not at all.
+hot, warm and cold are shared out by the bytes that a trace had written, the ledger by decisions, what is fixed not at all. --by span reads segments of warm,
+200 at most, evenly over those days, and shares out warm and cold by the texts of their rows, span name by span name.
 
 Examples:
   $ winnow cost
   $ WINNOW_BLOBS=s3://traces winnow cost --days 30
   $ winnow cost --by rule,tenant --compare
+  $ winnow cost --by span --days 30
   $ winnow cost --json | jq '.lines | sort_by(-.dollars)[:3]'`,
     )
     .action(async (options: CostOptions) => {

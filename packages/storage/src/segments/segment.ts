@@ -178,9 +178,15 @@ export async function segmentOverhead(
   return readParquet(store, key, overhead, bytes)
 }
 
-/** Every span row of a segment of warm or cold. */
-export async function readAllSpans(store: BlobStore, key: string): Promise<SpanRow[]> {
-  return (await readParquet(store, key, object => readRows(object, spanColumns))) ?? []
+/** Every span row of a segment of warm or cold; with `names` those columns alone. */
+export async function readAllSpans<Name extends keyof SpanRow>(
+  store: BlobStore,
+  key: string,
+  names?: readonly Name[],
+): Promise<Pick<SpanRow, Name>[]> {
+  const columns = columnsOf(spanColumns, names)
+  const read = (object: ParquetObject): Promise<SpanRow[]> => readRows(object, columns)
+  return (await readParquet(store, key, read)) ?? []
 }
 
 /** Every decision of a segment of the ledger; with `names` those columns alone. */
@@ -189,10 +195,16 @@ export async function readAllLedger<Name extends keyof LedgerRow>(
   key: string,
   names?: readonly Name[],
 ): Promise<Pick<LedgerRow, Name>[]> {
-  const wanted = names as readonly string[] | undefined
-  const columns = ledgerColumns.filter(({ name }) => wanted === undefined || wanted.includes(name))
+  const columns = columnsOf(ledgerColumns, names)
   const read = (object: ParquetObject): Promise<LedgerRow[]> => readRows(object, columns)
   return (await readParquet(store, key, read)) ?? []
+}
+
+function columnsOf<T extends { readonly name: string }>(
+  columns: readonly T[],
+  names?: readonly string[],
+): readonly T[] {
+  return names === undefined ? columns : columns.filter(({ name }) => names.includes(name))
 }
 
 /**

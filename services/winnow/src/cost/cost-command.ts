@@ -34,8 +34,9 @@ export async function costCommand(options: CostOptions): Promise<void> {
     options: { data: options.data },
     readFile: path => readFileSync(path, 'utf8'),
   })
-  const by = dimensionsOf(options.by)
-  const report = await measured(config, { daysMax, by, isCompared: options.compare === true })
+  const { by, isBySpan } = dimensionsOf(options.by)
+  const isCompared = options.compare === true
+  const report = await measured(config, { daysMax, by, isBySpan, isCompared })
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : costText(report))
 }
 
@@ -44,6 +45,7 @@ async function measured(
   asked: {
     readonly daysMax: number
     readonly by: readonly Dimension[]
+    readonly isBySpan: boolean
     readonly isCompared: boolean
   },
 ): Promise<CostReport> {
@@ -58,6 +60,7 @@ async function measured(
         nowMs: systemClock.nowMs(),
         onListed: () => progress.show(`${++listed} objects listed`),
         onSegment: (read, of) => progress.show(`${read} of ${of} segments of the ledger read`),
+        onSpans: (read, of) => progress.show(`${read} of ${of} segments of warm read`),
       },
     )
   } finally {
@@ -65,14 +68,16 @@ async function measured(
   }
 }
 
-function dimensionsOf(text: string | undefined): Dimension[] {
-  const names = (text ?? '').split(',').filter(name => name !== '')
+/** The ledger's dimensions, and the names of spans, which it does not know. */
+function dimensionsOf(text = ''): { by: readonly Dimension[]; isBySpan: boolean } {
+  const names = text.split(',').filter(name => name !== '')
   for (const name of names) {
-    if (Object.hasOwn(dimensions, name)) continue
-    const known = Object.keys(dimensions).join(', ')
+    if (name === 'span' || Object.hasOwn(dimensions, name)) continue
+    const known = [...Object.keys(dimensions), 'span'].join(', ')
     throw new CommandEnd(exitCode.usage, `--by "${name}" is none of ${known}`)
   }
-  return names as Dimension[]
+  const by = names.filter(name => name !== 'span') as Dimension[]
+  return { by, isBySpan: names.includes('span') }
 }
 
 async function bytesOfHot(config: Config): Promise<number> {

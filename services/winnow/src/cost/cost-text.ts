@@ -1,4 +1,4 @@
-import type { CostLine, CostReport, CostShare, PolicyCost } from '@winnow/cost'
+import type { CostLine, CostReport, CostShare, PolicyCost, SpanShares } from '@winnow/cost'
 
 /** What is stored, and the bill of a month line by line. Pure. */
 export function costText(report: CostReport): string {
@@ -30,6 +30,7 @@ export function costText(report: CostReport): string {
     ...Object.entries(report.by ?? {}).flatMap(([dimension, shares]) =>
       sharesText(dimension, shares),
     ),
+    ...(report.bySpan === undefined ? [] : spansText(report.bySpan)),
     ...(report.compared === undefined ? [] : comparedText(report.compared)),
   ].join('\n')
 }
@@ -45,12 +46,34 @@ function sharesText(dimension: string, shares: readonly CostShare[]): string[] {
   const head = `  ${`by ${dimension}`.padEnd(width)} ${'traces'.padStart(9)} ${'kept'.padStart(9)} ${'matched'.padStart(9)} ${'GB written'.padStart(11)} ${'a month'.padStart(12)} ${'a kept trace'.padStart(13)}`
   const rows = shares.slice(0, rowsShownMax).map(share => {
     const { name, traces, kept, matched, bytes, dollars: of, dollarsPerKept } = share
-    const bar = '█'.repeat(most === 0 ? 0 : Math.round((barMax * of.total) / most))
+    const bar = barOf(of.total, most)
     const each = dollarsPerKept === null ? '' : `$${number(dollarsPerKept)}`
     return `  ${name.padEnd(width)} ${String(traces).padStart(9)} ${String(kept).padStart(9)} ${String(matched).padStart(9)} ${gigabytes(bytes).padStart(11)} ${dollars(of.total)} ${each.padStart(13)}  ${bar}`.trimEnd()
   })
   const left = shares.length - rowsShownMax
   return [head, ...rows, ...(left > 0 ? [`  and ${left} more: --json has them`] : []), '']
+}
+
+function spansText({ segments, names }: SpanShares): string[] {
+  const shown = names.slice(0, rowsShownMax)
+  const width = Math.max(12, ...shown.map(({ name }) => name.length))
+  const most = names[0]?.dollars.total ?? 0
+  const head = `  ${'by span'.padEnd(width)} ${'rows'.padStart(9)} ${'GB of text'.padStart(11)} ${'warm, cold'.padStart(12)}`
+  const rows = shown.map(({ name, rows: count, bytes, dollars: of }) =>
+    `  ${name.padEnd(width)} ${String(count).padStart(9)} ${gigabytes(bytes).padStart(11)} ${dollars(of.total)}  ${barOf(of.total, most)}`.trimEnd(),
+  )
+  const left = names.length - rowsShownMax
+  return [
+    head,
+    ...rows,
+    ...(left > 0 ? [`  and ${left} more: --json has them`] : []),
+    `  by the rows of ${segments.read} of ${segments.of} segments of warm; hot is not among it`,
+    '',
+  ]
+}
+
+function barOf(amount: number, most: number): string {
+  return '█'.repeat(most === 0 ? 0 : Math.round((barMax * amount) / most))
 }
 
 function comparedText(compared: readonly PolicyCost[]): string[] {

@@ -195,3 +195,23 @@ test('small objects are billed one by one, whatever a large one beside them has'
   const cold = flows.find(({ tier }) => tier === 'cold')
   expect(cold?.shortBytesPerDay).toBe(99 * (131_072 - 4_096))
 })
+
+test('names of spans come with how much of warm was read for them', async () => {
+  const report = reportOf(await measureStored(new MemoryBlobStore(clock), options(0)), config.costs)
+  const dollars = { warm: 3, cold: 1, total: 4 }
+  const bySpan = {
+    segments: { read: 200, of: 912 },
+    names: [
+      { name: 'chat claude', rows: 70, bytes: 4e9, dollars },
+      { name: 'tool', rows: 9, bytes: 1e9, dollars: { warm: 0.75, cold: 0.25, total: 1 } },
+    ],
+  }
+  expect(costText({ ...report, bySpan })).toContain(
+    [
+      '  by span           rows  GB of text   warm, cold',
+      '  chat claude         70           4        $4.00  ████████████████████',
+      '  tool                 9           1        $1.00  █████',
+      '  by the rows of 200 of 912 segments of warm; hot is not among it',
+    ].join('\n'),
+  )
+})
