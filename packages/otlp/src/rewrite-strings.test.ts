@@ -14,6 +14,8 @@ const { value } = fc.letrec<{ value: AnyValue; pair: KeyValue }>(tie => ({
     { depthSize: 'small', withCrossShrink: true },
     fc.record({ stringValue: text }),
     fc.record({ intValue: fc.bigInt({ min: -5n, max: 2n ** 62n }) }),
+    fc.record({ doubleValue: fc.double({ noNaN: true }) }),
+    fc.record({ boolValue: fc.boolean() }),
     fc.record({ arrayValue: fc.record({ values: fc.array(tie('value'), { maxLength: 3 }) }) }),
     fc.record({ kvlistValue: fc.record({ values: fc.array(tie('pair'), { maxLength: 3 }) }) }),
   ),
@@ -109,6 +111,30 @@ test('strings of every place are replaced and everything else is what it was', (
       const expectedLogs = mapped(decodeLogs(logs), replaced)
       expect(decodeLogs(rewriteStrings(logs, 'logs', rewriter))).toEqual(expectedLogs)
     }),
+  )
+})
+
+test('a value with a number and a text behind it is looked at, whatever it begins with', () => {
+  const field = (number: number, content: Uint8Array): Buffer =>
+    Buffer.concat([Buffer.from([number * 8 + 2, content.length]), content])
+  const behind = field(1, Buffer.from('a'))
+  const numbers = [
+    [0x18, 5],
+    [0x10, 1],
+    [0x21, 0, 0, 0, 0, 0, 0, 0, 0],
+    [0x18, 0x85, 0x8a, 1],
+    [0x18, ...new Array<number>(8).fill(0x80), 1],
+  ]
+  const inPair = (content: Uint8Array): Buffer => field(1, field(1, field(1, field(2, content))))
+  for (const number of numbers) {
+    const alone = inPair(Buffer.from(number))
+    expect(rewriteStrings(alone, 'traces', rewriter)).toBe(alone)
+    const both = inPair(Buffer.concat([Buffer.from(number), behind]))
+    expect(rewriteStrings(both, 'traces', rewriter).length).toBeGreaterThan(both.length)
+  }
+  const tooLong = [0x18, ...new Array<number>(9).fill(0x80), 2]
+  expect(() => rewriteStrings(inPair(Buffer.from(tooLong)), 'traces', rewriter)).toThrow(
+    /longer than 64 bits/,
   )
 })
 

@@ -141,6 +141,22 @@ export function rewriteStrings(
   return edits.applied()
 }
 
+const doubleTag = 0x21
+const boolTag = 0x10
+const intTag = 0x18
+/** One of ten bytes may have too many bits: the walk looks at it. */
+const varintBytesMax = 9
+
+/** Whether a value is one number and nothing else, as most are: there is no text in it. */
+function isNumber(bytes: Buffer, start: number, stop: number): boolean {
+  const tag = bytes[start]
+  if (tag === doubleTag) return stop - start === 9
+  if ((tag !== intTag && tag !== boolTag) || stop - start > 1 + varintBytesMax) return false
+  let at = start + 1
+  while (at < stop && (bytes[at] as number) > 127) at++
+  return at === stop - 1
+}
+
 /** Field 1, length-delimited. */
 const keyTag = 10
 
@@ -197,6 +213,13 @@ class Walk {
   }
 
   #message(of: number, lengthPos: number, start: number, stop: number, level: number): void {
+    if (
+      of === kind.value &&
+      this.#values < anyValueDepthMax &&
+      isNumber(this.#bytes, start, stop)
+    ) {
+      return
+    }
     const edits = this.#edits
     edits.enter(level + 1, lengthPos, start, stop)
     if (of === kind.value && ++this.#values > anyValueDepthMax) {

@@ -46,6 +46,29 @@ test('what is forgotten is found by the sampler’s index, two or three reads aw
   expect(fixture.reads.map(read => read.split(' ')[0])).toEqual(['list'])
 })
 
+test('a snapshot that goes once it was listed makes an answer incomplete, and the next one has a newer', async () => {
+  const fixture = newFixture()
+  const offset = await fixture.decide(1)
+  await fixture.decide(2)
+  await fixture.snapshot([[1, offset]], 1_000)
+  const { blobs } = fixture
+  let isGone = false
+  const read: typeof blobs.read = async (key, start, length) => {
+    if (!isGone) {
+      isGone = true
+      await blobs.delete(key)
+      await fixture.snapshot([[1, offset]], 2_000)
+    }
+    return blobs.read(key, start, length)
+  }
+  const lookup = await fixture.lookup({ blobs: { ...blobs, read } })
+  const missed = await lookup.find('default', traceIdOf(1))
+  expect(missed).toMatchObject({ decision: undefined, searched: { complete: false } })
+  const { decision, searched } = await lookup.find('default', traceIdOf(1))
+  expect(decision).toMatchObject({ traceId: traceIdOf(1) })
+  expect(searched).toMatchObject({ tiers: ['log', 'hot', 'index'], complete: true })
+})
+
 test('traces that nobody knows, one after the other, cost no lists', async () => {
   const fixture = newFixture()
   await fixture.snapshot([])
