@@ -65,7 +65,7 @@ function nonData({ folders, hot }: AuditReport): string[] {
     ...(hot === null || hot.storeBytes + hot.textBytes === 0
       ? []
       : [
-          `hot occupies ${hot.storeBytes} bytes and ${hot.textBytes} of text: ${hot.overheadBytes} beyond the spans' own`,
+          `hot occupies ${hot.storeBytes} bytes and ${hot.textBytes} of text: ${beside(hot.overheadBytes)}`,
         ]),
     ...small.map(
       ({ where, smallBytes }) =>
@@ -73,6 +73,13 @@ function nonData({ folders, hot }: AuditReport): string[] {
     ),
   ]
   return lines.length === 0 ? [] : [...lines.map(text => `  ${text}`), '']
+}
+
+/** A store may pack what it has more tightly than it adds to it. */
+function beside(overheadBytes: number): string {
+  return overheadBytes < 0
+    ? `${-overheadBytes} less than the spans' own, which it packs`
+    : `${overheadBytes} beyond the spans' own`
 }
 
 const widths = [10, 9, 15, 15, 12, 9, 10, 13]
