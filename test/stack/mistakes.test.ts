@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { hashOfKey } from '@winnow/runtime'
 import { OtlpClient, TestAuthority, trace48f, trace48fId } from '@winnow/testing'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { metricSum } from '../crash/metrics.ts'
 import {
   freePorts,
   type RunningWinnow,
@@ -306,6 +307,13 @@ onKafka(
     const up = await running(env)
     await sendTrace(up.otlpGrpc)
     await vi.waitFor(async () => expect(await stateOf(up.api)).toBe('kept'), waits)
+    // A position that it commits behind the new topics' ends would be another mistake, with its own line.
+    await vi.waitFor(async () => {
+      for (const group of ['assembler', 'sampler', 'writer-hot']) {
+        const lag = await metricSum(up.metrics, `winnow_bus_lag_records{group="${group}"}`)
+        expect([group, lag]).toEqual([group, 0])
+      }
+    }, waits)
     await adminOf(broker ?? '', async admin => {
       const topics = (await admin.listTopics()).filter(name => name.startsWith('anew.'))
       await admin.deleteTopics({ topics })
