@@ -36,5 +36,5 @@ export {
 } from './ledger-sums.ts'
 export { type CostPrices, costPricesSchema, type TierPrice } from './prices.ts'
 export { type CostShare, comparedPolicies, costShares, type PolicyCost } from './shares.ts'
-export { type SpanShare, type SpanShares, spanSegmentsMax } from './span-shares.ts'
+export type { SpanShares } from './span-shares.ts'
 export { type MeasureOptions, measureStored, type Stored, type StoredFolder } from './stored.ts'
