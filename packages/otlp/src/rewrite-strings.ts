@@ -1,6 +1,7 @@
 // Hot: every field of every span that comes in passes here once.
 import { anyValueDepthMax } from './otlp.ts'
 import { RewriteEdits } from './rewrite-edits.ts'
+import { plainValueAt, twoByteLength } from './scan-value.ts'
 import { afterField, afterVarint, lengthAt, malformed, scanBytesMax, tagAt } from './wire-scan.ts'
 
 /** Where a string stands, as far as its key does not say. */
@@ -157,8 +158,17 @@ function isNumber(bytes: Buffer, start: number, stop: number): boolean {
   return at === stop - 1
 }
 
-/** Field 1, length-delimited. */
+/** Where the text of a value begins that is one string and nothing else; -1: it is not. */
+function wholeTextAt(bytes: Buffer, start: number, stop: number): number {
+  if (stop - start < 3 || bytes[start] !== textTag) return -1
+  const length = bytes[start + 1] as number
+  if (length < 128) return start + 2 + length === stop ? start + 2 : -1
+  return start + 3 + twoByteLength(bytes, start + 1) === stop ? start + 3 : -1
+}
+
+/** Field 1, length-delimited: of a pair its key, of a value its string. */
 const keyTag = 10
+const textTag = 10
 
 const serviceName = Buffer.from('service.name')
 
@@ -232,11 +242,17 @@ class Walk {
       this.#pair(start, stop, level)
       return
     }
+    if (of === kind.value) {
+      const textStart = wholeTextAt(this.#bytes, start, stop)
+      if (textStart >= 0) this.#text(said, start + 1, textStart, stop, level + 1)
+      else this.walk(of, start, stop, level + 1)
+      this.#values--
+      return
+    }
     if (of === kind.resource) this.#inResource = true
     else if (of === kind.list) this.#lists++
     this.walk(of, start, stop, level + 1)
-    if (of === kind.value) this.#values--
-    else if (of === kind.list) this.#lists--
+    if (of === kind.list) this.#lists--
     else if (of === kind.resource) this.#inResource = false
     else if (of === kind.resourceSpans || of === kind.resourceLogs) {
       if (edits.isEdited(level + 1)) this.#rewriter.rewrote(this.#service)
@@ -249,6 +265,13 @@ class Walk {
     const keyStart = this.#keyStart
     const keyEnd = this.#keyEnd
     const isFixed = this.#isKeyFixed
+    const valueStart = keyStart === keyEnd && !isFixed ? plainValueAt(this.#bytes, start, stop) : -1
+    if (valueStart >= 0) {
+      this.#plainPair(start, valueStart, stop, level)
+      this.#keyStart = keyStart
+      this.#keyEnd = keyEnd
+      return
+    }
     if (!isFixed) {
       if (keyEnd > keyStart && this.#rewriter.holdsSecret(this.#bytes, keyStart, keyEnd)) {
         this.#isKeyFixed = true
@@ -262,6 +285,13 @@ class Walk {
     this.#keyStart = keyStart
     this.#keyEnd = keyEnd
     this.#isKeyFixed = isFixed
+  }
+
+  /** As nearly all attributes are written: the key, then one value. */
+  #plainPair(start: number, valueStart: number, stop: number, level: number): void {
+    const keyStop = start + 2 + (this.#bytes[start + 1] as number)
+    this.#key(start + 1, start + 2, keyStop, level + 1)
+    this.#message(kind.value, keyStop + 1, valueStart, stop, level + 1)
   }
 
   /** Of a pair that has its value first, as any protobuf may. */

@@ -23,7 +23,8 @@ export function isHidden(text: string): boolean {
 /** Longer keys are prose, and no field is called like that. */
 export const keyBytesMax = 128
 
-const slots = 512
+const slotBits = 9
+const slots = 1 << slotBits
 /** Longer texts are not remembered. */
 export const knownTextBytesMax = 64
 
@@ -69,11 +70,11 @@ export class KnownTexts {
 
 function slotOf(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start
-  return (
-    (length * 31 +
-      (bytes[end - 1] as number) * 7 +
-      (bytes[start + (length >> 1)] as number) * 131 +
-      (bytes[start + (length >> 2)] as number) * 17) &
-    (slots - 1)
-  )
+  let hash = length
+  hash = Math.imul(hash, 31) + (bytes[end - 1] as number)
+  hash = Math.imul(hash, 31) + (bytes[end - 1 - (length >> 2)] as number)
+  hash = Math.imul(hash, 31) + (bytes[start + (length >> 1)] as number)
+  hash = Math.imul(hash, 31) + (bytes[start + (length >> 2)] as number)
+  hash = Math.imul(hash, 0x9e3779b1)
+  return hash >>> (32 - slotBits)
 }

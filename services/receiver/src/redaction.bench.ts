@@ -1,6 +1,7 @@
 import { encodeTraces, type TracesData } from '@winnow/otlp'
 import { detectedKinds, Redactors, SharedTokenKeys } from '@winnow/privacy'
 import { Metrics } from '@winnow/runtime'
+import { coreRate } from '@winnow/testing'
 import { agentRequest, spansPerRequest } from '../../../packages/otlp/src/scan.bench.ts'
 import { cleanMessages } from '../../../packages/privacy/src/detect/clean-messages.fixture.ts'
 import { Redaction, type TenantRedaction } from './redaction.ts'
@@ -88,18 +89,11 @@ function dataOf(spans: readonly object[]): TracesData {
 async function rate(requests: readonly Uint8Array[]): Promise<number> {
   const redaction = await tenantRedaction()
   const buffers = requests.map(bytes => Buffer.from(bytes))
-  const runFor = (ms: number): number => {
-    let sent = 0
-    const from = process.cpuUsage().user
-    const until = performance.now() + ms
-    while (performance.now() < until) {
-      redaction.otlp(buffers[sent % buffers.length] as Buffer, 'traces')
-      sent++
-    }
-    return (sent * spansPerRequest * 1e6) / (process.cpuUsage().user - from)
-  }
-  runFor(500)
-  return runFor(1000)
+  let sent = 0
+  return coreRate(() => {
+    redaction.otlp(buffers[sent++ % buffers.length] as Buffer, 'traces')
+    return spansPerRequest
+  })
 }
 
 export const benches = [

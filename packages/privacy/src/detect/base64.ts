@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { alnum, base64Mark, classAt, isEscapeLetter } from './byte-class.ts'
+import { alnum, base64Mark, byteClass, classAt, isEscapeLetter } from './byte-class.ts'
+import { eitherOf, pairsOf } from './byte-pairs.ts'
 
 /** Shorter parts are words; they could hold an address of eleven letters at most. */
 export const base64CharsMin = 16
@@ -8,29 +9,44 @@ const part = alnum | base64Mark
 const equals = 0x3d
 const backslash = 0x5c
 
-/** Calls `take` with each run of base64's letters, its padding left out, and with what it decodes to if that is text. */
+/** Pairs of bytes of which one is no letter of base64. */
+const breaks = eitherOf(Uint8Array.from(byteClass, bits => ((bits & part) === 0 ? 1 : 0)))
+
+/**
+ * Calls `take` with each run of base64's letters, its padding left out, and with what it decodes to if that is text.
+ */
 export function eachBase64Text(
   bytes: Buffer,
   start: number,
   end: number,
   take: (from: number, to: number, text: Buffer) => void,
 ): void {
-  let at = start + base64CharsMin - 1
-  while (at < end) {
-    // From behind: one byte that is none rules out all sixteen that hold it.
-    let from = at
-    const least = at - base64CharsMin + 1
-    while (from >= least && (classAt(bytes, from) & part) !== 0) from--
-    if (from >= least) {
-      at = from + base64CharsMin
+  if (end - start < base64CharsMin) return
+  const pairs = pairsOf(bytes)
+  const offset = bytes.byteOffset
+  // Sixteen letters in a row hold four whole pairs, wherever one begins to count by four.
+  const last = ((offset + end) >> 1) - 3
+  let floor = start
+  for (let pair = (offset + start + 1) >> 1; pair < last; pair += 4) {
+    if (
+      ((breaks[pairs[pair] as number] as number) |
+        (breaks[pairs[pair + 1] as number] as number) |
+        (breaks[pairs[pair + 2] as number] as number) |
+        (breaks[pairs[pair + 3] as number] as number)) !==
+      0
+    ) {
       continue
     }
-    from = least
-    if (from > start && bytes[from - 1] === backslash) from = afterEscape(bytes, from)
-    let to = at + 1
+    let from = (pair << 1) - offset
+    let to = from + 8
+    while (from > floor && (classAt(bytes, from - 1) & part) !== 0) from--
     while (to < end && (classAt(bytes, to) & part) !== 0) to++
-    if (!takeRun(bytes, from, to, take)) takePieces(bytes, from, to, take)
-    at = to + base64CharsMin
+    floor = to
+    if (to - from >= base64CharsMin) {
+      if (from > start && bytes[from - 1] === backslash) from = afterEscape(bytes, from)
+      if (!takeRun(bytes, from, to, take)) takePieces(bytes, from, to, take)
+    }
+    pair = ((offset + to + 1) >> 1) - 4
   }
 }
 
@@ -68,19 +84,29 @@ function takePieces(
   }
 }
 
-/** Its first twelve bytes are text: a word or a hash has hardly ever that luck. */
+/** Its first twelve bytes begin a text in UTF-8: a word or a hash has hardly ever that luck. */
 function mayBeText(bytes: Buffer, from: number): boolean {
+  let follow = 0
   for (let at = from; at < from + base64CharsMin; at += 4) {
     const word =
       ((sixBits[bytes[at] as number] as number) << 18) |
       ((sixBits[bytes[at + 1] as number] as number) << 12) |
       ((sixBits[bytes[at + 2] as number] as number) << 6) |
       (sixBits[bytes[at + 3] as number] as number)
-    if (!isTextByte(word >>> 16) || !isTextByte((word >>> 8) & 255) || !isTextByte(word & 255)) {
-      return false
-    }
+    follow = afterByte(word >>> 16, follow)
+    if (follow >= 0) follow = afterByte((word >>> 8) & 255, follow)
+    if (follow >= 0) follow = afterByte(word & 255, follow)
+    if (follow < 0) return false
   }
   return true
+}
+
+/** How many bytes of a character must follow `byte`, before which it were `follow`; -1: this is no text. */
+function afterByte(byte: number, follow: number): number {
+  if (follow > 0) return (byte & 0xc0) === 0x80 ? follow - 1 : -1
+  if (byte < 0x80) return isTextByte(byte) ? 0 : -1
+  if (byte < 0xc2 || byte > 0xf4) return -1
+  return byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3
 }
 
 const sixBits = new Uint8Array(256)

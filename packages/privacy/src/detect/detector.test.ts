@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { Redactor } from '../redactor.ts'
 import { Tokens } from '../tokens.ts'
+import { base64CharsMin } from './base64.ts'
 import { cleanMessages } from './clean-messages.fixture.ts'
 import { identifiers } from './identifiers.fixture.ts'
 import { Pattern } from './pattern.ts'
@@ -44,6 +45,27 @@ test('what is written in another way is the same thing, and has the same token',
 test('escapes of a string stay what they were around a token', () => {
   const text = JSON.stringify({ note: 'a\nmaria@example.com\t"x"\\' })
   expect(JSON.parse(redactor.redactText(text)).note).toMatch(/^a\n<email:e_\w+>\t"x"\\$/)
+})
+
+test('what is sought is found wherever in memory it lies, and whatever surrounds it', () => {
+  const shortest = Buffer.from('al@exams.com').toString('base64')
+  expect(shortest).toHaveLength(base64CharsMin)
+  const longer = Buffer.from('maria@example.com').toString('base64url')
+  const memory = Buffer.alloc(128, 0x40)
+  for (const sought of ['a@b.co', '10.20.30.40', shortest, longer]) {
+    for (const offset of [0, 1, 2, 3, 4, 5, 6, 7]) {
+      for (let before = 0; before < 20; before++) {
+        // Behind a word so long that it is looked at for what it may hold.
+        const front = 'x '.repeat(10).slice(20 - before) + (before % 2 === 0 ? 'somewhere ' : '')
+        for (const after of [0, 1, 2, 3, 9]) {
+          const text = front + sought + ' '.repeat(after)
+          const end = offset + memory.fill('@').write(text, offset, 'latin1')
+          const found = redactor.redact(memory.subarray(offset), 0, end - offset)
+          expect(found, `${JSON.stringify(text)} at ${offset}`).toBeDefined()
+        }
+      }
+    }
+  }
 })
 
 test('base64 that holds text is looked into, and stays base64', () => {

@@ -2,6 +2,7 @@
 // expression before a byte that something sought may begin or hold.
 import { eachBase64Text, encodedLike } from './base64.ts'
 import { alnum, base64Mark, classAt, isEscapeLetter } from './byte-class.ts'
+import { eitherOf, pairsOf } from './byte-pairs.ts'
 import { beginsEscape, decodedView } from './decoded-view.ts'
 import { emailAt } from './email.ts'
 import { detectedKinds, type Finding, type Match } from './finding.ts'
@@ -41,6 +42,9 @@ const mark = {
 /** Set where a pattern of the configuration may begin, whatever else the byte is. */
 const patternBit = 64
 
+/** So many bytes are looked at one by one before it is done in pairs. */
+const nearBytes = 8
+
 const slash = 0x2f
 const dash = 0x2d
 const dot = 0x2e
@@ -56,6 +60,7 @@ export class Detector {
   readonly #kinds: ReadonlySet<string>
   readonly #patterns: readonly Pattern[]
   readonly #marks = new Uint8Array(256)
+  readonly #pairMarks: Uint8Array
   readonly #numbers: boolean
   readonly #jwts = new JwtFinder()
 
@@ -79,6 +84,7 @@ export class Detector {
     for (const { firsts } of this.#patterns) {
       for (const byte of firsts) this.#marks[byte] = (this.#marks[byte] as number) | patternBit
     }
+    this.#pairMarks = eitherOf(this.#marks)
   }
 
   /** What `bytes[start, end)` holds, in order and apart from one another; undefined: nothing. */
@@ -152,13 +158,14 @@ export class Detector {
   /** `escaped`: there are escapes, so that the bytes are not yet what they say. */
   #pass(bytes: Buffer, start: number, end: number, isResolved: boolean): Finding[] | undefined {
     const marks = this.#marks
+    const pairMarks = this.#pairMarks
     this.#jwts.reset()
     let found: Finding[] | undefined
     let floor = start
     for (
-      let at = nextMark(marks, bytes, start, end);
+      let at = nextMark(marks, pairMarks, bytes, start, end);
       at < end;
-      at = nextMark(marks, bytes, at + 1, end)
+      at = nextMark(marks, pairMarks, bytes, at + 1, end)
     ) {
       const what = marks[bytes[at] as number] as number
       let match: Match | undefined
@@ -276,8 +283,34 @@ function endOf(found: readonly Finding[], index: number): number {
 }
 
 /** By itself, so that it is compiled for what it is: nearly all the time goes here. */
-function nextMark(marks: Uint8Array, bytes: Uint8Array, from: number, end: number): number {
+function nextMark(
+  marks: Uint8Array,
+  pairMarks: Uint8Array,
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+): number {
   let at = from
+  // Marks stand close together where they stand at all.
+  for (const near = Math.min(end, at + nearBytes); at < near; at++) {
+    if (marks[bytes[at] as number] !== 0) return at
+  }
+  if (at < end) {
+    const pairs = pairsOf(bytes)
+    const offset = bytes.byteOffset
+    let pair = (offset + at + 1) >> 1
+    const last = ((offset + end) >> 1) - 1
+    if (((offset + at) & 1) !== 0 && marks[bytes[at] as number] !== 0) return at
+    while (
+      pair < last &&
+      ((pairMarks[pairs[pair] as number] as number) |
+        (pairMarks[pairs[pair + 1] as number] as number)) ===
+        0
+    ) {
+      pair += 2
+    }
+    at = Math.max(at, (pair << 1) - offset)
+  }
   while (at < end && marks[bytes[at] as number] === 0) at++
   return at
 }
