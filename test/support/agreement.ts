@@ -271,6 +271,9 @@ async function compareEvaluations(
   return { mistakes, states }
 }
 
+/** Of another tenant's traces so many are asked for. */
+const strangersMax = 2_000
+
 /** A key sees nothing of the other tenant's traces, not even that they are there. */
 async function compareStrangers(
   run: ComparedRun,
@@ -282,7 +285,10 @@ async function compareStrangers(
       .filter(other => other !== tenant && (owners.get(traceId)?.length ?? 0) === 1)
       .map(other => ({ other, traceId })),
   )
-  const results = await mapWide(questions, async ({ other, traceId }) => {
+  // Over all of them, evenly: such a question goes to every store, and is the dearest of all.
+  const step = Math.ceil(questions.length / strangersMax)
+  const asked = questions.filter((_, at) => at % step === 0)
+  const results = await mapWide(asked, async ({ other, traceId }) => {
     const api = apiOf(run, other)
     const { status, text } = await api.get(`/api/v1/traces/${traceId}`)
     const states = [status, JSON.parse(text).why?.state]
@@ -294,7 +300,7 @@ async function compareStrangers(
       ? []
       : [`${other} sees ${traceId} of another: ${states}`]
   })
-  return { mistakes: results.flat(), asked: questions.length }
+  return { mistakes: results.flat(), asked: asked.length }
 }
 
 /** The first five of a kind, with their number. */

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
 const program = resolve(import.meta.dirname, '../bin/winnow.mjs')
@@ -29,6 +31,30 @@ test('a reader that closes early is no failure of the command', async () => {
   child.stdout.once('data', () => child.stdout.destroy())
   const [code] = await once(child, 'close')
   expect([code, stderr]).toEqual([0, ''])
+})
+
+test('what a start has compiled is there for the next one, and where it cannot be kept nothing is missed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'winnow-compiled-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const run = async (root: string) => {
+    const copied = join(folder, root)
+    mkdirSync(join(copied, 'services/winnow/bin'), { recursive: true })
+    mkdirSync(join(copied, 'services/winnow/src'))
+    cpSync(program, join(copied, 'services/winnow/bin/winnow.mjs'))
+    const main = 'console.log(process.env.NODE_COMPILE_CACHE)'
+    writeFileSync(join(copied, 'services/winnow/src/main.ts'), main)
+    const env = { PATH: process.env.PATH }
+    const child = spawn(process.execPath, [join(copied, 'services/winnow/bin/winnow.mjs')], { env })
+    const [chunks] = await Promise.all([child.stdout.toArray(), once(child, 'close')])
+    return Buffer.concat(chunks).toString().trim()
+  }
+  const kept = await run('installed')
+  expect(kept).toContain(join(folder, 'installed/node_modules/.cache/winnow'))
+  expect(readdirSync(kept)).not.toEqual([])
+  // No folder can be made in a file.
+  mkdirSync(join(folder, 'unwritable'))
+  writeFileSync(join(folder, 'unwritable/node_modules'), '')
+  expect(await run('unwritable')).toBe('undefined')
 })
 
 test('--format otlp prints the JSON, and a format that there is not is wrong use', async () => {
