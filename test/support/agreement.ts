@@ -154,7 +154,11 @@ async function compareBodies(
   run: ComparedRun,
   verdicts: readonly OracleVerdict[],
 ): Promise<string[]> {
-  const results = await mapWide(verdicts, async verdict => {
+  // Of what has no body its own `why` has told the state already.
+  const hasBody = ({ keep, awaiting }: OracleVerdict): boolean => keep && !awaiting
+  const bodiless = verdicts.filter(verdict => !hasBody(verdict))
+  const asked = [...verdicts.filter(hasBody), ...spread(bodiless, bodilessMax)]
+  const results = await mapWide(asked, async verdict => {
     const { tenant, traceId, keep, awaiting } = verdict
     const { status, text } = await apiOf(run, tenant).get(`/api/v1/traces/${traceId}?format=otlp`)
     const name = `${tenant}/${traceId}`
@@ -271,8 +275,15 @@ async function compareEvaluations(
   return { mistakes, states }
 }
 
-/** Of another tenant's traces so many are asked for. */
-const strangersMax = 2_000
+/** Of another tenant's traces, and of dropped ones for their bodies, so many are asked for. */
+export const strangersMax = 1_000
+const bodilessMax = 1_000
+
+/** At most so many of them, evenly over all. */
+function spread<T>(all: readonly T[], most: number): readonly T[] {
+  if (all.length <= most) return all
+  return Array.from({ length: most }, (_, at) => all[Math.floor((at * all.length) / most)] as T)
+}
 
 /** A key sees nothing of the other tenant's traces, not even that they are there. */
 async function compareStrangers(
@@ -285,9 +296,8 @@ async function compareStrangers(
       .filter(other => other !== tenant && (owners.get(traceId)?.length ?? 0) === 1)
       .map(other => ({ other, traceId })),
   )
-  // Over all of them, evenly: such a question goes to every store, and is the dearest of all.
-  const step = Math.ceil(questions.length / strangersMax)
-  const asked = questions.filter((_, at) => at % step === 0)
+  // Such a question goes to every store, and is the dearest of all.
+  const asked = spread(questions, strangersMax)
   const results = await mapWide(asked, async ({ other, traceId }) => {
     const api = apiOf(run, other)
     const { status, text } = await api.get(`/api/v1/traces/${traceId}`)
