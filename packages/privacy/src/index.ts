@@ -18,6 +18,7 @@ export {
 } from './hash.ts'
 export { keyNameLengthMax } from './key-files.ts'
 export { type KeyNature, keyNature, keyNatureOf } from './key-nature.ts'
+export { KnownTexts, knownText, knownTextBytesMax, type Replaced } from './known-texts.ts'
 export {
   type LevelOverrides,
   levelKeyBytesMax,
@@ -49,7 +50,7 @@ export { redactEvaluationId } from './redact-id.ts'
 export { redactJson } from './redact-json.ts'
 export { Redactor } from './redactor.ts'
 export { keysReadEveryMs, type RedactionSettings, Redactors, redactorsMax } from './redactors.ts'
-export { holdsSecret, KnownTexts, knownText, knownTextBytesMax } from './secret-keys.ts'
+export { holdsSecret } from './secret-keys.ts'
 export {
   SharedTokenKeys,
   sharedSecretCharsMin,

@@ -52,6 +52,37 @@ test('spans are redacted before the bus, and are the same whichever way they cam
   expect(metrics).toContain('winnow_redacted_total{kind="secret",service="refund-bot"} 2')
 })
 
+test('a value that comes again has the same token and is counted again, but for keys that spare it', async () => {
+  await start()
+  const address = '10.4.7.21'
+  const same = spanJson(1, {
+    name: address,
+    attributes: [
+      said('app.version', address),
+      said('network.peer.address', address),
+      said('db.version', address),
+      said('host.ip', address),
+      said(address, 'as a key'),
+    ],
+  })
+  for (let time = 0; time < 2; time++) {
+    expect((await post(started, '/v1/traces', requestJson(same))).status).toBe(200)
+  }
+  const spans = await started.bus.spans()
+  expect(spans[0]?.span).toEqual(spans[1]?.span)
+  const { name, attributes = [] } = spans[1]?.span ?? {}
+  expect(name).toMatch(/^<ip:e_5[0-9a-f]{11}>$/)
+  expect(attributes).toEqual([
+    said('app.version', address),
+    said('network.peer.address', `${name}`),
+    said('db.version', address),
+    said('host.ip', `${name}`),
+    said(`${name}`, 'as a key'),
+  ])
+  const metrics = await started.metrics.registry.metrics()
+  expect(metrics).toContain('winnow_redacted_total{kind="ip",service="refund-bot"} 8')
+})
+
 test('outcomes are redacted however they come, with their ids, and can still be taken back', async () => {
   await start()
   const traceId = spanJson(1).traceId

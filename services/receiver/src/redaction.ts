@@ -41,6 +41,8 @@ export class TenantRedaction implements StringRewriter {
   #keyAt = -1
   #keyNature: KeyNature = keyNature.any
   readonly #counts = new Map<string, number>()
+  /** Found in the short text that is looked at. */
+  readonly #kinds: string[] = []
 
   constructor(redactor: Redactor, metrics: Metrics, names?: TenantNames) {
     this.#redactor = redactor
@@ -123,14 +125,33 @@ export class TenantRedaction implements StringRewriter {
     if (bytes[start + traceIdDigits] === dot && isEvaluationId(bytes, keyStart, keyEnd)) {
       return this.#id(bytes, start, end)
     }
-    const isShort = end - start <= knownTextBytesMax
-    // Models, operations, tiers: as frequent as keys. An id comes once, and costs its copy.
-    if (isShort && this.#known.get(bytes, start, end) !== knownText.unknown) return undefined
-    const redacted = this.#redactor.redact(bytes, start, end, this.#onFound, nature)
+    return end - start <= knownTextBytesMax
+      ? this.#short(bytes, start, end, nature)
+      : this.#redactor.redact(bytes, start, end, this.#onFound, nature)
+  }
+
+  /** Models, operations, hosts: as frequent as keys. An id comes once, and costs its copy. */
+  #short(bytes: Buffer, start: number, end: number, nature: KeyNature): Uint8Array | undefined {
+    const known = this.#known.get(bytes, start, end)
+    if (known >= knownText.clean) return undefined
     // What a key spares may be found under another.
-    if (isShort && redacted === undefined && nature === keyNature.any) {
-      this.#addKnown(bytes, start, end)
+    if (nature !== keyNature.any) {
+      return this.#redactor.redact(bytes, start, end, this.#onFound, nature)
     }
+    if (known === knownText.replaced) {
+      const replaced = this.#known.replaced(bytes, start, end)
+      for (const kind of replaced.kinds) this.#onFound(kind)
+      return replaced.bytes
+    }
+    this.#kinds.length = 0
+    const redacted = this.#redactor.redact(bytes, start, end, this.#onFoundIn, nature)
+    if (redacted === undefined) {
+      this.#known.add(bytes, start, end, knownText.clean)
+      return undefined
+    }
+    const kinds = [...this.#kinds]
+    for (const kind of kinds) this.#onFound(kind)
+    this.#known.addReplaced(bytes, start, end, { bytes: redacted, kinds })
     return redacted
   }
 
@@ -144,23 +165,19 @@ export class TenantRedaction implements StringRewriter {
   #name(bytes: Buffer, start: number, end: number): Uint8Array | undefined {
     const known = this.#known.get(bytes, start, end)
     this.#keyAt = start
-    if (known !== knownText.unknown) {
-      this.#keyNature = (known - knownText.clean) as KeyNature
+    if (known >= knownText.key) {
+      this.#keyNature = (known - knownText.key) as KeyNature
       return undefined
     }
-    const redacted = this.#redactor.redact(bytes, start, end, this.#onFound)
-    this.#keyNature =
-      redacted === undefined
-        ? this.#addKnown(bytes, start, end)
-        : keyNatureOf(bytes.toString('latin1', start, end))
+    this.#keyNature = keyNatureOf(bytes.toString('latin1', start, end))
+    const redacted =
+      known === knownText.clean
+        ? undefined
+        : this.#redactor.redact(bytes, start, end, this.#onFound)
+    if (redacted === undefined) {
+      this.#known.add(bytes, start, end, knownText.key + this.#keyNature)
+    }
     return redacted
-  }
-
-  /** Of a text in which there is nothing; what it would be as a key. */
-  #addKnown(bytes: Buffer, start: number, end: number): KeyNature {
-    const nature = keyNatureOf(bytes.toString('latin1', start, end))
-    this.#known.add(bytes, start, end, knownText.clean + nature)
-    return nature
   }
 
   /** The key of a value was the name before it, as a rule. */
@@ -194,6 +211,9 @@ export class TenantRedaction implements StringRewriter {
   }
 
   readonly #onFound = (kind: string): void => countOne(this.#counts, kind)
+  readonly #onFoundIn = (kind: string): void => {
+    this.#kinds.push(kind)
+  }
 }
 
 function countOne(counts: Map<string, number>, kind: string): void {
