@@ -230,6 +230,10 @@ class Walk {
     ) {
       return
     }
+    if (of === kind.pair) {
+      this.#pair(lengthPos, start, stop, level)
+      return
+    }
     const edits = this.#edits
     edits.enter(level + 1, lengthPos, start, stop)
     if (of === kind.value && ++this.#values > anyValueDepthMax) {
@@ -237,10 +241,6 @@ class Walk {
         `a value lies in more than ${anyValueDepthMax} others (anyValueDepthMax)`,
         start,
       )
-    }
-    if (of === kind.pair) {
-      this.#pair(start, stop, level)
-      return
     }
     if (of === kind.value) {
       const textStart = wholeTextAt(this.#bytes, start, stop)
@@ -261,17 +261,18 @@ class Walk {
   }
 
   /** Behind a pair in a value the key of that value counts again. */
-  #pair(start: number, stop: number, level: number): void {
+  #pair(lengthPos: number, start: number, stop: number, level: number): void {
     const keyStart = this.#keyStart
     const keyEnd = this.#keyEnd
     const isFixed = this.#isKeyFixed
     const valueStart = keyStart === keyEnd && !isFixed ? plainValueAt(this.#bytes, start, stop) : -1
     if (valueStart >= 0) {
-      this.#plainPair(start, valueStart, stop, level)
+      this.#plainPair(lengthPos, start, valueStart, stop, level)
       this.#keyStart = keyStart
       this.#keyEnd = keyEnd
       return
     }
+    this.#edits.enter(level + 1, lengthPos, start, stop)
     if (!isFixed) {
       if (keyEnd > keyStart && this.#rewriter.holdsSecret(this.#bytes, keyStart, keyEnd)) {
         this.#isKeyFixed = true
@@ -288,8 +289,23 @@ class Walk {
   }
 
   /** As nearly all attributes are written: the key, then one value. */
-  #plainPair(start: number, valueStart: number, stop: number, level: number): void {
-    const keyStop = start + 2 + (this.#bytes[start + 1] as number)
+  #plainPair(
+    lengthPos: number,
+    start: number,
+    valueStart: number,
+    stop: number,
+    level: number,
+  ): void {
+    const bytes = this.#bytes
+    const keyStop = start + 2 + (bytes[start + 1] as number)
+    if (this.#values < anyValueDepthMax && isNumber(bytes, valueStart, stop)) {
+      const name = this.#rewriter.rewrite(bytes, start + 2, keyStop, 0, 0, textPlace.name)
+      if (name === undefined) return
+      this.#edits.enter(level + 1, lengthPos, start, stop)
+      this.#edits.replace(level + 1, start + 1, start + 2, keyStop, name)
+      return
+    }
+    this.#edits.enter(level + 1, lengthPos, start, stop)
     this.#key(start + 1, start + 2, keyStop, level + 1)
     this.#message(kind.value, keyStop + 1, valueStart, stop, level + 1)
   }
