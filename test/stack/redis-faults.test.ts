@@ -34,8 +34,9 @@ const faults: readonly Fault[] = [
   {
     what: 'FLUSHALL again and again',
     seed: 32,
+    // It ends before the traffic does: what comes later is there when it is read, however slow the machine.
     spoil: async redis => {
-      for (let time = 0; time < 14; time++) {
+      for (let time = 0; time < 7; time++) {
         await sleep(700)
         await redisCli(redis.port, 'flushall')
       }
