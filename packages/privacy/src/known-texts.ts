@@ -49,7 +49,9 @@ export class KnownTexts {
 
   addReplaced(bytes: Uint8Array, start: number, end: number, replaced: Replaced): void {
     this.add(bytes, start, end, knownText.replaced)
-    this.#replaced[slotOf(bytes, start, end)] = replaced
+    // In memory of its own: a small buffer holds on to the slab that it was cut from.
+    const own = { bytes: Uint8Array.from(replaced.bytes), kinds: replaced.kinds }
+    this.#replaced[slotOf(bytes, start, end)] = own
   }
 
   add(bytes: Uint8Array, start: number, end: number, answer: number): void {
