@@ -16,8 +16,9 @@ import type { TestStack } from './stack.ts'
 import { stackForTest } from './stack-system.ts'
 
 const traces = Number(process.env.TEST_RESUME_TRACES ?? 12_000)
-/** Until the first of them closes; they have to be sent within it, also on a busy machine. */
-const rootlessMs = 20_000 + traces
+/** Until the first of them closes; they have to be sent within it, a thousand a second, also on a busy machine. */
+const sendMs = traces
+const rootlessMs = 20_000 + sendMs
 const waitMs = 240_000
 
 const data = mkdtempSync(join(tmpdir(), 'winnow-resume-'))

@@ -275,7 +275,7 @@ async function compareEvaluations(
   return { mistakes, states }
 }
 
-/** Of another tenant's traces, and of dropped ones for their bodies, so many are asked for. */
+/** So many traces of other tenants are asked for, and so many dropped ones for their bodies. */
 export const strangersMax = 1_000
 const bodilessMax = 1_000
 

@@ -12,9 +12,7 @@ const backslash = 0x5c
 /** Pairs of bytes of which one is no letter of base64. */
 const breaks = eitherOf(Uint8Array.from(byteClass, bits => ((bits & part) === 0 ? 1 : 0)))
 
-/**
- * Calls `take` with each run of base64's letters, its padding left out, and with what it decodes to if that is text.
- */
+/** Calls `take` with each run of base64's letters, its padding left out, and with what it decodes to if that is text. */
 export function eachBase64Text(
   bytes: Buffer,
   start: number,
