@@ -1,4 +1,5 @@
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
+import { loadIoredis } from './load-ioredis.ts'
 import type { RedisAddress } from './redis-address.ts'
 import type { RedisLimits } from './redis-limits.ts'
 
@@ -30,7 +31,7 @@ export async function redisClient(
   access: RedisAccess,
   limits: RedisLimits,
 ): Promise<RedisClient> {
-  const { Cluster: ClusterClient, Redis: SingleClient } = await import('ioredis')
+  const { Cluster: ClusterClient, Redis: SingleClient } = await loadIoredis()
   const options = { ...connectionOptions(access, limits), enableOfflineQueue: false }
   const retryStrategy = (times: number): number => retryWaitMs(times, limits)
   switch (address.kind) {

@@ -1,6 +1,7 @@
 // Hot on Redis: every record of `spans` passes here; one copy of its bytes.
 import { MemoryPool, pieceBytesMin } from '@winnow/runtime'
 import type { Redis } from 'ioredis'
+import { loadIoredis } from './load-ioredis.ts'
 
 /** `SET key value PX lifeMs`. The value's bytes are the caller's again as soon as it returns. */
 export type SetValue = (key: string, value: Uint8Array, lifeMs: number) => Promise<unknown>
@@ -17,7 +18,7 @@ export const pooledBytesMin = pieceBytesMin
  * way out: its memory is left to the collector.
  */
 export async function pooledSet(client: Pick<Redis, 'sendCommand' | 'set'>): Promise<SetValue> {
-  const { Command } = await import('ioredis')
+  const { Command } = await loadIoredis()
   const pool = new MemoryPool(idleBytesMax)
   return async (key, value, lifeMs) => {
     const life = `${lifeMs}`
