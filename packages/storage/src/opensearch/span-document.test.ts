@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { sampleSpanRow, sampleTrace } from '../samples.ts'
 import { SpanPack } from '../span-pack.ts'
@@ -13,6 +14,8 @@ function document(changes: Partial<SpanRow>, n = 0): Record<string, unknown> {
 }
 
 const text = (value: string): string => JSON.stringify({ stringValue: value })
+
+const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
 
 test('a span is a document in Data Prepper’s fields, with plain attributes', () => {
   expect(document({ start_time_unix_nano: 1_795_244_400_123_456_789n })).toEqual({
@@ -86,6 +89,33 @@ test('every kind of value is there as people would write it', () => {
     l: [1, null],
   })
   expect(JSON.parse(raw).attributes).not.toHaveProperty('none')
+})
+
+test('the plain attributes are the same whether their text is cut or parsed', () => {
+  const value = fc.oneof(
+    fc.string().map(plain => ({ typed: { stringValue: plain }, plain })),
+    fc.bigInt().map(int => ({ typed: { intValue: `${int}` }, plain: Number(int) })),
+    fc
+      .double({ noNaN: true, noDefaultInfinity: true })
+      .map(double => ({ typed: { doubleValue: double }, plain: double + 0 })),
+    fc.boolean().map(plain => ({ typed: { boolValue: plain }, plain })),
+    fc.base64String().map(plain => ({ typed: { bytesValue: plain }, plain })),
+    fc.constant({ typed: {}, plain: undefined }),
+  )
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), value, { noNullPrototype: true }), drawn => {
+      const all = Object.entries(drawn)
+      const typed = all.map(([key, one]) => `${JSON.stringify(key)}:${JSON.stringify(one.typed)}`)
+      const plain = all.filter(([, one]) => one.plain !== undefined)
+      const cut = document({ attributes: `{${typed.join(',')}}` }).attributes
+      expect(Object.entries(cut as object).toSorted(byKey)).toEqual(
+        plain.map(([key, one]) => [key, one.plain]).toSorted(byKey),
+      )
+      // One escape more, and all of it is parsed.
+      const parsed = document({ attributes: `{"\\n":{},${typed.join(',')}}`.replace(',}', '}') })
+      expect(parsed.attributes).toEqual(cut)
+    }),
+  )
 })
 
 test('an attribute of the most bytes is in, of one more it is left out by name', () => {
