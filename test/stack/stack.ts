@@ -1,6 +1,6 @@
 import { type StartKafkaOptions, startKafka, type TestKafka } from './kafka.ts'
 import { startOpenSearch, type TestOpenSearch } from './opensearch.ts'
-import { startRedis, type TestRedis } from './redis.ts'
+import { type StartRedisOptions, startRedis, type TestRedis } from './redis.ts'
 import { startS3, type TestS3 } from './s3.ts'
 
 /** All four servers that Winnow may stand on. Whoever started them ends them. */
@@ -19,7 +19,7 @@ export interface TestStack {
  * `why` says what is missing; those that had been started are ended again.
  */
 export async function startStack(
-  options: Pick<StartKafkaOptions, 'fresh'> = {},
+  options: Pick<StartKafkaOptions & StartRedisOptions, 'fresh' | 'maxmemory'> = {},
 ): Promise<{ readonly stack: TestStack } | { readonly stack?: undefined; readonly why: string }> {
   // Two JVMs at a time is what a small machine starts without either giving up.
   const [ofKafka, ofRedis, ofS3] = await Promise.all([

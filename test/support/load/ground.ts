@@ -20,9 +20,15 @@ async function onKafka(): Promise<{ ground: Ground; stop: () => Promise<void> }>
   return { ground: { env: { WINNOW_BUS: url }, isFleet: false, serverPids }, stop }
 }
 
+/**
+ * The writer falls behind by more than a minute, since OpenSearch has to share two cores with all that it is to
+ * keep up with: what it has not written yet stays in Redis, as docs/operations.md says how to size one.
+ */
+const bufferForLag = { WINNOW_REDIS_RECORD_LIFE: '3min', WINNOW_REDIS_BYTES_MAX: '3GiB' }
+
 async function onStack(): Promise<{ ground: Ground; stop: () => Promise<void> }> {
   const { startStack } = await import('../../stack/stack.ts')
-  const started = await startStack({ fresh: true })
+  const started = await startStack({ fresh: true, maxmemory: '4gb' })
   if (started.stack === undefined) throw new Error(`no stack: ${started.why}`)
   const { env, kafka, redis, opensearch, s3, stop } = started.stack
   const servers = {
@@ -32,7 +38,8 @@ async function onStack(): Promise<{ ground: Ground; stop: () => Promise<void> }>
     S3: s3.endpoint,
   }
   const bufferBytes = (): Promise<number> => usedMemory(redis.url)
-  return { ground: { env, isFleet: true, serverPids: pidsOf(servers), bufferBytes }, stop }
+  const sized = { ...env, ...bufferForLag }
+  return { ground: { env: sized, isFleet: true, serverPids: pidsOf(servers), bufferBytes }, stop }
 }
 
 /** What the Redis at `url` holds, its own bookkeeping included. */
