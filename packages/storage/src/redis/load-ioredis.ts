@@ -1,4 +1,4 @@
-type Ioredis = typeof import('ioredis')
+type Ioredis = Pick<typeof import('ioredis'), 'Cluster' | 'Command' | 'Redis'>
 
 /** V8 notices a place in the code that looks up a property once it has run a few times. */
 const lookUps = 100
