@@ -15,7 +15,8 @@ function document(changes: Partial<SpanRow>, n = 0): Record<string, unknown> {
 
 const text = (value: string): string => JSON.stringify({ stringValue: value })
 
-const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
+  a < b ? -1 : 1
 
 test('a span is a document in Data Prepper’s fields, with plain attributes', () => {
   expect(document({ start_time_unix_nano: 1_795_244_400_123_456_789n })).toEqual({
@@ -109,7 +110,7 @@ test('the plain attributes are the same whether their text is cut or parsed', ()
       const plain = all.filter(([, one]) => one.plain !== undefined)
       const cut = document({ attributes: `{${typed.join(',')}}` }).attributes
       expect(Object.entries(cut as object).toSorted(byKey)).toEqual(
-        plain.map(([key, one]) => [key, one.plain]).toSorted(byKey),
+        plain.map(([key, one]) => [key, one.plain] as const).toSorted(byKey),
       )
       // One escape more, and all of it is parsed.
       const parsed = document({ attributes: `{"\\n":{},${typed.join(',')}}`.replace(',}', '}') })
