@@ -1,4 +1,4 @@
-// `npm run rival -- PROGRAM`: the load of `npm run load` against a Collector that samples tails, see builder.yaml.
+// `npm run rival`: the load of `npm run load` against a Collector that samples tails, see builder.yaml.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
