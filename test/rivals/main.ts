@@ -1,8 +1,9 @@
 // `npm run rival`: the load of `npm run load` against a Collector that samples tails, see builder.yaml.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { commandOptions, count } from '../support/command-line.ts'
+import { commandOptions, count, wrongUse } from '../support/command-line.ts'
 import { startGenerator } from '../support/load/generator-process.ts'
 import { cpuSeconds, memoryMiB } from '../support/load/usage.ts'
 
@@ -23,10 +24,12 @@ const values = commandOptions(usage, {
   'warm-up': { type: 'string', default: '200000' },
   connections: { type: 'string', default: '32' },
 })
-if (values.program === undefined) throw new Error(`--program is missing\n${usage}`)
+const program = values.program ?? wrongUse(`--program is missing\n${usage}`)
 const config = join(import.meta.dirname, 'collector.yaml')
-const collector = spawn(values.program, ['--config', config], { stdio: 'inherit' })
-const pid = collector.pid ?? 0
+const collector = spawn(program, ['--config', config], { stdio: 'inherit' })
+collector.once('error', ({ message }) => wrongUse(`--program is ${program}: ${message}`))
+await once(collector, 'spawn')
+const pid = collector.pid as number
 const generator = startGenerator()
 try {
   const connections = count('connections', values.connections)

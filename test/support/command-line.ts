@@ -27,7 +27,8 @@ export function count(name: string, text: string, min = 1): number {
   return wrongUse(`--${name} is ${text}; give a whole number, ${min} or more`)
 }
 
-function wrongUse(message: string): never {
+/** Ends the command with 2. */
+export function wrongUse(message: string): never {
   console.error(message)
   process.exit(2)
 }

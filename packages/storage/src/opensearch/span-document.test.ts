@@ -101,6 +101,10 @@ test('the plain attributes are the same whether their text is cut or parsed', ()
       .map(double => ({ typed: { doubleValue: double }, plain: double + 0 })),
     fc.boolean().map(plain => ({ typed: { boolValue: plain }, plain })),
     fc.base64String().map(plain => ({ typed: { bytesValue: plain }, plain })),
+    fc.array(fc.boolean()).map(plain => ({
+      typed: { arrayValue: { values: plain.map(boolValue => ({ boolValue })) } },
+      plain,
+    })),
     fc.constant({ typed: {}, plain: undefined }),
   )
   fc.assert(
