@@ -34,22 +34,6 @@ test('what is taken is no longer held, and makes room', () => {
   expect([lru.get('b'), lru.get('c')]).toEqual([2, 3])
 })
 
-test('a weight that is known late counts from then on, for the value it was said of alone', () => {
-  const lru = new Lru<number>(3)
-  lru.set('a', 1, 1)
-  lru.set('b', 2, 1)
-  lru.reweigh('b', 2, 3)
-  expect([lru.get('a'), lru.get('b')]).toEqual([undefined, 2])
-  lru.reweigh('b', 7, undefined)
-  lru.reweigh('gone', 1, 1)
-  expect([lru.get('b'), lru.get('gone')]).toEqual([2, undefined])
-  lru.reweigh('b', 2, undefined)
-  expect(lru.get('b')).toBeUndefined()
-  lru.set('c', 3, 3)
-  lru.reweigh('c', 3, 4)
-  expect(lru.get('c')).toBeUndefined()
-})
-
 test('its weight is that of what it holds; cleared, it holds nothing and takes more', () => {
   const lru = new Lru<string, number>(3)
   lru.set(1, 'a', 2)

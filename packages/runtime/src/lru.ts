@@ -51,11 +51,4 @@ export class Lru<V, K = string> {
     this.#values.clear()
     this.#weight = 0
   }
-
-  /** Says what `value` turned out to weigh, where it is still the one held; undefined forgets it. */
-  reweigh(key: K, value: V, weight: number | undefined): void {
-    if (this.#values.get(key)?.value !== value) return
-    if (weight === undefined) this.take(key)
-    else this.set(key, value, weight)
-  }
 }

@@ -16,7 +16,7 @@ export const writerConfigSchema = z
     segmentDecisions: z.int().min(1).max(1_000_000).default(100_000),
     /** Memory of what all partitions of a writer have gathered; over it the largest is written first. */
     gatheredBytes: bytesKey('256MiB'),
-    /** Kept spans that one group has read and the other has not asked for yet. */
+    /** Kept spans that one group has read and the other has not asked for yet; at half of it the first waits. */
     keptCache: bytesKey('64MiB'),
     /** Traces in one transaction of the hot store, */
     hotBatch: z.int().min(1).max(100_000).default(500),
@@ -66,7 +66,7 @@ export const readAheadBytesMax = 8 * 1024 * 1024
 /** Records of `decisions` that are folded between two looks at the limits. */
 export const readAheadRecordsMax = 500
 
-/** Bytes of `decisions` that one group has parsed and the other has not asked for yet. */
+/** Bytes of `decisions` that one group has parsed and the other has not asked for yet; at half the first waits. */
 export const parsedBytesMax = 32 * 1024 * 1024
 
 /** Fetches of `spans` in flight at once, over all partitions and both groups of one writer. */
@@ -74,6 +74,15 @@ export const fetchesMax = 8
 
 /** Bytes of slices in one of them, unless one slice alone has more. */
 export const rangesBytesMax = 8 * 1024 * 1024
+
+/** A group that is ahead of the other waits for it while that took something over within so long. */
+export const abreastTakenMs = 10_000
+
+/** … and while what it reads is younger: bodies must not expire because a store is slow. */
+export const abreastAgeMs = 10 * 60_000
+
+/** Between two looks at whether it still has to. */
+export const abreastPauseMs = 10
 
 /** Segments that are encoded and put at once: each holds its rows a second time meanwhile. */
 export const flushesMax = 2

@@ -7,9 +7,11 @@ import {
   packSlice,
   parseDecisionHead,
 } from '@winnow/model'
+import { ManualClock } from '@winnow/runtime'
 import { decisionOf, ledgerEntry, ledgerRow } from '@winnow/storage'
 import { Random } from '@winnow/testing'
 import { expect, test } from 'vitest'
+import { Abreast } from './abreast.ts'
 import { foldRecords, parseRecord, RecordParser, refsToWrite } from './decisions-reader.ts'
 import { decisionOn, loggedOn, sliceAt, traceIdOf } from './writer.fixture.ts'
 
@@ -129,15 +131,21 @@ test('what is to be written is what `write` names', () => {
 
 test('a record is parsed once for two groups in step, and again for one that lags behind', () => {
   const value = Buffer.from(JSON.stringify(decisionOn(traceIdOf(1))))
-  const parser = new RecordParser(2 * value.length)
+  const abreast = new Abreast(new ManualClock())
+  for (const partition of [0, 0, 1, 1]) abreast.enter(partition)
+  const parser = new RecordParser(abreast.shelf(2 * value.length))
   const first = parser.parse(0, 1, value)
   expect(parser.parse(0, 1, value)).toBe(first)
   // Asked for by both: nothing waits for a third.
   const again = parser.parse(0, 1, value)
   expect(again).not.toBe(first)
   expect(again).toEqual(first)
-  for (const offset of [2, 3]) parser.parse(0, offset, value)
-  expect(parser.parse(0, 1, value)).not.toBe(again)
+  const second = parser.parse(0, 2, value)
+  const third = parser.parse(0, 3, value)
+  // There was room for two: `again` and `second`.
+  expect(parser.parse(0, 1, value)).toBe(again)
+  expect(parser.parse(0, 2, value)).toBe(second)
+  expect(parser.parse(0, 3, value)).not.toBe(third)
   // One number of two partitions is two records.
   expect(parser.parse(1, 3, Buffer.from(JSON.stringify(claim)))).toEqual({ kind: 'claim', claim })
   expect(parser.parse(1, 9, Buffer.from('none'))).toBeUndefined()

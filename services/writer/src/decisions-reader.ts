@@ -18,7 +18,7 @@ import {
   type SpanRef,
   startOfCounting,
 } from '@winnow/model'
-import { Lru, PipelineError } from '@winnow/runtime'
+import { PipelineError } from '@winnow/runtime'
 import {
   factsJson,
   factsOnly,
@@ -26,6 +26,7 @@ import {
   ledgerOutcomes,
   type SlicePlace,
 } from '@winnow/storage'
+import type { Shelf } from './abreast.ts'
 
 /** A record of `decisions` as a group folds it: whether it counts, and the state after it. */
 export interface FoldedRecord {
@@ -92,25 +93,21 @@ function headOf(parsed: ParsedRecord): CountedRecord {
  * until the other has asked for it. Half of what a dropped decision costs is its JSON.
  */
 export class RecordParser {
-  readonly #waiting: Lru<ParsedRecord, number>
+  readonly #waiting: Shelf<number, ParsedRecord>
 
-  /** At most so many bytes of records wait. */
-  constructor(bytesMax: number) {
-    this.#waiting = new Lru(bytesMax)
+  /** By offset; what one weighs is the bytes of its record. */
+  constructor(waiting: Shelf<number, ParsedRecord>) {
+    this.#waiting = waiting
   }
 
   parse(partition: number, offset: number, value: Uint8Array): ParsedRecord | undefined {
-    const key = offset * partitionsMax + partition
-    const known = this.#waiting.take(key)
+    const known = this.#waiting.take(partition, offset)
     if (known !== undefined) return known
     const parsed = parseRecord(value, offset)
-    if (parsed !== undefined) this.#waiting.set(key, parsed, value.length)
+    if (parsed !== undefined) this.#waiting.put(partition, offset, offset, parsed, value.length)
     return parsed
   }
 }
-
-/** Beyond those of a topic: so one number says partition and offset. */
-const partitionsMax = 4_096
 
 /** The slices of its own record that a decision has the writer write. */
 export function refsToWrite({ decision, slices }: LoggedDecision): SpanRef[] {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus, Lease, Position } from '@winnow/bus'
 import { PipelineError } from '@winnow/runtime'
 import type { BlobStore } from '@winnow/storage'
+import { Abreast } from './abreast.ts'
 import { ChainReader } from './chain.ts'
 import { flushesMax, parsedBytesMax, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
@@ -79,12 +80,14 @@ export function segmentsProcess(
 ): Promise<void> {
   const options = fixture.options(config)
   const slices = new SliceReader(options.bus, spansTopic)
+  const abreast = new Abreast(options.clock)
   return runSegmentGroup(lease, {
     ...options,
     decisions: decisionsTopic,
-    kept: new KeptReader(slices, options.config.keptCache, options.log),
+    abreast,
+    kept: new KeptReader(slices, abreast.shelf(options.config.keptCache), options.log),
     chains: new ChainReader(options.bus, decisionsTopic, options.log),
-    parser: new RecordParser(parsedBytesMax),
+    parser: new RecordParser(abreast.shelf(parsedBytesMax)),
     gathered: new Gathered(options.config.gatheredBytes),
     flushes: new Gate(flushesMax),
     ids: new IdIndexer({ ...options, ended: new AbortController().signal }),

@@ -1,4 +1,4 @@
-import type { Batch, Bus, Lease } from '@winnow/bus'
+import type { Batch, Bus, BusRecord, Lease } from '@winnow/bus'
 import { type CountingState, countingStart, type DecisionHead, refKey } from '@winnow/model'
 import type { Log, Metrics, StageClock } from '@winnow/runtime'
 import {
@@ -8,6 +8,7 @@ import {
   type HotTrace,
   type LoggedDecision,
 } from '@winnow/storage'
+import type { Abreast, Runner } from './abreast.ts'
 import type { Chain, ChainReader } from './chain.ts'
 import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
@@ -23,6 +24,7 @@ export interface HotGroupOptions {
   /** Full name of the `decisions` topic. */
   readonly decisions: string
   readonly hotPuts: HotPuts
+  readonly abreast: Abreast
   readonly kept: KeptReader
   readonly chains: ChainReader
   readonly parser: RecordParser
@@ -37,11 +39,21 @@ export interface HotGroupOptions {
 }
 
 /**
- * Keeps the hot store in step with one partition of `decisions`. A store that is slow or refuses makes
- * this group lag and nothing else: it has its own position, so bodies do not expire for the segments.
- * What it puts twice, after a crash or as a former owner, changes nothing.
+ * Keeps the hot store in step with one partition of `decisions`. It has its own position: a store that
+ * refuses makes this group lag and nothing else, and for a slow one the segments wait as long as
+ * {@link Abreast} lets them, so that no bodies expire. What it puts twice, after a crash or as a former
+ * owner, changes nothing.
  */
 export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promise<void> {
+  const runner = options.abreast.enter(lease.partition)
+  try {
+    await runWith(runner, lease, options)
+  } finally {
+    runner.leave()
+  }
+}
+
+async function runWith(runner: Runner, lease: Lease, options: HotGroupOptions): Promise<void> {
   const { clock } = options
   const { partition } = lease
   const giveUp = new AbortController()
@@ -51,10 +63,13 @@ export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promi
   let isBegun = false
   let uncommitted: FoldedRecord | undefined
   let committedAtMs = clock.nowMs()
+  let last: BusRecord | undefined
   while (!ended.aborted) {
+    if (last !== undefined) await runner.pace(last.offset + 1, last.appendedAtMs, ended)
     const batch = await lease.read(readBytesMax, idleWaitMs)
     ownership.heard()
     const [first] = batch.records
+    last = batch.records.at(-1) ?? last
     // What was in a gap may have been a claim: nothing is known behind it.
     if (batch.gap !== undefined) state = countingStart
     if (first !== undefined && !isBegun) ownership.beginAt(first.offset, state)

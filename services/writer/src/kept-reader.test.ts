@@ -1,5 +1,6 @@
 import type { PackedSlice } from '@winnow/model'
 import { afterEach, expect, test } from 'vitest'
+import { Abreast } from './abreast.ts'
 import { type Chain, noChain } from './chain.ts'
 import type { FoldedRecord } from './decisions-reader.ts'
 import { KeptReader, type KeptSpans, type Piece, piecesOf, windowsOf } from './kept-reader.ts'
@@ -45,7 +46,9 @@ function reading(cacheBytes = 1 << 20) {
     },
   })
   const slices = new SliceReader(counting, spansTopic)
-  const kept = new KeptReader(slices, cacheBytes, fixture.log)
+  const abreast = new Abreast(fixture.clock)
+  for (const _ of ['hot', 'segments']) abreast.enter(0)
+  const kept = new KeptReader(slices, abreast.shelf(cacheBytes), fixture.log)
   const one = async (partition: number, piece: Piece): Promise<KeptSpans> =>
     (await kept.read(partition, [piece]))[0] as KeptSpans
   return { kept: { read: one, window: kept.read.bind(kept) }, fetches: () => fetches }

@@ -1,7 +1,8 @@
 // Hot: every kept span passes here once for both groups.
 import { compareRefs, refKey, type SpanRef } from '@winnow/model'
-import { type Log, Lru, PipelineError } from '@winnow/runtime'
+import { type Log, PipelineError } from '@winnow/runtime'
 import { emptyPack, type HotBody, type RowDecision, SpanPack, spanRows } from '@winnow/storage'
+import type { Shelf } from './abreast.ts'
 import { type Chain, noChain } from './chain.ts'
 import { type FoldedRecord, refsToWrite } from './decisions-reader.ts'
 import { packBytes } from './row-bytes.ts'
@@ -47,6 +48,9 @@ const nothing: KeptSpans = {
   spansAside: 0,
 }
 
+/** By record and first slice; what one weighs is the bytes of its rows and bodies. */
+export type KeptShelf = Shelf<string, Promise<KeptSpans>>
+
 /**
  * The spans of kept traces as rows. Both groups of a writer share one reader: what one has read waits
  * in memory until the other has asked for it, so that a slice is fetched and decoded once for both.
@@ -54,12 +58,12 @@ const nothing: KeptSpans = {
 export class KeptReader {
   readonly #slices: SliceReader
   readonly #log: Log
-  readonly #waiting: Lru<Promise<KeptSpans>>
+  readonly #waiting: KeptShelf
 
-  constructor(slices: SliceReader, cacheBytesMax: number, log: Log) {
+  constructor(slices: SliceReader, waiting: KeptShelf, log: Log) {
     this.#slices = slices
     this.#log = log
-    this.#waiting = new Lru(cacheBytesMax)
+    this.#waiting = waiting
   }
 
   /**
@@ -83,8 +87,8 @@ export class KeptReader {
         found[at] = spansGone + spansAside > 0 ? { ...nothing, spansGone, spansAside } : nothing
         continue
       }
-      const key = `${partition}:${piece.record.offset}:${refKey(first)}`
-      const known = this.#waiting.take(key)
+      const key = `${piece.record.offset}:${refKey(first)}`
+      const known = this.#waiting.take(partition, key)
       if (known === undefined) unknown.push({ at, key, piece })
       else expect(at, known)
     }
@@ -94,10 +98,10 @@ export class KeptReader {
     )
     for (const [n, { at, key, piece }] of unknown.entries()) {
       const reading = all.then(kept => kept[n] as KeptSpans)
-      this.#waiting.set(key, reading, bytesOf(piece.refs))
+      this.#waiting.put(partition, piece.record.offset, key, reading, bytesOf(piece.refs))
       reading.then(
-        kept => this.#waiting.reweigh(key, reading, weightOf(kept)),
-        () => this.#waiting.reweigh(key, reading, undefined),
+        kept => this.#waiting.reweigh(partition, key, reading, weightOf(kept)),
+        () => this.#waiting.reweigh(partition, key, reading, undefined),
       )
       expect(at, reading)
     }

@@ -3,6 +3,7 @@ import { countingStart } from '@winnow/model'
 import type { ColdHashers } from '@winnow/privacy'
 import { isRetryable, type Log, type Metrics, type StageClock } from '@winnow/runtime'
 import { type BlobStore, eraseFromSegment, segmentKey } from '@winnow/storage'
+import type { Abreast, Runner } from './abreast.ts'
 import type { Chain, ChainReader } from './chain.ts'
 import {
   idleWaitMs,
@@ -32,6 +33,7 @@ export interface SegmentGroupOptions {
   readonly blobs: BlobStore
   readonly hashers: ColdHashers
   readonly kept: KeptReader
+  readonly abreast: Abreast
   readonly chains: ChainReader
   readonly parser: RecordParser
   /** Shared by all partitions of one writer, as is the gate that their puts go through. */
@@ -68,6 +70,7 @@ class SegmentGroup {
   readonly #options: SegmentGroupOptions
   readonly #ended: AbortSignal
   readonly #open: OpenSegment
+  readonly #runner: Runner
   /** The partition has another owner, though the lease does not say so yet. */
   readonly #giveUp = new AbortController()
   readonly #ownership: Ownership
@@ -86,10 +89,12 @@ class SegmentGroup {
     this.#ownership = new Ownership(lease, options.clock, options.config.maxStall)
     this.#open = new OpenSegment(lease.partition, 0)
     options.gathered.add(this.#open)
+    this.#runner = options.abreast.enter(lease.partition)
   }
 
   close(): void {
     this.#options.gathered.delete(this.#open)
+    this.#runner.leave()
   }
 
   async run(): Promise<void> {
@@ -101,10 +106,14 @@ class SegmentGroup {
     if (start === undefined) return
     this.#begin(start)
     this.#options.ids.taken(this.#lease.partition, this.#logId)
+    let newestMs = 0
     while (!this.#ended.aborted) {
+      // What has to be written must not wait: others may wait for it.
+      if (!this.#isDue()) await this.#runner.pace(this.#open.next, newestMs, this.#ended)
       const batch = await this.#lease.read(readBytesMax, idleWaitMs)
       this.#ownership.heard()
       if (batch.records.length === 0) await this.#ownership.commitUnanswered()
+      newestMs = batch.records.at(-1)?.appendedAtMs ?? newestMs
       await this.#passGap(batch)
       await this.#gather(batch)
       await this.#flushIfDue()

@@ -5,6 +5,7 @@ import { countingStart, type PackedSlice, packSlice, spanBlockBytes } from '@win
 import { encodeTraces, type KeyValue, type Span } from '@winnow/otlp'
 import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import type { Bench } from '@winnow/testing'
+import { Abreast } from './abreast.ts'
 import { ChainReader, noChain } from './chain.ts'
 import { flushesMax, parsedBytesMax } from './config.ts'
 import { type FoldedRecord, foldRecords, parseRecord, RecordParser } from './decisions-reader.ts'
@@ -14,7 +15,7 @@ import { Gathered } from './gathered.ts'
 import { runHotGroup } from './hot-group.ts'
 import { HotPuts } from './hot-puts.ts'
 import { IdIndexer } from './id-index.ts'
-import { KeptReader, windowsOf } from './kept-reader.ts'
+import { KeptReader, type KeptSpans, windowsOf } from './kept-reader.ts'
 import { noteOf } from './position.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { SliceReader } from './slice-reader.ts'
@@ -112,13 +113,19 @@ async function pass(fixture: Fixture, groups: Groups): Promise<void> {
   const { end } = await fixture.bus.bounds(decisionsTopic, 0)
   const options = { ...fixture.options({ segmentAge: 60_000 }), hot, blobs }
   const { config, log } = options
+  const abreast = new Abreast(options.clock)
   const shared = {
     ...options,
+    abreast,
     decisions: decisionsTopic,
-    kept: new KeptReader(new SliceReader(options.bus, spansTopic), config.keptCache, log),
+    kept: new KeptReader(
+      new SliceReader(options.bus, spansTopic),
+      abreast.shelf(config.keptCache),
+      log,
+    ),
     hotPuts: new HotPuts(hot, options.clock, config.hotBatchBytes),
     chains: new ChainReader(options.bus, decisionsTopic, options.log),
-    parser: new RecordParser(parsedBytesMax),
+    parser: new RecordParser(abreast.shelf(parsedBytesMax)),
     gathered: new Gathered(config.gatheredBytes),
     flushes: new Gate(flushesMax),
     ids: new IdIndexer({ ...options, ended: new AbortController().signal }),
@@ -175,8 +182,9 @@ async function parseAll({ bus }: Fixture): Promise<FoldedRecord[]> {
 
 /** The bodies of what is kept, read, decoded and packed. */
 async function readAll(fixture: Fixture): Promise<void> {
-  const { bus, log } = fixture.options()
-  const kept = new KeptReader(new SliceReader(bus, spansTopic), 0, log)
+  const { bus, log, clock } = fixture.options()
+  const none = new Abreast(clock).shelf<string, Promise<KeptSpans>>(0)
+  const kept = new KeptReader(new SliceReader(bus, spansTopic), none, log)
   const limits = { piecesMax: 500, bytesMax: 8 * 1024 * 1024 }
   const records = parsed.get(fixture) ?? (await parseAll(fixture))
   parsed.set(fixture, records)

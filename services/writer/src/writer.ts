@@ -2,6 +2,7 @@ import type { Bus, Lease, Membership } from '@winnow/bus'
 import type { ColdHashers } from '@winnow/privacy'
 import type { Component, Log, Metrics, StageClock } from '@winnow/runtime'
 import type { BlobStore, HotStore, TraceBuffer } from '@winnow/storage'
+import { Abreast } from './abreast.ts'
 import { ChainReader } from './chain.ts'
 import { flushesMax, parsedBytesMax, stopWaitMs, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
@@ -94,13 +95,15 @@ export class Writer implements Component {
       error => log.error('writer.erasures_read_failed', error),
     )
     this.#following = erasures?.follow(this.#stop.signal).catch(this.#failure.reject)
+    const abreast = new Abreast(this.#options.clock)
     const shared = {
       ...this.#options,
+      abreast,
       decisions: topics.decisions,
-      kept: new KeptReader(slices, config.keptCache, log),
+      kept: new KeptReader(slices, abreast.shelf(config.keptCache), log),
       hotPuts: new HotPuts(this.#options.hot, this.#options.clock, config.hotBatchBytes),
       chains: new ChainReader(bus, topics.decisions, log),
-      parser: new RecordParser(parsedBytesMax),
+      parser: new RecordParser(abreast.shelf(parsedBytesMax)),
       gathered: new Gathered(config.gatheredBytes),
       flushes: new Gate(flushesMax),
       ids: this.#ids,
