@@ -3,7 +3,7 @@ import { ManualClock } from '@winnow/runtime'
 import { afterEach, expect, test } from 'vitest'
 import { Abreast, type Runner } from './abreast.ts'
 import { ChainReader } from './chain.ts'
-import { abreastAgeMs, abreastTakenMs, flushesMax, parsedBytesMax } from './config.ts'
+import { flushesMax, type PaceLimits, parsedBytesMax } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
 import { ForcedLease, type Positions } from './forced-lease.fixture.ts'
 import { Gate } from './gate.ts'
@@ -21,43 +21,42 @@ afterEach(() => fixture?.stop())
 
 const never = new AbortController().signal
 
+const limits: PaceLimits = { takenMs: 1_000, ageMs: 60_000 }
+
 /** Two groups in partition 0, and a shelf for 100. */
 function pair() {
   const clock = new ManualClock()
   const abreast = new Abreast(clock)
   const shelf = abreast.shelf<number, string>(100)
-  const [ahead, behind] = [abreast.enter(0), abreast.enter(0)]
+  const [ahead, behind] = [abreast.enter(0, 'ahead'), abreast.enter(0, 'behind')]
   const put = (offset: number, weight = 10, partition = 0): void =>
     shelf.put(partition, offset, offset, `of ${offset}`, weight)
-  return { clock, abreast, shelf, ahead, behind, put }
-}
-
-/** Whether it still waits after a few looks. */
-async function waits(runner: Runner, next: number, newestMs: number, ended = never) {
-  let isOver = false
-  const over = runner.pace(next, newestMs, ended).then(() => {
-    isOver = true
-  })
-  await Promise.race([over, sleep(50)])
-  return { isWaiting: !isOver, over }
+  const waits = (runner: Runner, next: number, newestMs = clock.nowMs(), ended = never) =>
+    runner.pace(next, newestMs, limits, ended)
+  return { clock, abreast, shelf, ahead, behind, put, waits }
 }
 
 test('what is held is what another group is still to come to, once, and by partition', async () => {
-  const { abreast, shelf, ahead, put } = pair()
+  const { abreast, shelf, ahead, put, waits } = pair()
   put(5)
   expect([shelf.take(1, 5), shelf.take(0, 5), shelf.take(0, 5)]).toEqual([
     undefined,
     'of 5',
     undefined,
   ])
-  await ahead.pace(8, 0, never)
+  await waits(ahead, 8)
   put(7)
   expect(shelf.take(0, 7)).toBeUndefined()
   put(8)
   expect(shelf.take(0, 8)).toBe('of 8')
-  abreast.enter(1)
+  abreast.enter(1, 'ahead')
   put(9, 10, 1)
   expect(shelf.take(1, 9)).toBeUndefined()
+  abreast.enter(1, 'behind', 10)
+  put(9, 10, 1)
+  expect(shelf.take(1, 9)).toBeUndefined()
+  put(10, 10, 1)
+  expect(shelf.take(1, 10)).toBe('of 10')
   expect(shelf.weight).toBe(0)
 })
 
@@ -77,11 +76,11 @@ test('over its limit a shelf holds nothing more, nor what turns out to weigh too
 })
 
 test('what both have passed is forgotten, and all of a partition that one of them leaves', async () => {
-  const { shelf, ahead, behind, put } = pair()
+  const { shelf, ahead, behind, put, waits } = pair()
   for (const offset of [1, 2, 3]) put(offset)
-  await ahead.pace(4, 0, never)
+  await waits(ahead, 4)
   expect(shelf.weight).toBe(30)
-  await behind.pace(3, 0, never)
+  await waits(behind, 3)
   expect(shelf.weight).toBe(10)
   behind.leave()
   expect(shelf.weight).toBe(0)
@@ -89,47 +88,59 @@ test('what both have passed is forgotten, and all of a partition that one of the
   expect(shelf.weight).toBe(0)
 })
 
-test('who is ahead waits once half a shelf is taken up, until the other has taken enough or has come', async () => {
-  const { shelf, ahead, behind, put } = pair()
-  for (let offset = 0; offset < 5; offset++) put(offset)
-  expect(await waits(ahead, 5, 0)).toMatchObject({ isWaiting: false })
-  put(5)
-  const first = await waits(ahead, 6, 0)
-  expect(first.isWaiting).toBe(true)
-  expect(await waits(behind, 0, 0)).toMatchObject({ isWaiting: false })
-  shelf.take(0, 0)
-  await first.over
-  put(6)
-  const second = await waits(ahead, 7, 0)
-  expect(second.isWaiting).toBe(true)
-  await behind.pace(7, 0, never)
-  await second.over
+test('who is ahead waits while more than half a shelf is taken up, and the other is behind', async () => {
+  const { abreast, shelf, ahead, behind, put, waits } = pair()
+  for (let offset = 10; offset < 15; offset++) put(offset)
+  expect(await waits(ahead, 15)).toBe(false)
+  put(15)
+  expect(await waits(ahead, 16)).toBe(true)
+  expect(await waits(behind, 9)).toBe(false)
+  shelf.take(0, 10)
+  expect(await waits(ahead, 16)).toBe(false)
+  put(16)
+  expect(await waits(ahead, 17)).toBe(true)
+  // What fills the shelf is another partition's: the two are level all the same.
+  for (const group of ['ahead', 'behind']) abreast.enter(1, group)
+  for (let offset = 0; offset < 4; offset++) put(offset, 10, 1)
+  await waits(behind, 11)
+  for (const offset of [12, 13, 14]) shelf.take(0, offset)
+  put(4, 20, 1)
+  expect(await waits(ahead, 17)).toBe(true)
+  await waits(behind, 17)
+  expect(shelf.weight).toBe(60)
+  expect(await waits(ahead, 17)).toBe(false)
 })
 
 test('nobody waits for one who takes nothing, nor with what is old, alone, or at the end', async () => {
-  const { clock, abreast, shelf, ahead, behind, put } = pair()
+  const { clock, abreast, shelf, ahead, behind, put, waits } = pair()
   for (let offset = 0; offset < 6; offset++) put(offset)
-  const isWaiting = async (newestMs: number, ended?: AbortSignal): Promise<boolean> => {
-    const stop = new AbortController()
-    const signal = AbortSignal.any([stop.signal, ...(ended === undefined ? [] : [ended])])
-    const { isWaiting: is, over } = await waits(ahead, 6, newestMs, signal)
-    stop.abort()
-    await over
-    return is
-  }
-  expect(await isWaiting(0)).toBe(true)
-  expect(await isWaiting(0, AbortSignal.abort())).toBe(false)
-  clock.advanceMs(abreastTakenMs)
-  expect(await isWaiting(clock.nowMs())).toBe(false)
+  expect(await waits(ahead, 6)).toBe(true)
+  expect(await waits(ahead, 6, 0, AbortSignal.abort())).toBe(false)
+  clock.advanceMs(limits.takenMs - 1)
+  expect(await waits(ahead, 6)).toBe(true)
+  clock.advanceMs(1)
+  expect(await waits(ahead, 6)).toBe(false)
   shelf.take(0, 0)
   put(6)
-  expect(await isWaiting(clock.nowMs())).toBe(true)
-  clock.advanceMs(abreastTakenMs - 1)
-  expect(await isWaiting(clock.nowMs() - abreastAgeMs + 1)).toBe(true)
-  expect(await isWaiting(clock.nowMs() - abreastAgeMs)).toBe(false)
+  expect(await waits(ahead, 6)).toBe(true)
+  expect(await waits(ahead, 6, clock.nowMs() - limits.ageMs + 1)).toBe(true)
+  expect(await waits(ahead, 6, clock.nowMs() - limits.ageMs)).toBe(false)
   behind.leave()
-  abreast.enter(1)
-  expect(await isWaiting(clock.nowMs())).toBe(false)
+  abreast.enter(1, 'behind')
+  expect(await waits(ahead, 6)).toBe(false)
+})
+
+test('a group that takes a partition up again counts in the place of what it left running', async () => {
+  const { abreast, shelf, ahead, behind, put, waits } = pair()
+  await waits(behind, 3)
+  const again = abreast.enter(0, 'behind', 6)
+  for (let offset = 6; offset < 12; offset++) put(offset)
+  expect(await waits(ahead, 6)).toBe(false)
+  behind.leave()
+  expect(shelf.weight).toBe(60)
+  expect(await waits(ahead, 12)).toBe(true)
+  again.leave()
+  expect(shelf.weight).toBe(0)
 })
 
 test('beside a slow hot store every slice is read once, though little of them may wait', async () => {

@@ -1,6 +1,6 @@
 // Hot: every decision passes here twice, dropped ones too.
 import type { StageClock } from '@winnow/runtime'
-import { abreastAgeMs, abreastPauseMs, abreastTakenMs } from './config.ts'
+import { abreastPauseMs, type PaceLimits } from './config.ts'
 
 /** What one group has made of a record, until the other has come to it. */
 interface Held<V> {
@@ -11,7 +11,7 @@ interface Held<V> {
 
 /** The groups of one partition that run in this writer. */
 interface Pair {
-  readonly runners: Runner[]
+  readonly runners: Map<string, Runner>
   /** When something was last taken over; before that, when the second of them came. */
   takenAtMs: number
 }
@@ -44,30 +44,33 @@ export class Abreast {
     return shelf
   }
 
-  /** A group that takes a partition up; it has to leave it. */
-  enter(partition: number): Runner {
-    const pair = this.#pairs.get(partition) ?? { runners: [], takenAtMs: 0 }
-    const runner = new Runner(this, partition)
-    pair.runners.push(runner)
+  /**
+   * A group that takes a partition up; it has to leave it. `next`: where it goes on, -1 where that is not
+   * known yet. What the same group left running here, as the owner before, counts no more.
+   */
+  enter(partition: number, group: string, next = -1): Runner {
+    const pair = this.#pairs.get(partition) ?? { runners: new Map(), takenAtMs: 0 }
+    const runner = new Runner(this, partition, group, next)
+    pair.runners.set(group, runner)
     pair.takenAtMs = this.#clock.nowMs()
     this.#pairs.set(partition, pair)
     return runner
   }
 
   leave(runner: Runner): void {
-    const pair = this.#pairs.get(runner.partition)
-    const at = pair?.runners.indexOf(runner) ?? -1
-    if (pair === undefined || at < 0) return
-    pair.runners.splice(at, 1)
-    if (pair.runners.length === 0) this.#pairs.delete(runner.partition)
-    this.#clear(runner.partition, pair)
+    const { partition, group } = runner
+    const pair = this.#pairs.get(partition)
+    if (pair?.runners.get(group) !== runner) return
+    pair.runners.delete(group)
+    if (pair.runners.size === 0) this.#pairs.delete(partition)
+    this.#clear(partition, pair)
   }
 
   /** Whether another group is still to come to a record that one has just read. */
   isAwaited(partition: number, offset: number): boolean {
     const runners = this.#pairs.get(partition)?.runners
-    if (runners === undefined || runners.length < 2) return false
-    for (const { next } of runners) if (next > offset) return false
+    if (runners === undefined || runners.size < 2) return false
+    for (const { next } of runners.values()) if (next > offset) return false
     return true
   }
 
@@ -77,25 +80,22 @@ export class Abreast {
   }
 
   /** What {@link Runner.pace} does. */
-  async pace(runner: Runner, newestMs: number, ended: AbortSignal): Promise<void> {
+  async pace(runner: Runner, newestMs: number, limits: PaceLimits, ended: AbortSignal) {
     const pair = this.#pairs.get(runner.partition)
-    if (pair === undefined) return
+    if (pair === undefined || ended.aborted) return false
     this.#clear(runner.partition, pair)
-    const isAhead = (): boolean => pair.runners.some(({ next }) => next < runner.next)
-    for (let waitedMs = 0; waitedMs < abreastTakenMs; waitedMs += abreastPauseMs) {
-      if (ended.aborted || !isAhead() || !this.#shelves.some(shelf => shelf.isFilling)) return
-      const nowMs = this.#clock.nowMs()
-      if (nowMs - pair.takenAtMs >= abreastTakenMs || nowMs - newestMs >= abreastAgeMs) return
-      await this.#clock.sleep(abreastPauseMs, ended)
-    }
+    if (!this.#shelves.some(shelf => shelf.isFilling)) return false
+    if (![...pair.runners.values()].some(({ next }) => next < runner.next)) return false
+    const nowMs = this.#clock.nowMs()
+    if (nowMs - pair.takenAtMs >= limits.takenMs || nowMs - newestMs >= limits.ageMs) return false
+    await this.#clock.sleep(abreastPauseMs, ended)
+    return true
   }
 
   /** What is behind all of them nobody asks for any more. */
   #clear(partition: number, { runners }: Pair): void {
-    const below =
-      runners.length < 2
-        ? Number.POSITIVE_INFINITY
-        : runners.reduce((least, { next }) => Math.min(least, next), Number.POSITIVE_INFINITY)
+    let below = Number.POSITIVE_INFINITY
+    if (runners.size > 1) for (const { next } of runners.values()) below = Math.min(below, next)
     for (const shelf of this.#shelves) shelf.clear(partition, below)
   }
 }
@@ -103,22 +103,30 @@ export class Abreast {
 /** One group in one partition. */
 export class Runner {
   readonly partition: number
+  readonly group: string
   readonly #abreast: Abreast
-  /** Every record before it has been asked for. */
-  next = -1
+  #next: number
 
-  constructor(abreast: Abreast, partition: number) {
+  constructor(abreast: Abreast, partition: number, group: string, next: number) {
     this.#abreast = abreast
     this.partition = partition
+    this.group = group
+    this.#next = next
+  }
+
+  /** Every record before it has been asked for. */
+  get next(): number {
+    return this.#next
   }
 
   /**
-   * Before the next records are read: waits while this group is ahead, the shelves fill, and the other takes
-   * from them; `abreastTakenMs` at most. `newestMs`: when the last record that was read was appended.
+   * Before the next records are read, until it says false: a moment's pause, and true, while this group is
+   * ahead, a shelf fills, and the other takes from it. `newestMs`: when the last record that was read was
+   * appended.
    */
-  pace(next: number, newestMs: number, ended: AbortSignal): Promise<void> {
-    this.next = Math.max(this.next, next)
-    return this.#abreast.pace(this, newestMs, ended)
+  pace(next: number, newestMs: number, limits: PaceLimits, ended: AbortSignal): Promise<boolean> {
+    this.#next = Math.max(this.#next, next)
+    return this.#abreast.pace(this, newestMs, limits, ended)
   }
 
   leave(): void {
@@ -143,7 +151,7 @@ export class Shelf<K, V> {
     return this.#weight
   }
 
-  /** Half of it is left for what is being read by then. */
+  /** The other half is for what is under way. */
   get isFilling(): boolean {
     return this.#weight > this.#weightMax / 2
   }

@@ -122,6 +122,8 @@ test('a chain is read and put in pieces, never as one', async () => {
   await writeAll({ hotBatchBytes: 2 * most })
   expect(puts).toEqual([2, 2, 1])
   expect((await fixture.hot.get('default', id))?.spans.length).toBe(5)
+  // The segments cut it otherwise.
+  expect(spanNames((await tiersOf(fixture.blobs)).warm)).toEqual(names([0, 1, 2, 3, 4]))
 })
 
 test('a link that retention has passed: its spans and those before it are counted as gone', async () => {

@@ -75,11 +75,19 @@ export const fetchesMax = 8
 /** Bytes of slices in one of them, unless one slice alone has more. */
 export const rangesBytesMax = 8 * 1024 * 1024
 
-/** A group that is ahead of the other waits for it while that took something over within so long. */
-export const abreastTakenMs = 10_000
+/** How long a group that is ahead of the other waits for it. */
+export interface PaceLimits {
+  /** While the other has taken something over within so long. */
+  readonly takenMs: number
+  /** While what it has read is younger: bodies must not expire because of it. */
+  readonly ageMs: number
+}
 
-/** … and while what it reads is younger: bodies must not expire because a store is slow. */
-export const abreastAgeMs = 10 * 60_000
+/** The segments wait for a slow hot store: an hour lies between the latest outcome and the end of a body. */
+export const segmentsPace: PaceLimits = { takenMs: 10_000, ageMs: 10 * 60_000 }
+
+/** Hot waits while the segments work, and not while they put: people look at hot, and admission does. */
+export const hotPace: PaceLimits = { takenMs: 1_000, ageMs: 10 * 60_000 }
 
 /** Between two looks at whether it still has to. */
 export const abreastPauseMs = 10

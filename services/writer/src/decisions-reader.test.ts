@@ -132,7 +132,9 @@ test('what is to be written is what `write` names', () => {
 test('a record is parsed once for two groups in step, and again for one that lags behind', () => {
   const value = Buffer.from(JSON.stringify(decisionOn(traceIdOf(1))))
   const abreast = new Abreast(new ManualClock())
-  for (const partition of [0, 0, 1, 1]) abreast.enter(partition)
+  for (const group of ['hot', 'segments']) {
+    for (const partition of [0, 1]) abreast.enter(partition, group)
+  }
   const parser = new RecordParser(abreast.shelf(2 * value.length))
   const first = parser.parse(0, 1, value)
   expect(parser.parse(0, 1, value)).toBe(first)

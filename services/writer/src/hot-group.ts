@@ -10,7 +10,7 @@ import {
 } from '@winnow/storage'
 import type { Abreast, Runner } from './abreast.ts'
 import type { Chain, ChainReader } from './chain.ts'
-import { hotCommitEveryMs, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
+import { hotCommitEveryMs, hotPace, idleWaitMs, readBytesMax, type WriterConfig } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
 import type { Erasures } from './erase/erasures.ts'
 import type { HotPuts } from './hot-puts.ts'
@@ -45,7 +45,7 @@ export interface HotGroupOptions {
  * owner, changes nothing.
  */
 export async function runHotGroup(lease: Lease, options: HotGroupOptions): Promise<void> {
-  const runner = options.abreast.enter(lease.partition)
+  const runner = options.abreast.enter(lease.partition, 'hot', lease.committed?.offset)
   try {
     await runWith(runner, lease, options)
   } finally {
@@ -64,8 +64,16 @@ async function runWith(runner: Runner, lease: Lease, options: HotGroupOptions): 
   let uncommitted: FoldedRecord | undefined
   let committedAtMs = clock.nowMs()
   let last: BusRecord | undefined
+  const isDue = (): boolean => clock.nowMs() - committedAtMs >= hotCommitEveryMs
+  const commit = async ({ offset, after }: FoldedRecord): Promise<void> => {
+    await ownership.commit(offset + 1, after)
+    uncommitted = undefined
+    committedAtMs = clock.nowMs()
+  }
   while (!ended.aborted) {
-    if (last !== undefined) await runner.pace(last.offset + 1, last.appendedAtMs, ended)
+    while (last && (await runner.pace(last.offset + 1, last.appendedAtMs, hotPace, ended))) {
+      if (uncommitted !== undefined && isDue() && !ended.aborted) await commit(uncommitted)
+    }
     const batch = await lease.read(readBytesMax, idleWaitMs)
     ownership.heard()
     const [first] = batch.records
@@ -86,13 +94,10 @@ async function runWith(runner: Runner, lease: Lease, options: HotGroupOptions): 
       await ownership.commitUnanswered()
       continue
     }
-    if (batch.records.length > 0 && clock.nowMs() - committedAtMs < hotCommitEveryMs) continue
-    await ownership.commit(uncommitted.offset + 1, uncommitted.after)
-    uncommitted = undefined
-    committedAtMs = clock.nowMs()
+    if (batch.records.length === 0 || isDue()) await commit(uncommitted)
   }
   if (uncommitted !== undefined && !lease.lost.aborted && !giveUp.signal.aborted)
-    await ownership.commit(uncommitted.offset + 1, uncommitted.after)
+    await commit(uncommitted)
 }
 
 function fold(

@@ -47,7 +47,7 @@ function reading(cacheBytes = 1 << 20) {
   })
   const slices = new SliceReader(counting, spansTopic)
   const abreast = new Abreast(fixture.clock)
-  for (const _ of ['hot', 'segments']) abreast.enter(0)
+  for (const group of ['hot', 'segments']) abreast.enter(0, group)
   const kept = new KeptReader(slices, abreast.shelf(cacheBytes), fixture.log)
   const one = async (partition: number, piece: Piece): Promise<KeptSpans> =>
     (await kept.read(partition, [piece]))[0] as KeptSpans

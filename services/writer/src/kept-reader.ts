@@ -48,7 +48,7 @@ const nothing: KeptSpans = {
   spansAside: 0,
 }
 
-/** By record and first slice; what one weighs is the bytes of its rows and bodies. */
+/** By record, first and last slice, and how many; what one weighs is the bytes of its rows and bodies. */
 export type KeptShelf = Shelf<string, Promise<KeptSpans>>
 
 /**
@@ -82,12 +82,14 @@ export class KeptReader {
     const unknown: { readonly at: number; readonly key: string; readonly piece: Piece }[] = []
     for (const [at, piece] of window.entries()) {
       const [first] = piece.refs
-      if (piece.record.logged === undefined || first === undefined) {
+      const last = piece.refs.at(-1)
+      if (piece.record.logged === undefined || first === undefined || last === undefined) {
         const { spansGone, spansAside } = piece
         found[at] = spansGone + spansAside > 0 ? { ...nothing, spansGone, spansAside } : nothing
         continue
       }
-      const key = `${piece.record.offset}:${refKey(first)}`
+      // The groups cut by limits of their own: another piece may begin with the same slice.
+      const key = `${piece.record.offset}:${refKey(first)}-${refKey(last)}:${piece.refs.length}`
       const known = this.#waiting.take(partition, key)
       if (known === undefined) unknown.push({ at, key, piece })
       else expect(at, known)

@@ -10,6 +10,7 @@ import {
   readAheadBytesMax,
   readAheadRecordsMax,
   readBytesMax,
+  segmentsPace,
   type WriterConfig,
 } from './config.ts'
 import { type FoldedRecord, foldRecords, type RecordParser } from './decisions-reader.ts'
@@ -89,7 +90,7 @@ class SegmentGroup {
     this.#ownership = new Ownership(lease, options.clock, options.config.maxStall)
     this.#open = new OpenSegment(lease.partition, 0)
     options.gathered.add(this.#open)
-    this.#runner = options.abreast.enter(lease.partition)
+    this.#runner = options.abreast.enter(lease.partition, 'segments')
   }
 
   close(): void {
@@ -108,8 +109,7 @@ class SegmentGroup {
     this.#options.ids.taken(this.#lease.partition, this.#logId)
     let newestMs = 0
     while (!this.#ended.aborted) {
-      // What has to be written must not wait: others may wait for it.
-      if (!this.#isDue()) await this.#runner.pace(this.#open.next, newestMs, this.#ended)
+      await this.#pace(newestMs)
       const batch = await this.#lease.read(readBytesMax, idleWaitMs)
       this.#ownership.heard()
       if (batch.records.length === 0) await this.#ownership.commitUnanswered()
@@ -120,6 +120,14 @@ class SegmentGroup {
       if (batch.records.length === 0) this.#saySilent()
     }
     await this.#writeRest()
+  }
+
+  /** What has to be written must not wait: others may wait for it. */
+  async #pace(newestMs: number): Promise<void> {
+    const { next } = this.#open
+    while (await this.#runner.pace(next, newestMs, segmentsPace, this.#ended)) {
+      if (this.#isDue()) return
+    }
   }
 
   get #history() {

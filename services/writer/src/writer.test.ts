@@ -453,6 +453,7 @@ test('one transaction of hot has the bytes that are allowed; a trace of more com
   const trace = await hotTrace(1)
   expect(trace?.spans.map(row => row.span_id)).toEqual([0, 1, 2].map(spanIdOf))
   expect(trace?.bodies.length).toBe(3)
+  expect((await tiersOf(fixture.blobs)).warm.flatMap(({ rows }) => rows).length).toBe(5)
   expect(await fixture.metric('winnow_tier_objects_total')).toMatchObject({ hot: 3 })
 })
 
