@@ -125,7 +125,7 @@ export class Runner {
    * appended.
    */
   pace(next: number, newestMs: number, limits: PaceLimits, ended: AbortSignal): Promise<boolean> {
-    this.#next = Math.max(this.#next, next)
+    this.#next = next
     return this.#abreast.pace(this, newestMs, limits, ended)
   }
 
