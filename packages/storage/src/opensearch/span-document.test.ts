@@ -117,7 +117,7 @@ test('the plain attributes are the same whether their text is cut or parsed', ()
         plain.map(([key, one]) => [key, one.plain] as const).toSorted(byKey),
       )
       // One escape more, and all of it is parsed.
-      const parsed = document({ attributes: `{"\\n":{},${typed.join(',')}}`.replace(',}', '}') })
+      const parsed = document({ attributes: `{${['"\\n":{}', ...typed].join(',')}}` })
       expect(parsed.attributes).toEqual(cut)
     }),
   )
