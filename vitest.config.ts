@@ -16,6 +16,8 @@ export default defineConfig({
           name: 'unit',
           include: ['{packages,services}/*/src/**/*.test.ts'],
           isolate: false,
+          // They wait for files and timers more than they compute.
+          maxWorkers: 4,
           testTimeout: 30_000,
         },
       },
