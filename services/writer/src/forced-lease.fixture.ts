@@ -8,11 +8,13 @@ import { flushesMax, parsedBytesMax, type WriterConfig } from './config.ts'
 import { RecordParser } from './decisions-reader.ts'
 import { Gate } from './gate.ts'
 import { Gathered } from './gathered.ts'
+import { HotPuts } from './hot-puts.ts'
 import { IdIndexer } from './id-index.ts'
 import { KeptReader } from './kept-reader.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { SliceReader } from './slice-reader.ts'
 import { decisionsTopic, type Fixture, spansTopic } from './writer.fixture.ts'
+import type { WriterOptions } from './writer.ts'
 
 /** Where a group stands, shared by leases that do not know of each other. */
 export interface Positions {
@@ -71,6 +73,27 @@ export class ForcedLease implements Lease {
   }
 }
 
+/** What the groups of one writer share, as the writer makes it; they end by their leases. */
+export function sharedBy(options: WriterOptions) {
+  const { bus, hot, clock, config, log } = options
+  const abreast = new Abreast(clock)
+  const slices = new SliceReader(bus, spansTopic)
+  const never = new AbortController().signal
+  return {
+    ...options,
+    decisions: decisionsTopic,
+    abreast,
+    kept: new KeptReader(slices, abreast.shelf(config.keptCache), log),
+    hotPuts: new HotPuts(hot, clock, config.hotBatchBytes),
+    chains: new ChainReader(bus, decisionsTopic, log),
+    parser: new RecordParser(abreast.shelf(parsedBytesMax)),
+    gathered: new Gathered(config.gatheredBytes),
+    flushes: new Gate(flushesMax),
+    ids: new IdIndexer({ ...options, ended: never }),
+    stopping: never,
+  }
+}
+
 /** The segments of one partition as a process of its own: it shares stores and bus with others, no memory. */
 export function segmentsProcess(
   fixture: Fixture,
@@ -78,20 +101,5 @@ export function segmentsProcess(
   config: Partial<WriterConfig>,
   changes: { readonly blobs?: BlobStore; readonly gathered?: Gathered } = {},
 ): Promise<void> {
-  const options = fixture.options(config)
-  const slices = new SliceReader(options.bus, spansTopic)
-  const abreast = new Abreast(options.clock)
-  return runSegmentGroup(lease, {
-    ...options,
-    decisions: decisionsTopic,
-    abreast,
-    kept: new KeptReader(slices, abreast.shelf(options.config.keptCache), options.log),
-    chains: new ChainReader(options.bus, decisionsTopic, options.log),
-    parser: new RecordParser(abreast.shelf(parsedBytesMax)),
-    gathered: new Gathered(options.config.gatheredBytes),
-    flushes: new Gate(flushesMax),
-    ids: new IdIndexer({ ...options, ended: new AbortController().signal }),
-    stopping: new AbortController().signal,
-    ...changes,
-  })
+  return runSegmentGroup(lease, { ...sharedBy(fixture.options(config)), ...changes })
 }

@@ -6,15 +6,10 @@ import { encodeTraces, type KeyValue, type Span } from '@winnow/otlp'
 import { FileBlobStore, SqliteHotStore } from '@winnow/storage'
 import type { Bench } from '@winnow/testing'
 import { Abreast } from './abreast.ts'
-import { ChainReader, noChain } from './chain.ts'
-import { flushesMax, parsedBytesMax } from './config.ts'
-import { type FoldedRecord, foldRecords, parseRecord, RecordParser } from './decisions-reader.ts'
-import { ForcedLease, type Positions } from './forced-lease.fixture.ts'
-import { Gate } from './gate.ts'
-import { Gathered } from './gathered.ts'
+import { noChain } from './chain.ts'
+import { type FoldedRecord, foldRecords, parseRecord } from './decisions-reader.ts'
+import { ForcedLease, type Positions, sharedBy } from './forced-lease.fixture.ts'
 import { runHotGroup } from './hot-group.ts'
-import { HotPuts } from './hot-puts.ts'
-import { IdIndexer } from './id-index.ts'
 import { KeptReader, type KeptSpans, windowsOf } from './kept-reader.ts'
 import { noteOf } from './position.ts'
 import { runSegmentGroup } from './segment-group.ts'
@@ -111,26 +106,7 @@ async function pass(fixture: Fixture, groups: Groups): Promise<void> {
   const hot = new SqliteHotStore(join(folder, 'hot'))
   const blobs = await FileBlobStore.open(join(folder, 'blobs'))
   const { end } = await fixture.bus.bounds(decisionsTopic, 0)
-  const options = { ...fixture.options({ segmentAge: 60_000 }), hot, blobs }
-  const { config, log } = options
-  const abreast = new Abreast(options.clock)
-  const shared = {
-    ...options,
-    abreast,
-    decisions: decisionsTopic,
-    kept: new KeptReader(
-      new SliceReader(options.bus, spansTopic),
-      abreast.shelf(config.keptCache),
-      log,
-    ),
-    hotPuts: new HotPuts(hot, options.clock, config.hotBatchBytes),
-    chains: new ChainReader(options.bus, decisionsTopic, options.log),
-    parser: new RecordParser(abreast.shelf(parsedBytesMax)),
-    gathered: new Gathered(config.gatheredBytes),
-    flushes: new Gate(flushesMax),
-    ids: new IdIndexer({ ...options, ended: new AbortController().signal }),
-    stopping: new AbortController().signal,
-  }
+  const shared = sharedBy({ ...fixture.options({ segmentAge: 60_000 }), hot, blobs })
   const run = async (fold: typeof runHotGroup | typeof runSegmentGroup): Promise<void> => {
     const positions: Positions = { committed: { offset: 0, note: noteOf({ claim: -1, next: 1 }) } }
     const lease = new ForcedLease(fixture, positions)
