@@ -1,15 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ManualClock } from '@winnow/runtime'
-import { afterEach, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { Abreast, type Runner } from './abreast.ts'
 import type { PaceLimits } from './config.ts'
 import { ForcedLease, type Positions, sharedBy } from './forced-lease.fixture.ts'
 import { runHotGroup } from './hot-group.ts'
 import { runSegmentGroup } from './segment-group.ts'
 import { decisionsTopic, Fixture, until } from './writer.fixture.ts'
-
-let fixture: Fixture | undefined
-afterEach(() => fixture?.stop())
 
 const never = new AbortController().signal
 
@@ -138,33 +135,71 @@ test('a group that takes a partition up again counts in the place of what it lef
   expect(shelf.weight).toBe(0)
 })
 
-test('beside a slow hot store every slice is read once, though little of them may wait', async () => {
-  fixture = new Fixture()
-  const kept = 60
+/** Kept traces, of whose slices few may wait, and how many were read. */
+async function tight(kept: number) {
+  const fixture = new Fixture()
+  onTestFinished(() => fixture.stop())
   for (let n = 0; n < kept; n++) await fixture.keep(n)
-  const { bus, hot } = fixture
+  const { bus } = fixture
   const fetchRanges = bus.fetchRanges.bind(bus)
-  const put = hot.put.bind(hot)
-  let slicesRead = 0
+  const slices = { read: 0 }
   bus.fetchRanges = (topic, partition, ranges) => {
-    slicesRead += ranges.length
+    slices.read += ranges.length
     return fetchRanges(topic, partition, ranges)
   }
+  const shared = sharedBy(fixture.options({ keptCache: 24 * 1024 }))
+  const { end } = await bus.bounds(decisionsTopic, 0)
+  const run = (group: typeof runHotGroup | typeof runSegmentGroup) => {
+    const positions: Positions = { committed: undefined }
+    const lease = new ForcedLease(fixture, positions, () => 4)
+    return { positions, lease, done: group(lease, shared) }
+  }
+  return { fixture, slices, shared, end, run }
+}
+
+test('beside a slow hot store every slice is read once, though little of them may wait', async () => {
+  const kept = 60
+  const { fixture, slices, end, run } = await tight(kept)
+  const { hot } = fixture
+  const put = hot.put.bind(hot)
   hot.put = async traces => {
     await sleep(5)
     return put(traces)
   }
-  const shared = sharedBy(fixture.options({ keptCache: 24 * 1024 }))
-  const { end } = await bus.bounds(decisionsTopic, 0)
-  const groups = [runHotGroup, runSegmentGroup].map(group => {
-    const positions: Positions = { committed: undefined }
-    const lease = new ForcedLease(fixture as Fixture, positions, () => 4)
-    return { positions, lease, done: group(lease, shared) }
-  })
+  const groups = [run(runHotGroup), run(runSegmentGroup)]
   for (const { positions } of groups) {
     await until('all is committed', () => positions.committed?.offset === end)
   }
   for (const { lease } of groups) lease.lose()
   await Promise.all(groups.map(({ done }) => done))
-  expect(slicesRead).toBe(kept)
+  expect(slices.read).toBe(kept)
+})
+
+test.each([
+  ['hot commits what it has put', 'segments', runHotGroup],
+  ['segments that are due are written', 'hot', runSegmentGroup],
+] as const)('while one waits for the other, %s', async (_, behind, group) => {
+  const kept = 60
+  const { fixture, slices, shared, end, run } = await tight(kept)
+  const { abreast } = shared
+  const pace = abreast.pace.bind(abreast)
+  let hasWaited = false
+  abreast.pace = async (...runner) => {
+    const waits = await pace(...runner)
+    hasWaited ||= waits
+    return waits
+  }
+  abreast.enter(0, behind)
+  const { positions, lease, done } = run(group)
+  await until('it waits', () => hasWaited)
+  expect(slices.read).toBeLessThan(kept)
+  expect(positions.committed).toBeUndefined()
+  await until('it is committed', () => {
+    fixture.clock.advanceMs(100)
+    abreast.taken(0)
+    return positions.committed !== undefined
+  })
+  expect(positions.committed?.offset).toBeLessThan(end)
+  lease.lose()
+  await done
 })
