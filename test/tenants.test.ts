@@ -101,7 +101,16 @@ interface Case {
   readonly asIf?: { readonly path: string; readonly body?: unknown }
   /** Where there is no id: what the other is told. */
   readonly stranger?: RegExp
+  /** Until what the other has sent is in effect: answers about one id or the other would differ meanwhile. */
+  readonly settled?: () => Promise<unknown>
 }
+
+/** Until the outcome that the other sends of a trace is with its tenant. */
+const folded = (traceId: string) => async () => {
+  const own = await call('GET', `/api/v1/evaluations/${traceId}.c2`, keyOf('beta'))
+  expect(own.text).toContain('"state":"awaiting"')
+}
+const inTime = { timeout: 30_000, interval: 200 }
 
 const outcomeOf = (traceId: string) => ({ traceId, id: 'c2', name: 'csat', score: 1 })
 
@@ -136,6 +145,8 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       body: outcomeOf(kept),
       owner: 202,
       asIf: { path: '/api/v1/evaluations', body: outcomeOf(nobodys[0] ?? '') },
+      settled: () =>
+        Promise.all([kept, nobodys[0] ?? ''].map(id => vi.waitFor(folded(id), inTime))),
     },
   ],
   'GET /api/v1/evaluations/{id}': [
@@ -216,7 +227,7 @@ test.each(names)(
   '%s: another tenant’s key sees nothing, and not that there is something',
   async name => {
     const [method = ''] = name.split(' ')
-    for (const { path, body, asIf, stranger } of cases[name] ?? []) {
+    for (const { path, body, asIf, stranger, settled } of cases[name] ?? []) {
       const told = await call(method, path, keyOf('beta'), body)
       expect(told.text).not.toMatch(/ACME/)
       expect(told.status).not.toBe(403)
@@ -224,16 +235,13 @@ test.each(names)(
       if (asIf === undefined) continue
       const ofNobody = await call(method, asIf.path, keyOf('beta'), asIf.body)
       expect(withoutIds(told)).toEqual(withoutIds(ofNobody))
+      await settled?.()
     }
   },
 )
 
 test('an outcome that another tenant sends for a trace does not reach it', async () => {
-  const folded = async () => {
-    const own = await call('GET', `/api/v1/evaluations/${kept}.c2`, keyOf('beta'))
-    expect(own.text).toContain('"state":"awaiting"')
-  }
-  await vi.waitFor(folded, { timeout: 30_000, interval: 200 })
+  await vi.waitFor(folded(kept), inTime)
   const why = await call('GET', `/api/v1/traces/${kept}/why`, keyOf('acme'))
   expect(why.text).toContain(evaluationId)
   expect(why.text).not.toContain(`${kept}.c2`)
