@@ -1,10 +1,8 @@
 // `why` for one dropped trace among many, counted in reads of the blob store. The ledger, its id indexes
 // and the sampler's index snapshot are written by the code that the writer and the sampler use, for one
-// partition over three days. The number of decisions must not matter while one id index holds them all:
+// partition over three days, whose id index has several files. The number of decisions must not matter:
 //
-//   DECISIONS=3100000 nice -n 10 vitest run --project e2e test/lookup-scale.test.ts    (a minute or two, 1 GB of disk)
-//
-// With 10000000 there are more indexes than that, and two tests say so: 11 and 14 reads.
+//   DECISIONS=10000000 nice -n 10 vitest run --project e2e test/lookup-scale.test.ts    (six minutes, 3 GB of disk)
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,8 +14,10 @@ import { Health, Metrics, silentLog, systemClock } from '@winnow/runtime'
 import {
   type BlobStore,
   FileBlobStore,
+  idIndexRowsMax,
   type KeyedSnapshotEntry,
   ledgerRow,
+  listIdIndexes,
   MemoryHotStore,
   type SnapshotEntries,
   writeIndexSnapshot,
@@ -86,6 +86,7 @@ async function writeLedger(blobs: BlobStore): Promise<void> {
     ended: new AbortController().signal,
     log: silentLog,
     metrics: new Metrics(),
+    rowsMax: Math.min(idIndexRowsMax, perDay),
   })
   for (let day = 0; day < days; day++) {
     const end = Math.min(count, (day + 1) * perDay)
@@ -107,6 +108,8 @@ async function writeLedger(blobs: BlobStore): Promise<void> {
   await writeSegment(blobs, after, metadataOf(count, 1), { tier: 'ledger', rows })
   indexer.written(0, logId, after)
   await indexer.idle()
+  const [index] = await listIdIndexes(blobs, 0)
+  expect(index?.files.length).toBeGreaterThan(2)
 }
 
 function metadataOf(a: number, size: number) {
@@ -254,6 +257,8 @@ describe(`why, among ${count.toLocaleString('en')} decisions in the ledger and a
       new Date(decidedAt(far)).toISOString().slice(0, 10),
     )
     expect(cold.asked.length).toBeLessThanOrEqual(readsMax)
+    // With what both have held: their footers, of two files of the index as their ids have it.
+    await why(near)
     expect((await why(far)).asked.length - (await why(near)).asked.length).toBe(0)
   })
 

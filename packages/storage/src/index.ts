@@ -43,23 +43,33 @@ export {
   type TraceFilter,
   type TracePage,
 } from './hot-store.ts'
+export { cutIds } from './index/cut-ids.ts'
 export {
   IdIndexBuilder,
   type IndexedSegment,
+  idIndexFilesMax,
   idIndexRowsMax,
   idRowBytes,
   type LedgerPlace,
-  type ListedIdIndex,
-  listIdIndexes,
   lookUpInIdIndex,
   openIdIndex,
   partsOfIdIndex,
 } from './index/id-index.ts'
 export {
+  idIndexFileOf,
+  idIndexOf,
+  type ListedIdIndex,
+  type ListedIdIndexFile,
+  listIdIndexes,
+  listIdIndexFiles,
+  wholeIdIndexes,
+} from './index/id-index-list.ts'
+export {
   type IdIndexName,
   idIndexKey,
   parseIdIndexKey,
   parseSnapshotKey,
+  rangeDigitsMax,
   type SnapshotName,
   snapshotKey,
 } from './index/index-key.ts'

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { blobKeyBytesMax, blobNameBytesMax } from './blob-key.ts'
 import { searchLimitMax } from './hot-store.ts'
-import { idIndexRowsMax } from './index/id-index.ts'
+import { idIndexFilesMax, idIndexRowsMax } from './index/id-index.ts'
 import { snapshotsKept } from './index/index-snapshot.ts'
 import { blockRows, footerBytesMax, sortedFileFormat } from './index/sorted-file.ts'
 import { clearBytesMax, clearListMax, traceStateLengthMax } from './level-json.ts'
@@ -26,6 +26,7 @@ test('the README states the limits and formats as they are', async () => {
     traceStateLengthMax,
     blockRows,
     idIndexRowsMax,
+    idIndexFilesMax,
     snapshotsKept,
   }
   for (const [name, value] of Object.entries(stated)) {

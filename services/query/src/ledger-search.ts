@@ -6,8 +6,10 @@ import {
   decisionOf,
   findLedgerRow,
   type IdIndexName,
+  idIndexFileOf,
   idIndexKey,
   type LedgerPlace,
+  type ListedIdIndex,
   type ListedSegment,
   listIdIndexes,
   listLedgerMonth,
@@ -72,7 +74,7 @@ interface LoggedOn extends Logged {
 export class LedgerSearch {
   readonly #options: LedgerSearchOptions
   readonly #files = new FileCache(footersBytesMax)
-  readonly #indexes: Recent<IdIndexName[]>
+  readonly #indexes: Recent<ListedIdIndex[]>
   readonly #oldestDay: Recent<string | undefined>
 
   constructor(options: LedgerSearchOptions) {
@@ -104,7 +106,9 @@ export class LedgerSearch {
     const budget = { left: daysMax }
     const found = await this.#inIndexes(indexes, wanted, search, budget)
     const until = earlier(wanted.before, dateOf(Math.max(0, nowMs() - rememberedDays * dayMs)))
-    const readable = indexes.filter(index => !search.hasNotRead(idIndexKey(index)))
+    const readable = indexes.filter(
+      index => !search.hasNotRead(idIndexKey(idIndexFileOf(index, wanted.traceId))),
+    )
     const anew = daysOfNewLogs(indexes)
     const isCovered = (day: string): boolean =>
       !anew.has(day) && readable.some(index => index.date <= day && day <= index.lastDate)
@@ -121,7 +125,7 @@ export class LedgerSearch {
 
   /** Of two logs the later decision speaks; of one the newest index that has any. */
   async #inIndexes(
-    indexes: readonly IdIndexName[],
+    indexes: readonly ListedIdIndex[],
     wanted: Wanted,
     search: Search,
     budget: Budget,
@@ -148,12 +152,12 @@ export class LedgerSearch {
   }
 
   async #inIndex(
-    index: IdIndexName,
+    index: ListedIdIndex,
     { tenant, traceId, before }: Wanted,
     search: Search,
   ): Promise<LoggedOn | undefined> {
     const { blobs } = this.#options
-    const key = idIndexKey(index)
+    const key = idIndexKey(idIndexFileOf(index, traceId))
     const place = await search.readable(key, async () => {
       const file = await this.#files.get(key, () => openIdIndex(blobs, key))
       if (file === undefined) throw new IndexGone()
@@ -175,7 +179,7 @@ export class LedgerSearch {
   /** Of days without an index, newest first: a ranged read of each segment that lacks the trace and has none. */
   async #inSegments(
     days: readonly string[],
-    indexes: readonly IdIndexName[],
+    indexes: readonly ListedIdIndex[],
     { tenant, traceId }: Wanted,
     search: Search,
     budget: Budget,
@@ -222,7 +226,7 @@ function thrown(blobs: BlobStore, key: string): (error: unknown) => Promise<neve
 }
 
 /** Of those that end with the same segment the one of most days, which has what the others have. */
-function newestFirst(indexes: readonly IdIndexName[]): IdIndexName[] {
+function newestFirst(indexes: readonly ListedIdIndex[]): ListedIdIndex[] {
   return indexes.toSorted(
     (a, b) =>
       compare(b.lastDate, a.lastDate) ||

@@ -10,6 +10,7 @@ import {
   listIdIndexes,
   MemoryBlobStore,
   MemoryHotStore,
+  openIdIndex,
   readAllLedger,
   writeIndexSnapshot,
   writeSegment,
@@ -181,7 +182,10 @@ export class LookupFixture {
   async merge(): Promise<string> {
     const builder = new IdIndexBuilder()
     const parts = await listIdIndexes(this.blobs, 0)
-    for (const part of parts) await builder.addIndex(this.blobs, part, '1970-01-01')
+    for (const part of parts) {
+      const file = await openIdIndex(this.blobs, idIndexKey(part))
+      if (file !== undefined) await builder.addIndex(this.blobs, part, [file], '1970-01-01')
+    }
     const { key } = await builder.write(this.blobs, { partition: 0, logId: parts[0]?.logId ?? '' })
     for (const part of parts) await this.blobs.delete(idIndexKey(part))
     return key

@@ -3,7 +3,9 @@ import {
   type BlobStore,
   type IdIndexBuilder,
   type ListedIdIndex,
-  listIdIndexes,
+  type ListedIdIndexFile,
+  listIdIndexFiles,
+  wholeIdIndexes,
 } from '@winnow/storage'
 
 export interface IdIndexerOptions {
@@ -12,7 +14,7 @@ export interface IdIndexerOptions {
   readonly ended: AbortSignal
   readonly log: Log
   readonly metrics: Metrics
-  /** Rows of one index at most; a day of more has several. */
+  /** Rows of one file at most; a day of more has several indexes until they become one. */
   readonly rowsMax?: number
 }
 
@@ -23,12 +25,17 @@ export interface IndexedLedger extends IdIndexerOptions {
 }
 
 /** The id indexes of the partition's log. */
-export async function indexesOf({
+export async function indexesOf(ledger: IndexedLedger): Promise<ListedIdIndex[]> {
+  return wholeIdIndexes(await indexFilesOf(ledger))
+}
+
+/** The files of them, of those too that are not whole. */
+export async function indexFilesOf({
   blobs,
   partition,
   logId,
-}: IndexedLedger): Promise<ListedIdIndex[]> {
-  return (await listIdIndexes(blobs, partition)).filter(index => index.logId === logId)
+}: IndexedLedger): Promise<ListedIdIndexFile[]> {
+  return (await listIdIndexFiles(blobs, partition)).filter(file => file.logId === logId)
 }
 
 /** Creates what was gathered, and counts it. */

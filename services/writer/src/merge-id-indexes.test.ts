@@ -2,7 +2,10 @@ import { createLog, ManualClock, Metrics, PipelineError, silentLog } from '@winn
 import {
   type BlobStore,
   decisionOf,
+  idIndexFileOf,
+  idIndexFilesMax,
   idIndexKey,
+  idIndexRowsMax,
   idRowBytes,
   type ListedIdIndex,
   listIdIndexes,
@@ -23,7 +26,8 @@ const dateAt = (day: number): string => new Date(dayOneMs + day * dayMs).toISOSt
 /** An index as it is listed: of these days, of so many rows; its offsets are those of its days. */
 function listed(from: number, to: number, rows = 1): ListedIdIndex {
   const name = { partition: 0, logId: ledgerLog, date: dateAt(from), lastDate: dateAt(to) }
-  return { ...name, first: from * 10, last: to * 10, bytes: rows * idRowBytes }
+  const file = { ...name, first: from * 10, last: to * 10, bytes: rows * idRowBytes }
+  return { ...file, files: [file] }
 }
 
 const planned = (indexes: readonly ListedIdIndex[], rowsMax = 1_000, oldest = 0): string[] =>
@@ -58,6 +62,14 @@ test('an index takes as many rows as it may, not one more: rowsMax', () => {
   )
 })
 
+test('by itself an index takes as many rows as its files do, not one more: idIndexFilesMax', () => {
+  const rows = idIndexFilesMax * idIndexRowsMax
+  const partsOf = (more: number) =>
+    partsToMerge([listed(0, 9, rows - 40), listed(10, 10, more)], dateAt(0))
+  expect(partsOf(40)).toHaveLength(2)
+  expect(partsOf(41)).toEqual([])
+})
+
 test('as many become one as may at a time, not one more: mergedIndexesMax', () => {
   const days = Array.from({ length: mergedIndexesMax + 1 }, (_, day) => listed(day, day))
   expect(planned(days.slice(1), 10_000)).toHaveLength(mergedIndexesMax)
@@ -71,20 +83,28 @@ test('an index is written again once it has more days than it may of what is gon
   expect(planned([listed(0, 20)], 1_000, goneDaysMax + 1)).toEqual([])
 })
 
-/** A writer that runs day by day; traces 2n and 2n + 1 are of day n, and trace 0 of every tenth day again. */
-function fixture(inner = new MemoryBlobStore(new ManualClock())) {
+/**
+ * A writer that runs day by day; of `perDay` traces the first day has the first ones, and so on, and trace 0 comes again
+ * on every tenth day.
+ */
+function fixture({ perDay = 2, rowsMax = 1_000_000 } = {}) {
+  const inner = new MemoryBlobStore(new ManualClock())
   const lines: { kind: string }[] = []
   const log = createLog(new ManualClock(), line => lines.push(JSON.parse(line)))
   const indexer = (blobs: BlobStore = inner): IdIndexer =>
-    new IdIndexer({ blobs, ended: new AbortController().signal, log, metrics: new Metrics() })
-  const put = (day: number) =>
-    putLedger(
-      inner,
-      dayOneMs + day * dayMs,
-      day * 10,
-      day % 10 === 0 ? [2 * day, 2 * day + 1, ...(day > 0 ? [0] : [])] : [2 * day, 2 * day + 1],
-      { revision: 1 + Math.floor(day / 10) },
-    )
+    new IdIndexer({
+      blobs,
+      ended: new AbortController().signal,
+      log,
+      metrics: new Metrics(),
+      rowsMax,
+    })
+  const put = (day: number) => {
+    const traces = Array.from({ length: perDay }, (_, n) => perDay * day + n)
+    if (day % 10 === 0 && day > 0) traces.push(0)
+    const revision = 1 + Math.floor(day / 10)
+    return putLedger(inner, dayOneMs + day * dayMs, day * 10, traces, { revision })
+  }
   const run = async (one: IdIndexer, day: number): Promise<void> => {
     one.written(0, ledgerLog, dayOneMs + day * dayMs)
     await one.idle()
@@ -93,7 +113,8 @@ function fixture(inner = new MemoryBlobStore(new ManualClock())) {
   const find = async (n: number) => {
     const indexes = await listIdIndexes(inner, 0)
     for (const index of indexes.sort((a, b) => b.last - a.last)) {
-      const file = await openIdIndex(inner, idIndexKey(index))
+      const key = idIndexKey(idIndexFileOf(index, traceIdOf(n)))
+      const file = await openIdIndex(inner, key)
       const place = file && (await lookUpInIdIndex(inner, file, 'default', traceIdOf(n)))
       const row = place && (await readLedgerRow(inner, place))
       if (row !== undefined) return decisionOf(row)
@@ -141,39 +162,52 @@ test('over two hundred days there are two indexes at most behind every day, and 
   expect(await find(9_999)).toBeUndefined()
 })
 
-test('whatever a writer dies before or after, every trace is found, and the next one ends its work', async () => {
-  const days = 5
-  for (let deaths = 0, isOver = false; !isOver; deaths++) {
-    const { inner, indexer, put, run, find } = fixture()
-    let left = deaths
-    const dying = new Proxy(inner, {
-      get: (store, key) => {
-        const value = Reflect.get(store, key)
-        if (typeof value !== 'function') return value
-        if (key !== 'create' && key !== 'delete') return value.bind(store)
-        return (...call: unknown[]) => {
-          if (left-- <= 0) return Promise.reject(new PipelineError('STORE_UNAVAILABLE', 'dead'))
-          return value.apply(store, call)
+for (const [what, size] of [
+  ['one file', { perDay: 2 }],
+  ['several files', { perDay: 5_000, rowsMax: 7_000 }],
+] as const) {
+  test(`whatever a writer of an index of ${what} dies before or after, every trace is found, and the next one ends its work`, async () => {
+    const days = 4
+    for (let deaths = 0, isOver = false; !isOver; deaths++) {
+      const { inner, indexer, put, run, find } = fixture(size)
+      const last = size.perDay - 1
+      let left = deaths
+      const dying = new Proxy(inner, {
+        get: (store, key) => {
+          const value = Reflect.get(store, key)
+          if (typeof value !== 'function') return value
+          if (key !== 'create' && key !== 'delete') return value.bind(store)
+          return (...call: unknown[]) => {
+            if (left-- <= 0) return Promise.reject(new PipelineError('STORE_UNAVAILABLE', 'dead'))
+            return value.apply(store, call)
+          }
+        },
+      })
+      const killed = indexer(dying)
+      for (let day = 0; day < days; day++) {
+        await put(day)
+        await run(killed, day)
+        // Of the days that have an index.
+        const until = (await listIdIndexes(inner, 0)).at(-1)?.lastDate
+        for (let before = 0; until !== undefined && dateAt(before) <= until; before++) {
+          const n = size.perDay * before + last
+          expect(await find(n), `${deaths} calls, day ${before}`).toBeDefined()
         }
-      },
-    })
-    const killed = indexer(dying)
-    for (let day = 0; day < days; day++) {
-      await put(day)
-      await run(killed, day)
-      // Of the days that have an index.
-      const last = (await listIdIndexes(inner, 0)).at(-1)?.lastDate
-      for (let before = 0; last !== undefined && dateAt(before) <= last; before++) {
-        expect(await find(2 * before + 1), `${deaths} calls, day ${before}`).toBeDefined()
+      }
+      isOver = left > 0
+      await put(days)
+      await run(indexer(), days)
+      const [index, ...more] = await listIdIndexes(inner, 0)
+      expect(more, `${deaths} calls`).toEqual([])
+      const keys = await keysOf(inner, 'ids/')
+      expect(keys, `${deaths} calls`).toEqual(index?.files.map(idIndexKey))
+      expect(keys.length > 3, `${deaths} calls`).toBe(what === 'several files')
+      for (let day = 0; day < days; day++) {
+        for (const n of [0, last]) expect(await find(size.perDay * day + n)).toBeDefined()
       }
     }
-    isOver = left > 0
-    await put(days)
-    await run(indexer(), days)
-    expect(await keysOf(inner, 'ids/'), `${deaths} calls`).toHaveLength(1)
-    for (let day = 0; day < days; day++) expect(await find(2 * day)).toBeDefined()
-  }
-})
+  })
+}
 
 test('two writers at once, by force, lose nothing, and the next one leaves one index', async () => {
   const { inner, indexer, put, run, find } = fixture()

@@ -1,16 +1,23 @@
 import { isRetryable, PipelineError } from '@winnow/runtime'
 import {
+  cutIds,
   dateOf,
   IdIndexBuilder,
+  type IdIndexName,
+  idIndexFilesMax,
   idIndexKey,
+  idIndexOf,
   idIndexRowsMax,
   idRowBytes,
   type ListedIdIndex,
   openIdIndex,
   partsOfIdIndex,
+  rangeDigitsMax,
+  type SortedFile,
+  wholeIdIndexes,
 } from '@winnow/storage'
 import { indexSegments, openSegments, startOf } from './index-segments.ts'
-import { type IndexedLedger, indexesOf, writeIndex } from './indexed-ledger.ts'
+import { type IndexedLedger, indexFilesOf, writeIndex } from './indexed-ledger.ts'
 
 /** Days of an index that takes up every further day; one of more takes up as many at once. */
 export const youngDays = 31
@@ -26,12 +33,17 @@ const dayMs = 86_400_000
 /**
  * Makes few indexes of many, each time that a day was indexed: a look-up reads each of them. What is made is
  * there before what it was made from goes, and says what that was: so whoever is killed in between, or takes a
- * partition over, deletes the rest by what the objects say, and nobody deletes what another has only listed.
+ * partition over, deletes the rest by what the objects say, and nobody deletes what another has only listed. One that
+ * takes several files is there once all of them are.
  */
 export async function mergeIdIndexes(oldest: string, ledger: IndexedLedger): Promise<void> {
-  let indexes = await deleteParts(await indexesOf(ledger), ledger)
+  let indexes = await deleteParts(ledger)
   for (;;) {
-    const parts = partsToMerge(indexes, oldest, ledger.rowsMax)
+    const parts = partsToMerge(
+      indexes,
+      oldest,
+      (ledger.rowsMax ?? idIndexRowsMax) * idIndexFilesMax,
+    )
     if (parts.length === 0 || ledger.ended.aborted) return
     // What was found between them joins them the next time.
     if (await indexBetween(parts, indexes, ledger)) return
@@ -42,24 +54,59 @@ export async function mergeIdIndexes(oldest: string, ledger: IndexedLedger): Pro
   }
 }
 
-/** Makes one of them, and resolves with none; or with the one that nobody can read, and has made nothing. */
+/**
+ * Makes one of them, file by file, and resolves with none; or with the one that nobody can read, and has made nothing
+ * whole.
+ */
 async function mergeParts(
   parts: readonly ListedIdIndex[],
   oldest: string,
   ledger: IndexedLedger,
 ): Promise<ListedIdIndex | undefined> {
-  const rows = parts.reduce((sum, part) => sum + rowsOf(part), 0)
-  const builder = new IdIndexBuilder(Math.max(1, rows))
+  const { blobs, ended, rowsMax = idIndexRowsMax } = ledger
+  const opened: OpenIndex[] = []
   for (const part of parts) {
-    if (ledger.ended.aborted) return undefined
-    const added = await readable(part, ledger, () => builder.addIndex(ledger.blobs, part, oldest))
-    if (added === undefined) return part
+    if (ended.aborted) return undefined
+    const files = await readable(part, ledger, () => openFiles(part, ledger))
+    if (files === undefined) return part
     // Another writer has made one of it meanwhile.
-    if (!added) return undefined
+    if (files === 'gone') return undefined
+    opened.push({ part, files })
   }
-  await writeIndex(builder, ledger)
-  await deleteParts(await indexesOf(ledger), ledger)
+  const files = opened.flatMap(index => index.files)
+  const rows = files.reduce((sum, file) => sum + file.rows, 0)
+  for (const ids of cutIds(files, rowsMax, rangeDigitsMax(ledger.logId))) {
+    const builder = new IdIndexBuilder(Math.min(rows, rowsMax), ids)
+    for (const { part, files: own } of opened) {
+      if (ended.aborted) return undefined
+      const isRead = await readable(part, ledger, async () => {
+        await builder.addIndex(blobs, part, own, oldest)
+        return true
+      })
+      if (isRead === undefined) return part
+    }
+    await writeIndex(builder, ledger)
+  }
+  await deleteParts(ledger)
   return undefined
+}
+
+interface OpenIndex {
+  readonly part: ListedIdIndex
+  readonly files: readonly SortedFile[]
+}
+
+async function openFiles(
+  { files }: ListedIdIndex,
+  { blobs }: IndexedLedger,
+): Promise<readonly SortedFile[] | 'gone'> {
+  const opened: SortedFile[] = []
+  for (const file of files) {
+    const one = await openIdIndex(blobs, idIndexKey(file))
+    if (one === undefined) return 'gone'
+    opened.push(one)
+  }
+  return opened
 }
 
 /**
@@ -102,36 +149,40 @@ async function readable<T>(
   }
 }
 
-/** Deletes the indexes of which one of the others says that it was made from them. Those that stay. */
-async function deleteParts(
-  indexes: readonly ListedIdIndex[],
-  ledger: IndexedLedger,
-): Promise<readonly ListedIdIndex[]> {
+/**
+ * Deletes the indexes of which one of the others says that it was made from them, and the files of those that were
+ * never made whole and lie within another. The indexes that stay.
+ */
+async function deleteParts(ledger: IndexedLedger): Promise<readonly ListedIdIndex[]> {
   const { blobs, log, partition } = ledger
-  const listed = new Set(indexes.map(idIndexKey))
-  const deleted = new Set<string>()
+  const files = await indexFilesOf(ledger)
+  const indexes = wholeIdIndexes(files)
+  const whole = new Set(indexes.map(idIndexKey))
+  const dead = new Set(
+    files
+      .filter(file => !whole.has(idIndexOf(file)) && indexes.some(other => isWithin(file, other)))
+      .map(idIndexOf),
+  )
   for (const index of indexes) {
-    const key = idIndexKey(index)
-    if (deleted.has(key) || !mayHaveParts(index, indexes)) continue
-    const file = await readable(index, ledger, () => openIdIndex(blobs, key))
+    if (dead.has(idIndexKey(index)) || !indexes.some(other => isWithin(other, index))) continue
+    // Of each file the same is said.
+    const [first = index] = index.files
+    const file = await readable(index, ledger, () => openIdIndex(blobs, idIndexKey(first)))
     for (const part of file === undefined ? [] : partsOfIdIndex(file)) {
-      const partKey = idIndexKey(part)
-      if (partKey === key || !listed.has(partKey) || deleted.has(partKey)) continue
-      await blobs.delete(partKey)
-      deleted.add(partKey)
+      if (idIndexKey(part) !== idIndexKey(index)) dead.add(idIndexKey(part))
     }
   }
-  if (deleted.size > 0) {
-    log.info('writer.id_indexes_merged', { partition, deleted: deleted.size })
+  const deleted = files.filter(file => dead.has(idIndexOf(file)))
+  for (const file of deleted) await blobs.delete(idIndexKey(file))
+  if (deleted.length > 0) {
+    log.info('writer.id_indexes_merged', { partition, deleted: deleted.length })
   }
-  return indexes.filter(index => !deleted.has(idIndexKey(index)))
+  return indexes.filter(index => !dead.has(idIndexKey(index)))
 }
 
-/** Whether any of the others lies within what it covers: else its footer need not be read. */
-function mayHaveParts(index: ListedIdIndex, others: readonly ListedIdIndex[]): boolean {
-  return others.some(
-    other => other !== index && other.first >= index.first && other.last <= index.last,
-  )
+/** Whether what the one covers lies within what the other does: else nothing was made of it. */
+function isWithin(one: IdIndexName, other: IdIndexName): boolean {
+  return one !== other && one.first >= other.first && one.last <= other.last
 }
 
 /**
@@ -142,7 +193,7 @@ function mayHaveParts(index: ListedIdIndex, others: readonly ListedIdIndex[]): b
 export function partsToMerge(
   indexes: readonly ListedIdIndex[],
   oldest: string,
-  rowsMax: number = idIndexRowsMax,
+  rowsMax = idIndexRowsMax * idIndexFilesMax,
 ): readonly ListedIdIndex[] {
   // What is wholly gone is the sweeper's.
   const held = indexes

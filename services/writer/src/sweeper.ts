@@ -5,7 +5,7 @@ import {
   endOf,
   idIndexKey,
   listHolds,
-  listIdIndexes,
+  listIdIndexFiles,
   listSegments,
   parseSnapshotKey,
   type SegmentName,
@@ -134,7 +134,7 @@ async function deleteIdIndexes(
 ): Promise<{ objects: number; bytes: number }> {
   let objects = 0
   let bytes = 0
-  for (const index of await listIdIndexes(blobs, partition)) {
+  for (const index of await listIdIndexFiles(blobs, partition)) {
     if (index.logId !== logId || index.lastDate > date) continue
     await blobs.delete(idIndexKey(index))
     objects++

@@ -5,9 +5,12 @@ import { sampleDecision, sampleTimeMs, sampleTraceId } from '../samples.ts'
 import { decisionOf, ledgerRow } from '../segments/ledger-rows.ts'
 import { readAllLedger, readLedgerRow, writeSegment } from '../segments/segment.ts'
 import { segmentKey } from '../segments/segment-key.ts'
-import { IdIndexBuilder, listIdIndexes, lookUpInIdIndex, openIdIndex } from './id-index.ts'
-import { CountingBlobs } from './index-files.fixture.ts'
-import { idIndexKey } from './index-key.ts'
+import { cutIds } from './cut-ids.ts'
+import { IdIndexBuilder, idRowBytes, lookUpInIdIndex, openIdIndex } from './id-index.ts'
+import { idIndexFileOf, listIdIndexes } from './id-index-list.ts'
+import { CountingBlobs, hexOf, seededWords } from './index-files.fixture.ts'
+import { type IdIndexName, idIndexKey } from './index-key.ts'
+import { blockRows, type SortedFile } from './sorted-file.ts'
 
 const date = '2026-11-21'
 const name = { partition: 3, logId: 'log-1' }
@@ -123,6 +126,43 @@ test('two writers make the same bytes under the same name, and the second finds 
   await ledger(other, 50, 20, 60)
   await indexOf(other, segments)
   expect(await other.read(first.key)).toEqual(before)
+})
+
+test('made from others by ranges of ids, an index has each row in one file, and reads each block but at a cut once', async () => {
+  const store = newStore()
+  const word = seededWords(51)
+  const traces = Array.from({ length: 60_000 }, () => hexOf([word(), word(), word(), word()]))
+  const opened = []
+  for (const [day, of] of ['2026-11-20', '2026-11-21'].entries()) {
+    const builder = new IdIndexBuilder()
+    builder.beginSegment({ date: of, offset: day, bytes: 1 })
+    // The second day has ten thousand traces of the first one again.
+    for (let n = 0; n < 35_000; n++) builder.add('default', traces[day * 25_000 + n] ?? '', n)
+    const { key } = await builder.write(store, name)
+    opened.push((await openIdIndex(store, key)) as SortedFile)
+  }
+  const counted = new CountingBlobs(store)
+  const ranges = cutIds(opened, 20_000, 32)
+  for (const ids of ranges) {
+    const builder = new IdIndexBuilder(1, ids)
+    for (const file of opened) {
+      await builder.addIndex(counted, file.meta as IdIndexName, [file], '2026-11-20')
+    }
+    await builder.write(store, name)
+  }
+  expect(counted.bytesRead).toBeLessThan((70_000 + 2 * ranges.length * blockRows) * idRowBytes)
+  const merged = (await listIdIndexes(store, 3)).find(index => index.files.length > 1)
+  expect(merged?.files.length).toBe(ranges.length)
+  const files = await Promise.all(
+    (merged?.files ?? []).map(file => openIdIndex(store, idIndexKey(file))),
+  )
+  expect(files.reduce((sum, file) => sum + (file?.rows ?? 0), 0)).toBe(60_000)
+  for (const n of [0, 24_999, 25_000, 34_999, 35_000, 59_999]) {
+    const file = merged && idIndexFileOf(merged, traces[n] ?? '')
+    const index = file && (await openIdIndex(store, idIndexKey(file)))
+    const place = index && (await lookUpInIdIndex(store, index, 'default', traces[n] ?? ''))
+    expect(place).toMatchObject({ row: n < 25_000 ? n : n - 25_000 })
+  }
 })
 
 test('indexes are listed by day, of one partition', async () => {

@@ -1,14 +1,22 @@
 import { PipelineError } from '@winnow/runtime'
 import type { BlobStore } from '../blob-store.ts'
 import { dateOf, segmentKey } from '../segments/segment-key.ts'
-import { type IdIndexName, idIndexKey, idIndexPrefix, parseIdIndexKey } from './index-key.ts'
+import {
+  everyId,
+  type IdIndexFileName,
+  type IdIndexName,
+  type IdRange,
+  idIndexKey,
+} from './index-key.ts'
 import { nextTurnOfTheLoop, type Pause } from './sort-rows.ts'
 import {
+  blocksBetween,
   corrupt,
   findRow,
   openSorted,
   readBlocks,
   rowKeyBytes,
+  rowsBefore,
   type SortedFile,
 } from './sorted-file.ts'
 import { SortedFileBuilder } from './sorted-file-builder.ts'
@@ -38,10 +46,13 @@ export interface LedgerPlace {
 export const idRowBytes = rowKeyBytes + 16
 
 /**
- * Rows that one id index is made from, at most: 108 MiB while it is made. A partition that decides more
- * on a day, some 36 a second, has several indexes for it.
+ * Rows that one file of an id index is made from, at most: 108 MiB while it is made. An index of more has
+ * several, each of some ids.
  */
 export const idIndexRowsMax = 3_145_728
+
+/** Files of one index, at most: of 200 million rows, 7 GB. A partition of more has one index more. */
+export const idIndexFilesMax = 64
 
 /** Blocks of an index that are read at once while it becomes part of another: 2.3 MiB. */
 const blocksRead = 16
@@ -51,18 +62,20 @@ const dayNumberMax = 0xffff
 
 const dayMs = 86_400_000
 
-/** Gathers where every trace of some segments lies. */
+/** Gathers where every trace of some segments lies, or those that have an id of a range. */
 export class IdIndexBuilder {
   readonly #rows: SortedFileBuilder
+  readonly #ids: IdRange
   readonly #parts: IdIndexPart[] = []
   readonly #words = new Uint32Array(4)
   #covered: IdIndexPart | undefined
   #segment: IndexedSegment | undefined
   #day = 0
 
-  /** `rowsExpected` avoids copies; more may come. */
-  constructor(rowsExpected = 64 * 1024) {
-    this.#rows = new SortedFileBuilder('ids', idRowBytes, rowsExpected)
+  /** `rowsExpected` avoids copies; more may come. Of the indexes that are added those of `ids` are taken. */
+  constructor(rowsExpected = 64 * 1024, ids: IdRange = everyId) {
+    this.#rows = new SortedFileBuilder('ids', idRowBytes, Math.max(1, rowsExpected))
+    this.#ids = ids
   }
 
   get rows(): number {
@@ -89,32 +102,29 @@ export class IdIndexBuilder {
 
   /**
    * The rows of another index of the same log, but for those of days before `sinceDate`, whose segments are
-   * gone. False: it is gone itself.
+   * gone. `files` are its files, opened. STORE_UNAVAILABLE where one of them is gone itself.
    */
   async addIndex(
     store: BlobStore,
-    name: IdIndexName,
+    { date, lastDate, first, last }: IdIndexName,
+    files: readonly SortedFile[],
     sinceDate: string,
     pause: Pause = nextTurnOfTheLoop,
-  ): Promise<boolean> {
-    const index = await openIdIndex(store, idIndexKey(name))
-    if (index === undefined) return false
-    const { date, lastDate, first, last } = name
+  ): Promise<void> {
     this.#parts.push({ date, lastDate, first, last })
     this.#cover({ date: date < sinceDate ? sinceDate : date, lastDate, first, last })
     const sinceDay = dayNumberOf(sinceDate)
-    const blocks = Math.ceil(index.rows / index.blockRows)
-    for (let block = 0; block < blocks; block += blocksRead) {
-      const rows = await readBlocks(store, index, block, blocksRead)
-      for (let at = 0; at < rows.length; at += idRowBytes) {
-        const place = placeAt(rows, at)
-        if (place.day < sinceDay) continue
-        for (let word = 0; word < 4; word++) this.#words[word] = rows.readUInt32BE(at + 4 * word)
-        this.#add(index.tenants[rows.readUInt32BE(at + 16)] ?? '', place)
+    for (const file of files) {
+      for await (const rows of rowsOf(store, file, this.#ids)) {
+        for (let at = 0; at < rows.length; at += idRowBytes) {
+          const place = placeAt(rows, at)
+          if (place.day < sinceDay) continue
+          for (let word = 0; word < 4; word++) this.#words[word] = rows.readUInt32BE(at + 4 * word)
+          this.#add(file.tenants[rows.readUInt32BE(at + 16)] ?? '', place)
+        }
+        await pause()
       }
-      await pause()
     }
-    return true
   }
 
   /**
@@ -131,6 +141,7 @@ export class IdIndexBuilder {
       partition,
       logId,
       ...this.#covered,
+      ...(this.#ids !== everyId && { ids: this.#ids }),
       ...(this.#parts.length > 0 && { parts: this.#parts.map(partToJson) }),
     }
     const key = idIndexKey(meta)
@@ -166,13 +177,31 @@ export class IdIndexBuilder {
 type IdIndexPart = Pick<IdIndexName, 'date' | 'lastDate' | 'first' | 'last'>
 type PartJson = readonly [date: string, lastDate: string, first: number, last: number]
 
-interface IdIndexMeta extends IdIndexName {
+interface IdIndexMeta extends IdIndexFileName {
   /** The indexes that it was made from: what it has they need not have any more. */
   readonly parts?: readonly PartJson[]
 }
 
 function partToJson({ date, lastDate, first, last }: IdIndexPart): PartJson {
   return [date, lastDate, first, last]
+}
+
+/** The rows of a file that have an id of a range, some megabytes at a time. */
+async function* rowsOf(store: BlobStore, file: SortedFile, ids: IdRange): AsyncIterable<Buffer> {
+  const from = firstKeyOf(ids.from)
+  const before = ids.before === everyId.before ? undefined : firstKeyOf(ids.before)
+  const { first, end } = blocksBetween(file, from, before)
+  for (let block = first; block < end; block += blocksRead) {
+    const rows = await readBlocks(store, file, block, Math.min(blocksRead, end - block))
+    const to =
+      before === undefined ? rows.length : rowsBefore(rows, idRowBytes, before) * idRowBytes
+    yield rows.subarray(rowsBefore(rows, idRowBytes, from) * idRowBytes, to)
+  }
+}
+
+/** The key before every row whose id begins with these digits. */
+function firstKeyOf(digits: string): Buffer {
+  return Buffer.from(digits.padEnd(2 * rowKeyBytes, '0'), 'hex')
 }
 
 /** The indexes that one was made from; none: it was made from segments. */
@@ -188,25 +217,7 @@ export function partsOfIdIndex(index: SortedFile): IdIndexName[] {
   }))
 }
 
-export interface ListedIdIndex extends IdIndexName {
-  readonly bytes: number
-}
-
-/** The id indexes of a partition, of every log, by date, log and offset; or of one day. One list. */
-export async function listIdIndexes(
-  store: BlobStore,
-  partition: number,
-  date = '',
-): Promise<ListedIdIndex[]> {
-  const names: ListedIdIndex[] = []
-  for await (const { key, bytes } of store.list(`${idIndexPrefix(partition)}${date}`)) {
-    const name = parseIdIndexKey(key)
-    if (name !== undefined) names.push({ ...name, bytes })
-  }
-  return names
-}
-
-/** Looks at an id index: one ranged read, two where it is of many tenants. Undefined: no such key. */
+/** Looks at a file of an id index: one ranged read, two where it is of many tenants. Undefined: no such key. */
 export async function openIdIndex(store: BlobStore, key: string): Promise<SortedFile | undefined> {
   const file = await openSorted(store, key, 'ids')
   if (file === undefined) return undefined

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { idIndexKey, parseIdIndexKey, parseSnapshotKey, snapshotKey } from './index-key.ts'
+import { checkBlobKey } from '../blob-key.ts'
+import { segmentLogIdLengthMax } from '../segments/segment-key.ts'
+import {
+  idIndexKey,
+  parseIdIndexKey,
+  parseSnapshotKey,
+  rangeDigitsMax,
+  snapshotKey,
+} from './index-key.ts'
 
 const snapshot = { partition: 3, logId: 'log-1', nextOffset: 123_456 }
 const date = '2026-11-21'
@@ -15,6 +23,24 @@ test('a name says what the file is of, and comes back from its key', () => {
     'ids/p=0003/2026-10-21_2026-11-21-log-1-000000000100-000000000200.idx',
   )
   expect(parseIdIndexKey(idIndexKey(month))).toEqual(month)
+  const some = { ...month, ids: { from: '5f3a', before: '8c' } }
+  expect(idIndexKey(some)).toBe(
+    'ids/p=0003/2026-10-21_2026-11-21-log-1-000000000100-000000000200.5f3a-8c.idx',
+  )
+  expect(parseIdIndexKey(idIndexKey(some))).toEqual(some)
+})
+
+test('a range of ids has as many digits as fit a name: rangeDigitsMax', () => {
+  for (const length of [1, 82, 83, segmentLogIdLengthMax]) {
+    const logId = 'x'.repeat(length)
+    const digits = rangeDigitsMax(logId)
+    const range = { from: '8'.repeat(digits), before: '9'.repeat(digits) }
+    const name = { ...ids, date: '2026-10-21', logId, ids: range }
+    checkBlobKey(idIndexKey(name))
+    expect(parseIdIndexKey(idIndexKey(name))).toEqual(name)
+  }
+  expect([82, 83].map(length => rangeDigitsMax('x'.repeat(length)))).toEqual([32, 31])
+  expect(rangeDigitsMax('x'.repeat(segmentLogIdLengthMax))).toBe(9)
 })
 
 test('names sort by offset, and by day', () => {
@@ -68,6 +94,11 @@ test('other keys are none of ours', () => {
     'ids/p=0003/2026-11-21_2026-11-21-log-000000000001-000000000002.idx',
     'ids/p=0003/2026-11-21_2026-11-20-log-000000000001-000000000002.idx',
     'ids/p=0003/2026-11-21_2026-11-31-log-000000000001-000000000002.idx',
+    'ids/p=0003/2026-11-21-log-000000000001-000000000002.8c-5f3a.idx',
+    'ids/p=0003/2026-11-21-log-000000000001-000000000002.8c-8c.idx',
+    'ids/p=0003/2026-11-21-log-000000000001-000000000002.8c.idx',
+    'ids/p=0003/2026-11-21-log-000000000001-000000000002.0-G.idx',
+    `ids/p=0003/2026-11-21-log-000000000001-000000000002.0-${'1'.repeat(33)}.idx`,
     'warm/date=2026-11-21/p=0003/log-000000000001.parquet',
   ]) {
     expect([parseSnapshotKey(key), parseIdIndexKey(key)], key).toEqual([undefined, undefined])

@@ -102,6 +102,18 @@ export async function findRow(
   return rows.subarray(at, at + file.rowBytes)
 }
 
+/** The blocks that may have rows from the key `from` on, without `before`: the first, and the first that has none. */
+export function blocksBetween(
+  { fences }: SortedFile,
+  from: Buffer,
+  before: Buffer | undefined,
+): { readonly first: number; readonly end: number } {
+  const first = Math.max(0, lastNotAfter(fences, fenceBytes, from))
+  const end =
+    before === undefined ? fences.length / fenceBytes : rowsBefore(fences, fenceBytes, before)
+  return { first, end }
+}
+
 /** Blocks from `first` on, in one ranged read, each checked. */
 export async function readBlocks(
   store: BlobStore,
@@ -179,15 +191,25 @@ function fileOf(key: string, kind: SortedKind, end: Buffer, whole: Buffer | unde
 
 /** The number of the last row that is not after `wanted`; -1 where all are. */
 function lastNotAfter(rows: Buffer, rowBytes: number, wanted: Buffer): number {
+  return rowsUpTo(rows, rowBytes, wanted, 0) - 1
+}
+
+/** How many rows come before `wanted`. */
+export function rowsBefore(rows: Buffer, rowBytes: number, wanted: Buffer): number {
+  return rowsUpTo(rows, rowBytes, wanted, -1)
+}
+
+/** How many rows compare with `wanted` as `most` or less. */
+function rowsUpTo(rows: Buffer, rowBytes: number, wanted: Buffer, most: -1 | 0): number {
   let low = 0
   let high = rows.length / rowBytes
   while (low < high) {
     const middle = (low + high) >>> 1
     const at = middle * rowBytes
-    if (rows.compare(wanted, 0, rowKeyBytes, at, at + rowKeyBytes) <= 0) low = middle + 1
+    if (rows.compare(wanted, 0, rowKeyBytes, at, at + rowKeyBytes) <= most) low = middle + 1
     else high = middle
   }
-  return low - 1
+  return low
 }
 
 export function corrupt(key: string, what: string): PipelineError {
