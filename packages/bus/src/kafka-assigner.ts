@@ -1,6 +1,4 @@
-import { AssignerProtocol } from './kafka-js.ts'
-
-const { MemberAssignment, MemberMetadata } = AssignerProtocol
+import { kafkaJs } from './kafka-js.ts'
 
 /** Named in the group: members with another way to divide partitions cannot join by mistake. */
 export const assignerName = 'winnow-by-number'
@@ -12,6 +10,7 @@ export interface GroupMember {
 
 /** What a member says of itself when it joins: the instance that orders it. */
 export function memberMetadata(topic: string, instance: string): Buffer {
+  const { MemberMetadata } = kafkaJs().AssignerProtocol
   return MemberMetadata.encode({ version: 0, topics: [topic], userData: Buffer.from(instance) })
 }
 
@@ -25,6 +24,7 @@ export function assignByNumber(
   partitions: number,
   members: readonly GroupMember[],
 ): { readonly memberId: string; readonly memberAssignment: Buffer }[] {
+  const { MemberAssignment, MemberMetadata } = kafkaJs().AssignerProtocol
   const ordered = members
     .map(({ memberId, memberMetadata: metadata }) => ({
       memberId,
@@ -47,6 +47,7 @@ export function assignByNumber(
 
 /** The partitions that the leader of the group gave this member; none when it said nothing. */
 export function assignedPartitions(topic: string, assignment: Buffer): number[] {
+  const { MemberAssignment } = kafkaJs().AssignerProtocol
   return MemberAssignment.decode(assignment)?.assignment[topic] ?? []
 }
 

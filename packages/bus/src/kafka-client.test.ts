@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
 import { kafkaClients, kafkajsVersion, privateCluster } from './kafka-client.ts'
-import { Kafka } from './kafka-js.ts'
+import { kafkaJs } from './kafka-js.ts'
 import { defaultKafkaLimits } from './kafka-options.ts'
 
 const options = { brokers: ['127.0.0.1:1'], specs: [], clientId: 'test' }
@@ -41,7 +41,7 @@ test('its connection has every part that large requests are sent by', () => {
 })
 
 test('a release without them is refused by name, with the one to install', () => {
-  const other = new Kafka({ brokers: options.brokers })
+  const other = new (kafkaJs().Kafka)({ brokers: options.brokers })
   const keys = Object.getOwnPropertySymbols(other)
   for (const key of keys)
     if (key.description?.includes('createCluster')) Reflect.deleteProperty(other, key)

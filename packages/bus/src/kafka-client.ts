@@ -1,7 +1,12 @@
-import { createRequire } from 'node:module'
 import type { Writable } from 'node:stream'
 import { PipelineError } from '@winnow/runtime'
-import { Kafka, type KafkaConfig, type KafkaJs, logLevel, type SASLOptions } from './kafka-js.ts'
+import {
+  type KafkaConfig,
+  type KafkaJs,
+  kafkaJs,
+  kafkaJsPart,
+  type SASLOptions,
+} from './kafka-js.ts'
 import type { KafkaBusOptions, KafkaLimits } from './kafka-options.ts'
 import type { RawRequest } from './kafka-requests.ts'
 
@@ -133,6 +138,7 @@ const createCluster = 'private:Kafka:createCluster'
 
 export function kafkaClients(options: KafkaBusOptions, limits: KafkaLimits): KafkaClients {
   mendRequestQueue()
+  const { Kafka, logLevel } = kafkaJs()
   const config = (): KafkaConfig => ({
     clientId: options.clientId,
     brokers: [...options.brokers],
@@ -186,8 +192,7 @@ let isMended = false
 function mendRequestQueue(): void {
   if (isMended) return
   isMended = true
-  const load = createRequire(import.meta.url)
-  const queue: RequestQueue | undefined = load('kafkajs/src/network/requestQueue').prototype
+  const { prototype: queue } = kafkaJsPart<{ prototype?: RequestQueue }>('network/requestQueue')
   const look = queue?.scheduleCheckPendingRequests
   if (queue === undefined || typeof look !== 'function') throw wrongRelease('RequestQueue')
   queue.scheduleCheckPendingRequests = function (this: RequestQueue): void {

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
 import { PipelineError, type PipelineErrorCode } from '@winnow/runtime'
+import { kafkaJsPart } from './kafka-js.ts'
 
 /** What kafkajs puts on its errors. `type` is the broker's own name for a refusal. */
 interface KafkaErrorShape {
@@ -125,11 +125,13 @@ export interface Refusal extends Error {
   readonly retriable: boolean
 }
 
-/** kafkajs' own table of them, private to it. */
-const { createErrorFromCode } = createRequire(import.meta.url)('kafkajs/src/protocol/error')
-
+/** By kafkajs' own table, private to it. */
 export function refusalOf(errorCode: number): Refusal {
-  return createErrorFromCode(errorCode)
+  return kafkaJsPart<RefusalTable>('protocol/error').createErrorFromCode(errorCode)
+}
+
+interface RefusalTable {
+  createErrorFromCode(errorCode: number): Refusal
 }
 
 /** The broker's name for its refusal, wherever in the chain of causes kafkajs left it. */

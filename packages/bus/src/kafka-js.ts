@@ -1,7 +1,23 @@
-// biome-ignore lint/correctness/noUnresolvedImports: CommonJS, whose exports Node gives as the default.
-import kafkajs from 'kafkajs'
+import { createRequire } from 'node:module'
 
 export type { Admin, Kafka as KafkaJs, KafkaConfig, SASLOptions } from 'kafkajs'
 
-/** All of kafkajs' public surface that is used. Its private part is declared in `kafka-client.ts`. */
-export const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel } = kafkajs
+type Public = Pick<
+  typeof import('kafkajs'),
+  'AssignerProtocol' | 'ConfigResourceTypes' | 'Kafka' | 'logLevel'
+>
+
+const load = createRequire(import.meta.url)
+
+/**
+ * All of kafkajs' public surface that is used. It is loaded at the first call: 140 modules that a process on files,
+ * each of its threads, and most commands do without.
+ */
+export function kafkaJs(): Public {
+  return load('kafkajs')
+}
+
+/** A module of its private part, which whoever asks declares, as `network/requestQueue`. */
+export function kafkaJsPart<T>(path: string): T {
+  return load(`kafkajs/src/${path}`)
+}

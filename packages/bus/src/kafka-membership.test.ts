@@ -2,7 +2,7 @@ import { ManualClock } from '@winnow/runtime'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Lease } from './bus.ts'
 import type { PrivateBroker } from './kafka-client.ts'
-import { AssignerProtocol } from './kafka-js.ts'
+import { kafkaJs } from './kafka-js.ts'
 import { KafkaMembership, type KafkaMembershipOptions } from './kafka-membership.ts'
 import { defaultKafkaLimits, type KafkaBusEvent } from './kafka-options.ts'
 
@@ -31,7 +31,7 @@ class FakeGroup {
       this.#maybeRefuse('sync')
       const assignment = { t: [...this.assigns] }
       const userData = Buffer.alloc(0)
-      const { MemberAssignment } = AssignerProtocol
+      const { MemberAssignment } = kafkaJs().AssignerProtocol
       return { memberAssignment: MemberAssignment.encode({ version: 0, assignment, userData }) }
     },
     heartbeat: async () => this.#maybeRefuse('heartbeat'),

@@ -3,7 +3,7 @@ import type { PipelineError } from '@winnow/runtime'
 import { groupIdOf } from './group-id.ts'
 import { kafkaClients, type PrivateCluster } from './kafka-client.ts'
 import { fromKafka, noBroker, refusalOf } from './kafka-errors.ts'
-import { ConfigResourceTypes, type KafkaJs } from './kafka-js.ts'
+import { type KafkaJs, kafkaJs } from './kafka-js.ts'
 import { checkKafkaOptions, type KafkaBusOptions, type KafkaLimits } from './kafka-options.ts'
 import { describeGroupRequest, type TopicMetadata } from './kafka-requests.ts'
 import {
@@ -188,7 +188,7 @@ async function settingsThere(kafka: KafkaJs, name: string): Promise<ReadonlyMap<
   const admin = kafka.admin()
   try {
     await admin.connect()
-    const resources = [{ type: ConfigResourceTypes.TOPIC, name }]
+    const resources = [{ type: kafkaJs().ConfigResourceTypes.TOPIC, name }]
     const answer = await admin.describeConfigs({ includeSynonyms: false, resources })
     const entries = answer.resources[0]?.configEntries ?? []
     return new Map(entries.map(entry => [entry.configName, entry.configValue]))

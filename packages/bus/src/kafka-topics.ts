@@ -1,7 +1,7 @@
 import { PipelineError, systemClock } from '@winnow/runtime'
 import type { KafkaClients, PrivateCluster } from './kafka-client.ts'
 import { fromKafka, refusalOf } from './kafka-errors.ts'
-import { type Admin, ConfigResourceTypes } from './kafka-js.ts'
+import { type Admin, kafkaJs } from './kafka-js.ts'
 import type { KafkaBusOptions, KafkaLimits } from './kafka-options.ts'
 import { KafkaReader } from './kafka-reader.ts'
 import { metadataApi, metadataRequest, type TopicMetadata } from './kafka-requests.ts'
@@ -177,9 +177,10 @@ async function wrongSettings(
   specs: readonly TopicSpec[],
   limits: KafkaLimits,
 ): Promise<string[]> {
+  const { TOPIC } = kafkaJs().ConfigResourceTypes
   const answer = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: specs.map(spec => ({ type: ConfigResourceTypes.TOPIC, name: spec.name })),
+    resources: specs.map(spec => ({ type: TOPIC, name: spec.name })),
   })
   return specs.flatMap(spec => {
     const entries = answer.resources.find(one => one.resourceName === spec.name)?.configEntries
