@@ -20,7 +20,9 @@ export function checkDecisions(
     let written = new Set<string>()
     for (const one of revisions) {
       const isFirst = checkSeries(world, one, before)
-      // A series that was full hands its verdict to the next one; a trace whose index entry died is a new one.
+      const wasKept = before?.decision.verdict === 'keep' && !isOutlived(one, before)
+      // A series that was full hands its verdict to the next one; a trace whose index entry died is a new one, and of
+      // a decision that is gone the keep is all that is left.
       const isContinued = one.decision.seriesFrom !== undefined
       if (isFirst && !isContinued) {
         before = undefined
@@ -29,7 +31,7 @@ export function checkDecisions(
       }
       checkUnion(world, one, before, isFirst)
       checkRederived(world, one)
-      checkOracle(world, one, before)
+      checkOracle(world, one, wasKept)
       checkWrites(world, one, written)
       countEvents(world, one, before)
       for (const ref of one.slices.keys()) known.add(ref)
@@ -48,8 +50,7 @@ function checkSeries(world: World, one: Counted, before: Counted | undefined): b
   if (before === undefined || decision.revision === 1) {
     if (decision.revision !== 1) world.violate('3', `${nameOf(one)} is the first of its trace`)
     if (before === undefined) return true
-    const isOutlived = decision.decidedAtMs - before.decision.decidedAtMs > indexLifeMs
-    if (isOutlived) world.count('series after the life of the index')
+    if (isOutlived(one, before)) world.count('series after the life of the index')
     else if (decision.seriesFrom !== undefined) world.count('series over its limit')
     else if (wasSaidGone(world, before)) world.count('series after a decision that was gone')
     else world.violate('3', `${nameOf(one)} begins anew after ${nameOf(before)}`)
@@ -62,6 +63,10 @@ function checkSeries(world: World, one: Counted, before: Counted | undefined): b
     world.violate('3', `${nameOf(one)}: its series began at another time than ${nameOf(before)}`)
   }
   return false
+}
+
+function isOutlived({ decision }: Counted, before: Counted): boolean {
+  return decision.decidedAtMs - before.decision.decidedAtMs > indexLifeMs
 }
 
 /** A sampler that was days behind said that retention had passed the decision it wanted to go on from. */
@@ -113,14 +118,14 @@ function checkRederived(world: World, one: Counted): void {
 const byRef = (a: PackedSlice, b: PackedSlice): number => compareRefs(a.ref, b.ref)
 
 /** [5], [6] What the bytes themselves say, by code that the stages do not share. */
-function checkOracle(world: World, one: Counted, before: Counted | undefined): void {
+function checkOracle(world: World, one: Counted, wasKept: boolean): void {
   const { decision } = one
   const verdict = oracleOn(world, one)
   if (verdict === undefined) return
   const own = verdict.awaiting
     ? verdict.probability >= 1 || decision.requests.length > 0
     : verdict.keep
-  const expected = own || before?.decision.verdict === 'keep' ? 'keep' : 'drop'
+  const expected = own || wasKept ? 'keep' : 'drop'
   world.count(`oracle says ${expected}`)
   if (decision.verdict !== expected) {
     const why = verdict.matched.join(', ')
