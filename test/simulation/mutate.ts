@@ -10,11 +10,11 @@ import { TreeCopy } from './tree-copy.ts'
 const usage = `npm run mutate -- [options]
 Undoes the protocol's rules one by one in a copy of the tree; the simulation must see each, and must not see changes
 that break no rule. Exits with 1 where one is not as expected.
-  --seeds N      tried until a change is seen (1000)
+  --seeds N      tried until a change is seen (4000)
   --harmless N   seeds of each change that must not be seen (100)
   --only TEXT    rules that have this in their name`
 const values = commandOptions(usage, {
-  seeds: { type: 'string', default: '1000' },
+  seeds: { type: 'string', default: '4000' },
   harmless: { type: 'string', default: '100' },
   only: { type: 'string', default: '' },
 })
