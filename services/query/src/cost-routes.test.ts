@@ -278,6 +278,11 @@ test('what cannot be asked is refused with the field and the value', async () =>
   const longer = new Date(todayMs - 365 * dayMs - 1).toISOString()
   const tooLong = { status, code: 'WINDOW_TOO_LONG', field: 'since', value: longer }
   expect(await refusal(rowsOf(costs, `since=${longer}&until=${until}`))).toEqual(tooLong)
+  expect(await refusal(rowsOf(costs, `since=${until}&until=${year}`))).toMatchObject({
+    code: 'INVALID_TIME',
+    field: 'until',
+    value: year,
+  })
 })
 
 test('as many objects as the limit says are listed, one more is refused with a remedy that helps', async () => {

@@ -11,7 +11,7 @@ import { type Clock, PipelineError } from '@winnow/runtime'
 import type { BlobStore, HotStore } from '@winnow/storage'
 import { ApiError } from './api-error.ts'
 import type { Answer, Reader } from './routes.ts'
-import { flag, moment, refuseUnknown, wholeNumber } from './search.ts'
+import { flag, refuseUnknown, wholeNumber, windowAsked } from './search.ts'
 import { tenantAsked } from './tenant-asked.ts'
 
 /** Days that costs can be measured over, and how many they are when nobody says. */
@@ -176,8 +176,8 @@ export async function getCostRows(
 ): Promise<Answer> {
   const names = Object.keys(dimensions) as Dimension[]
   refuseUnknown(query, ['since', 'until', 'matched', 'only', 'limit', 'tenants', ...names])
-  const untilMs = moment(query, 'until', nowMs) ?? nowMs
-  const sinceMs = moment(query, 'since', nowMs) ?? untilMs - costDaysDefault * dayMs
+  const { sinceMs: since, untilMs = nowMs } = windowAsked(query, nowMs)
+  const sinceMs = since ?? untilMs - costDaysDefault * dayMs
   if (untilMs - sinceMs > costDaysMax * dayMs) {
     throw new ApiError(400, 'WINDOW_TOO_LONG', `give at most ${costDaysMax} days`, {
       field: 'since',

@@ -361,6 +361,8 @@ test('a wrong parameter is named with its value and the remedy', async () => {
     '/api/v1/search?limit=0': 'limit',
     '/api/v1/search?limit=1001': 'limit',
     '/api/v1/search?since=yesterday': 'since',
+    '/api/v1/search?since=2026-02-01&until=2026-01-01': 'until',
+    '/api/v1/search?since=1h&until=2h': 'until',
     '/api/v1/search?state=lost': 'state',
     '/api/v1/search?tier=tepid': 'tier',
     '/api/v1/search?tier=cold': 'since',

@@ -65,13 +65,14 @@ export function parseSearch(query: URLSearchParams, nowMs: number): SearchReques
       value: tier,
     })
   }
+  const { sinceMs, untilMs } = windowAsked(query, nowMs)
   return {
     state: state as ListedState,
     tier,
     limit: wholeNumber(query, 'limit', 1, pageLimitMax) ?? pageLimitDefault,
     ...given('cursor', checkedCursor(text('cursor'))),
-    ...given('sinceMs', moment(query, 'since', nowMs)),
-    ...given('untilMs', moment(query, 'until', nowMs)),
+    ...given('sinceMs', sinceMs),
+    ...given('untilMs', untilMs),
     ...given('rule', text('rule')),
     ...given('service', text('service')),
     ...given('variant', text('variant')),
@@ -229,6 +230,23 @@ export function moment(query: URLSearchParams, name: string, nowMs: number): num
   throw new ApiError(400, 'INVALID_TIME', 'use RFC 3339 as 2026-01-31T12:00:00Z, or 15m, 24h, 7d', {
     field: name,
     value,
+  })
+}
+
+/** `since` and `until`, either of which may be left out. */
+export function windowAsked(
+  query: URLSearchParams,
+  nowMs: number,
+): { readonly sinceMs: number | undefined; readonly untilMs: number | undefined } {
+  const sinceMs = moment(query, 'since', nowMs)
+  const untilMs = moment(query, 'until', nowMs)
+  if (sinceMs === undefined || untilMs === undefined || sinceMs <= untilMs) {
+    return { sinceMs, untilMs }
+  }
+  const remedy = `it is before since, ${new Date(sinceMs).toISOString()}; exchange them`
+  throw new ApiError(400, 'INVALID_TIME', remedy, {
+    field: 'until',
+    value: query.get('until') ?? '',
   })
 }
 

@@ -23,6 +23,16 @@ test('a rule that saw nothing says so', () => {
   for (const text of texts) expect(text).toMatch(/^(no|it has no) /)
 })
 
+test('a CSAT that is none is named, beside one that counts too', () => {
+  const detail = { ignored: 3 }
+  expect(ruleText(answer('low-csat', { detail }))).toBe(
+    'no CSAT came; 3 left out, not a number from 1 to 5',
+  )
+  expect(ruleText(answer('low-csat', { value: 2, threshold: 2, detail }))).toBe(
+    'CSAT 2, low is 2 or less; 3 more left out, not a number from 1 to 5',
+  )
+})
+
 test('a condition says what it names and nobody recorded', () => {
   const detail = { notRecorded: 'app.tier' }
   expect(ruleText(answer('gold', { detail }))).toBe(

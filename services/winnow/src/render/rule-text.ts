@@ -17,7 +17,7 @@ export function ruleText(rule: RuleAnswer): string {
       if (detail.extracted === undefined) return saw(rule, 'no citation was checked')
       return `${detail.supported} of ${detail.extracted} claims supported, ${detail.unsupported ?? 0} unsupported`
     case 'low-csat':
-      return value === undefined ? 'no CSAT came' : `CSAT ${value}, low is ${threshold} or less`
+      return csatText(rule)
     case 'outcome-failed':
       if (value === undefined) return 'no outcome was stated'
       return value === false ? `${detail.outcome} is false` : 'every outcome is true'
@@ -67,6 +67,13 @@ function slowText({ value, threshold, detail = {} }: RuleAnswer): string {
 export function quantityText(value: unknown, quantity: unknown): string {
   if (quantity === 'cost') return `$${Number(Number(value).toPrecision(4))}`
   return `${rounded(Number(value))} ${quantity ?? 'ms'}`
+}
+
+function csatText({ value, threshold, detail = {} }: RuleAnswer): string {
+  const said = value === undefined ? 'no CSAT came' : `CSAT ${value}, low is ${threshold} or less`
+  if (detail.ignored === undefined) return said
+  const more = value === undefined ? '' : ' more'
+  return `${said}; ${detail.ignored}${more} left out, not a number from 1 to 5`
 }
 
 function variantText({ value, detail = {} }: RuleAnswer): string {
