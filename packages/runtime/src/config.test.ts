@@ -50,14 +50,15 @@ test('a key that takes something else is read as YAML, and a bad one is named wi
 })
 
 test('all mistakes come at once, each with its key, value and remedy', () => {
-  const text = 'listen: nowhere\nassembler: { openMax: 5, maxByte: 1MiB }'
+  const text = 'listen: nowhere\nopenMax: 6\nassembler: { openMax: 5, maxByte: 1MiB }'
   const env = { WINNOW_QIET: '1s' }
   const read = () => readConfig(schema, { keys, text, env, source: 'winnow.yaml' })
   expect(read).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   expect(read).toThrow(/winnow\.yaml/)
   expect(read).toThrow(/listen is "nowhere": use HOST:PORT/)
   expect(read).toThrow(/assembler\.openMax is "5": use a number with a unit/)
-  expect(read).toThrow(/maxByte/)
+  expect(read).toThrow(/✖ assembler\.maxByte names no key; winnow\.example\.yaml lists them$/m)
+  expect(read).toThrow(/✖ openMax names no key; .*; did you mean assembler\.openMax\?$/m)
   expect(read).toThrow(/WINNOW_QIET/)
 })
 

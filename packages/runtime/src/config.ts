@@ -89,7 +89,10 @@ export function readConfig<T>(
   const tree = parseTree(options.text ?? '', source)
   const mistakes = applyEnvironment(schema, tree, options)
   const result = schema.safeParse(tree)
-  if (!result.success) mistakes.push(...result.error.issues.map(issue => describe(issue, tree)))
+  for (const issue of result.error?.issues ?? []) {
+    if (issue.code === 'unrecognized_keys') mistakes.push(...unknownKeys(issue, options.keys))
+    else mistakes.push(describe(issue, tree))
+  }
   if (result.success && mistakes.length === 0) return result.data
   throw new PipelineError('CONFIG_INVALID', `${source}:\n${mistakes.join('\n')}`)
 }
@@ -105,6 +108,20 @@ function describe(issue: z.core.$ZodIssue, tree: Tree): string {
   const key = path.length === 0 ? 'top level' : path.join('.')
   return `✖ ${key}${shown}: ${issue.message}`
 }
+
+/** One mistake each. A key that stands in another section is named with it. */
+function unknownKeys(
+  { path, keys }: z.core.$ZodIssueUnrecognizedKeys,
+  known: readonly string[],
+): string[] {
+  return keys.map(key => {
+    const others = known.filter(one => one.endsWith(`.${key}`))
+    const hint = others.length === 0 ? '' : `; did you mean ${others.join(' or ')}?`
+    return noSuchKey([...path, key].join('.')) + hint
+  })
+}
+
+const noSuchKey = (name: string): string => `✖ ${name} names no key; winnow.example.yaml lists them`
 
 /** `assembler.openMax` → `WINNOW_ASSEMBLER_OPEN_MAX`. */
 export function variableOf(keyPath: string): string {
@@ -141,7 +158,7 @@ function applyEnvironment(
     const fromFile = direct === undefined ? byVariable.get(name.replace(/_FILE$/, '')) : undefined
     const key = direct ?? fromFile
     if (key === undefined) {
-      mistakes.push(`✖ ${name} names no key; winnow.example.yaml lists them`)
+      mistakes.push(noSuchKey(name))
       continue
     }
     try {
