@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { exitCode } from '../exit-codes.ts'
-import { callApi } from './api-client.ts'
+import { callApi, errorText } from './api-client.ts'
 
 async function answering(status: number, body: string, cut = false): Promise<{ url: string }> {
   const server = createServer((_request, response) => {
@@ -19,12 +19,22 @@ async function answering(status: number, body: string, cut = false): Promise<{ u
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-const call = (options: { url: string }) => callApi(options, 'GET', '/api/v1/search')
+const call = (options: { url: string; json?: boolean }) => callApi(options, 'GET', '/api/v1/search')
 
 test('an answer of the API is the caller’s to judge, a refusal too', async () => {
   const body = '{"error":{"code":"TRACE_UNKNOWN","remedy":"check the id"}}'
   expect(await call(await answering(200, '{"traces":[]}'))).toMatchObject({ status: 200 })
   expect(await call(await answering(404, body))).toMatchObject({ status: 404 })
+})
+
+test('texts come such that a terminal may show them, with json as they are, in a refusal never', async () => {
+  const traces = JSON.stringify({ traces: [{ service: 'a\u001b[2J\nKEPT' }] })
+  const options = await answering(200, traces)
+  expect((await call(options)).body).toEqual({ traces: [{ service: 'a\\x1b[2J\\nKEPT' }] })
+  expect((await call({ ...options, json: true })).body).toEqual(JSON.parse(traces))
+  const error = { code: 'TRACE_UNKNOWN', field: 'id', value: '\u001b', remedy: 'check it' }
+  const refused = { ...(await answering(404, JSON.stringify({ error }))), json: true }
+  expect(errorText((await call(refused)).body)).toBe('TRACE_UNKNOWN id "\\x1b": check it')
 })
 
 test('an address that is none is wrong use', async () => {

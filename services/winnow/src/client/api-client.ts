@@ -1,10 +1,13 @@
 import { CommandEnd, exitCode } from '../exit-codes.ts'
+import { printable, printableIn } from '../render/printable.ts'
 import { sendRequest, type TransportOptions, tlsAdvice } from './api-transport.ts'
 
 export const defaultUrl = 'http://127.0.0.1:4300'
 
 export interface ClientOptions extends TransportOptions {
   readonly url: string
+  /** The answer as it is; else its texts are such that a terminal may show them. */
+  readonly json?: boolean
 }
 
 export interface ApiAnswer {
@@ -29,7 +32,8 @@ export async function callApi(
     if (error instanceof CommandEnd) throw error
     throw new CommandEnd(exitCode.unreachable, unreachable(options.url, error))
   }
-  const answer = { status, body: parseBody(text, options.url) }
+  const parsed = parseBody(text, options.url)
+  const answer = { status, body: options.json === true ? parsed : printableIn(parsed) }
   if (status >= 400 && !isApiError(answer.body)) throw notWinnow(options.url, `status ${status}`)
   if (answer.status === 401 || answer.status === 403) {
     throw new CommandEnd(exitCode.usage, `${errorText(answer.body)} (--key)`)
@@ -68,7 +72,7 @@ export function errorText(body: unknown): string {
   if (error?.code === undefined) return 'the server answered something that is not its API'
   const field = error.field === undefined ? '' : ` ${error.field}`
   const value = error.value === undefined ? '' : ` "${error.value}"`
-  return `${error.code}${field}${value}: ${error.remedy ?? ''}`
+  return printable(`${error.code}${field}${value}: ${error.remedy ?? ''}`)
 }
 
 function parseBody(text: string, url: string): unknown {

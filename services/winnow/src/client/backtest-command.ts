@@ -9,6 +9,7 @@ import { openBlobStore } from '../open-stores.ts'
 import { type Config, loadConfig } from '../program-config.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { backtestText } from '../render/backtest-text.ts'
+import { printableIn } from '../render/printable.ts'
 
 export interface BacktestCommandOptions {
   readonly policy: string
@@ -67,7 +68,7 @@ export async function backtestCommand(options: BacktestCommandOptions): Promise<
   })
   await new Promise<void>(resolve => (flips === undefined ? resolve() : flips.end(resolve)))
   if (options.json) process.stdout.write(`${JSON.stringify({ ...report, listedFlips: listed })}\n`)
-  else process.stdout.write(`${backtestText(report)}\n`)
+  else process.stdout.write(`${backtestText(printableIn(report))}\n`)
   judge(report, maxShare)
 }
 

@@ -7,9 +7,7 @@ import type { WaterfallSpan } from '../render/waterfall.ts'
 import { type ApiAnswer, type ClientOptions, callApi, defaultUrl, errorText } from './api-client.ts'
 import type { VerifyOptions } from './verify.ts'
 
-interface Options extends ClientOptions {
-  readonly json?: boolean
-}
+type Options = ClientOptions
 
 /** The commands that ask a running Winnow. Renderers are imported late: `why` has to start at once. */
 export function registerClientCommands(program: Command): void {
@@ -171,7 +169,8 @@ async function showTrace(id: string, options: Options & { format?: string }): Pr
   const query = new URLSearchParams()
   if (options.format !== undefined) query.set('format', options.format)
   const whyOf = (body: unknown) => (body as { readonly why?: Why } | null)?.why
-  const answer = await askBack(options, encodeURIComponent(id), whyOf, query)
+  const shownAs = { ...options, json: asJson }
+  const answer = await askBack(shownAs, encodeURIComponent(id), whyOf, query)
   if (answer.status === 404 && options.json) print(JSON.stringify(answer.body))
   const trace = expected<ShownTrace>(answer)
   if (asJson) {

@@ -9,9 +9,7 @@ import type { BacktestCommandOptions } from './backtest-command.ts'
 import { client, expected, print, readText } from './commands.ts'
 import { registerPolicyFiles } from './policy-files.ts'
 
-interface Options extends ClientOptions {
-  readonly json?: boolean
-}
+type Options = ClientOptions
 
 interface SaidOptions extends Options {
   readonly author?: string
@@ -165,7 +163,8 @@ export async function policyNamed(name: string, options: Options): Promise<Polic
   if (existsSync(name)) return parsePolicy(readText(name), name)
   if (name === 'default') return defaultPolicy
   const path = name === 'live' ? '' : `?version=${encodeURIComponent(name)}`
-  const answer = await callApi(options, 'GET', `/api/v1/policy${path}`)
+  // A version is a hash of its texts.
+  const answer = await callApi({ ...options, json: true }, 'GET', `/api/v1/policy${path}`)
   const body = expected<ShownText | PoliciesShown>(answer)
   const shown = 'inForce' in body ? body.inForce?.policy : body
   if (shown === undefined) throw new CommandEnd(exitCode.no, 'no sampler has said its policy yet')
@@ -231,7 +230,8 @@ function changedText({ applied, before }: Changed): string {
 
 async function show(version: string | undefined, options: Options): Promise<void> {
   const query = version === undefined ? '' : `?version=${encodeURIComponent(version)}`
-  const body = expected<unknown>(await callApi(options, 'GET', `/api/v1/policy${query}`))
+  const asIs = { ...options, json: true }
+  const body = expected<unknown>(await callApi(asIs, 'GET', `/api/v1/policy${query}`))
   if (options.json) {
     print(JSON.stringify(body))
     return

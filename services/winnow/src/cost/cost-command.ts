@@ -7,6 +7,7 @@ import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openBlobStore, openHotStore } from '../open-stores.ts'
 import { type Config, loadConfig } from '../program-config.ts'
 import { ProgressLine } from '../progress-line.ts'
+import { printableIn } from '../render/printable.ts'
 import { costSettings } from './cost-settings.ts'
 import { costText } from './cost-text.ts'
 
@@ -37,7 +38,7 @@ export async function costCommand(options: CostOptions): Promise<void> {
   const { by, isBySpan } = dimensionsOf(options.by)
   const isCompared = options.compare === true
   const report = await measured(config, { daysMax, by, isBySpan, isCompared })
-  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : costText(report))
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : costText(printableIn(report)))
 }
 
 async function measured(

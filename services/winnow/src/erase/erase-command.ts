@@ -12,7 +12,6 @@ export interface EraseOptions extends ClientOptions {
   readonly dryRun?: boolean
   readonly tracesMax?: string
   readonly wait?: boolean
-  readonly json?: boolean
   readonly data?: string
   readonly config?: string
   readonly tenant?: string

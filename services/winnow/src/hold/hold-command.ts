@@ -10,7 +10,6 @@ export interface HoldOptions extends ClientOptions {
   readonly by?: string
   readonly until?: string
   readonly trace?: string
-  readonly json?: boolean
 }
 
 const path = '/api/v1/holds'

@@ -8,6 +8,7 @@ import { searchLimitMax } from '@winnow/storage'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openHotStore } from '../open-stores.ts'
 import { type Config, loadConfig } from '../program-config.ts'
+import { printableIn } from '../render/printable.ts'
 import { AttributeLevels } from './attribute-levels.ts'
 import { levelsText, tableText } from './levels-text.ts'
 
@@ -44,7 +45,9 @@ export async function levelsCommand(
   for (const file of files) levels.traces(tracesOf(file))
   if (files.length === 0) await lookIntoHot(config, options, levels)
   const report = levels.report()
-  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : levelsText(report))
+  process.stdout.write(
+    options.json ? `${JSON.stringify(report)}\n` : levelsText(printableIn(report)),
+  )
   if (report.spans === 0) throw new CommandEnd(exitCode.no, '')
 }
 

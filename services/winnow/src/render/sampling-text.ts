@@ -3,6 +3,9 @@ import type { SamplingReport } from '@winnow/query'
 /** Kept and dropped, with a bar for every rule. Pure. */
 export function samplingText(report: SamplingReport): string {
   const decided = report.kept + report.dropped
+  const services = report.services.slice(0, servicesShownMax)
+  const ruleWidth = widthOf(18, report.rules, ({ name }) => name)
+  const serviceWidth = widthOf(24, services, ({ service }) => service)
   const since = report.since === null ? 'in the retained decisions' : `since ${report.since}`
   const lines = [
     `${report.kept} of ${decided} traces kept (${percent(report.keptRatio)}) ${since}.`,
@@ -11,26 +14,28 @@ export function samplingText(report: SamplingReport): string {
       ? [`${report.gone} should be kept, but their bytes had left the bus.`]
       : []),
     '',
-    `  ${'rule'.padEnd(18)} ${'primary'.padStart(8)} ${'any'.padStart(8)}`,
+    `  ${'rule'.padEnd(ruleWidth)} ${'primary'.padStart(8)} ${'any'.padStart(8)}`,
     ...report.rules
       .toSorted((a, b) => b.primary - a.primary)
       .map(rule => {
         const bar = '█'.repeat(Math.round((30 * rule.primary) / Math.max(report.kept, 1)))
-        return `  ${rule.name.padEnd(18)} ${String(rule.primary).padStart(8)} ${String(rule.any).padStart(8)}  ${bar}`.trimEnd()
+        return `  ${rule.name.padEnd(ruleWidth)} ${String(rule.primary).padStart(8)} ${String(rule.any).padStart(8)}  ${bar}`.trimEnd()
       }),
     '',
-    `  ${'service'.padEnd(24)} ${'kept'.padStart(8)} ${'dropped'.padStart(8)}`,
-    ...report.services
-      .slice(0, servicesShownMax)
-      .map(
-        ({ service, kept, dropped }) =>
-          `  ${(service || '(none)').padEnd(24)} ${String(kept).padStart(8)} ${String(dropped).padStart(8)}`,
-      ),
+    `  ${'service'.padEnd(serviceWidth)} ${'kept'.padStart(8)} ${'dropped'.padStart(8)}`,
+    ...services.map(
+      ({ service, kept, dropped }) =>
+        `  ${(service || '(none)').padEnd(serviceWidth)} ${String(kept).padStart(8)} ${String(dropped).padStart(8)}`,
+    ),
   ]
   return `${lines.join('\n')}\n`
 }
 
 const servicesShownMax = 20
+
+function widthOf<T>(min: number, rows: readonly T[], nameOf: (row: T) => string): number {
+  return Math.max(min, ...rows.map(row => nameOf(row).length))
+}
 
 function percent(ratio: number | null): string {
   return ratio === null ? 'none decided yet' : `${Math.round(ratio * 1000) / 10} %`
