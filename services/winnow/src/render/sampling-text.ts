@@ -4,6 +4,7 @@ import type { SamplingReport } from '@winnow/query'
 export function samplingText(report: SamplingReport): string {
   const decided = report.kept + report.dropped
   const services = report.services.slice(0, servicesShownMax)
+  const unlisted = report.services.length - services.length + report.servicesOmitted
   const ruleWidth = widthOf(18, report.rules, ({ name }) => name)
   const serviceWidth = widthOf(24, services, ({ service }) => service)
   const since = report.since === null ? 'in the retained decisions' : `since ${report.since}`
@@ -12,6 +13,11 @@ export function samplingText(report: SamplingReport): string {
     ...(report.awaiting > 0 ? [`${report.awaiting} await their spans.`] : []),
     ...(report.gone > 0
       ? [`${report.gone} should be kept, but their bytes had left the bus.`]
+      : []),
+    ...(report.forgotten > 0
+      ? [
+          `${report.forgotten} more were decided and are no longer remembered (query.foldBytesMax): these counts lack them.`,
+        ]
       : []),
     '',
     `  ${'rule'.padEnd(ruleWidth)} ${'primary'.padStart(8)} ${'any'.padStart(8)}`,
@@ -27,6 +33,7 @@ export function samplingText(report: SamplingReport): string {
       ({ service, kept, dropped }) =>
         `  ${(service || '(none)').padEnd(serviceWidth)} ${String(kept).padStart(8)} ${String(dropped).padStart(8)}`,
     ),
+    ...(unlisted > 0 ? [`  and ${unlisted} services more`] : []),
   ]
   return `${lines.join('\n')}\n`
 }
