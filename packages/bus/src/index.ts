@@ -39,6 +39,7 @@ export {
 export { madeWith } from './kafka-topic-settings.ts'
 export { MemoryBus } from './memory-bus.ts'
 export { partitionOf, partitionOfHex } from './partition.ts'
+export { positionsFileName, readPositions } from './position-store.ts'
 export { reusedMemory } from './read-memory.ts'
 export { ReadOnlyFileBus, type ReadOnlyFileBusOptions } from './read-only-file-bus.ts'
 export { RemoteBus } from './remote-bus.ts'

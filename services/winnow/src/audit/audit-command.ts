@@ -1,14 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
+import { positionsFileName, readPositions } from '@winnow/bus'
 import { durationKey, systemClock } from '@winnow/runtime'
 import { defaultHotLife, type HotStore } from '@winnow/storage'
+import { hotGroup } from '@winnow/writer'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { lifecycleSurvey, openBlobStore, openHotStore } from '../open-stores.ts'
 import { type Config, loadConfig } from '../program-config.ts'
 import { AgeAudit, ageGraceDefaultMs } from './age.ts'
 import { ageText } from './age-text.ts'
-import { type AuditReport, audit, underWayMs } from './audit.ts'
+import { type AuditedHot, type AuditReport, audit, underWayMs } from './audit.ts'
 import { auditMetrics } from './audit-metrics.ts'
 import { auditCsv, auditText, totalRows } from './audit-text.ts'
 
@@ -64,7 +66,7 @@ export async function auditCommand(options: AuditCommandOptions): Promise<void> 
         nowMs: systemClock.nowMs(),
         isFull: options.full === true,
         underWayMs: inWayMs,
-        hot: hot && { store: hot, life: defaultHotLife },
+        hot: hot && { store: hot, life: defaultHotLife, next: await hotNext(config) },
         objectMin: {
           warm: costs.warm.objectMin,
           cold: costs.cold.objectMin,
@@ -98,6 +100,14 @@ async function reportText(
 async function openHot(config: Config): Promise<HotStore | undefined> {
   const isThere = config.hot !== 'sqlite' || existsSync(join(config.data, 'hot'))
   return isThere ? openHotStore(config, { mayWrite: false }) : undefined
+}
+
+/** How far the hot store's writer has come, as the bus's files say. A cluster is not asked: who audits need not reach it. */
+async function hotNext({ bus, data }: Config): Promise<AuditedHot['next']> {
+  const folder = join(data, 'bus')
+  if (bus !== 'file' || !existsSync(join(folder, positionsFileName))) return undefined
+  const positionOf = await readPositions(folder)
+  return log => positionOf({ ...log, group: hotGroup })?.offset
 }
 
 async function auditAges(config: Config, options: AuditCommandOptions): Promise<void> {

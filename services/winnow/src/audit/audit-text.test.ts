@@ -6,7 +6,7 @@ const sums = { traces: 2, spans: 16, bytes: 4_000 }
 const hot = {
   days: [{ date: '2026-11-21', ledger: sums, held: sums, storeBytes: 1_500 }],
   ...{ ledger: sums, held: sums, differenceBytes: 0, differencePercent: 0 },
-  ...{ storeBytes: 1_500, textBytes: 1_000 },
+  ...{ storeBytes: 1_500, textBytes: 1_000, behind: 0 },
 }
 const report = (overheadBytes: number): AuditReport => ({
   ...{ v: 1, agrees: true, folders: [], counts: {}, findings: [] },

@@ -58,10 +58,13 @@ function hotText({ days, ledger, held, differenceBytes, differencePercent }: Hot
   ]
 }
 
-/** Bytes that are nobody's data: what an index adds, and what small objects are billed for. */
+/** What is not compared, and bytes that are nobody's data: what an index adds, and what small objects are billed for. */
 function nonData({ folders, hot }: AuditReport): string[] {
   const small = folders.filter(({ smallBytes }) => smallBytes > 0)
   const lines = [
+    ...(hot === null || hot.behind === 0
+      ? []
+      : [`hot has yet to be given ${hot.behind} decisions of the ledger: they are not compared`]),
     ...(hot === null || hot.storeBytes + hot.textBytes === 0
       ? []
       : [

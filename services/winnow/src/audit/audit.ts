@@ -81,13 +81,22 @@ export interface AuditReport {
   readonly findings: readonly AuditFinding[]
 }
 
+export interface AuditedHot {
+  readonly store: HotStore
+  readonly life: HotLife
+  /** The decision from which on its writer has yet to put; undefined: not known, everything is expected. */
+  readonly next?:
+    | ((log: Pick<SegmentName, 'partition' | 'logId'>) => number | undefined)
+    | undefined
+}
+
 export interface AuditOptions {
   readonly livesMs: Readonly<Record<Tier, number>>
   readonly nowMs: number
   /** Reads every page of every segment; else its footer alone. */
   readonly isFull: boolean
   /** Compared with the ledger too. */
-  readonly hot?: { readonly store: HotStore; readonly life: HotLife } | undefined
+  readonly hot?: AuditedHot | undefined
   /** By default {@link underWayMs}. */
   readonly underWayMs?: number
   /** The least size of an object that is billed, by tier. */
@@ -136,6 +145,8 @@ class Audit {
   /** Of the days that hot holds, those of which all is written. */
   readonly #parts: LedgerPart[] = []
   readonly #starts: HotFrontier['ends'][number][] = []
+  /** Decisions of the ledger that hot's writer has yet to put. */
+  #behind = 0
   /** By {@link logOf}: whether one is under way, and those before it that were made anew just now. */
   readonly #logs = new Map<string, { isEnded: boolean; readonly anew: LedgerPart[] }>()
   readonly #firstHotDate: string
@@ -200,6 +211,11 @@ class Audit {
       const { partition, logId, a } = part
       this.#starts.push({ partition, logId, offset: a - 1 })
     }
+    const next = this.#options.hot?.next?.(part)
+    if (next !== undefined && next <= part.b) {
+      this.#behind += part.b + 1 - Math.max(part.a, next)
+      log.isEnded = true
+    }
     if (log.isEnded) return
     if (!this.#isUnderWay(part)) {
       for (const one of log.anew.splice(0)) this.#parts.push(one)
@@ -227,6 +243,7 @@ class Audit {
       hot: hot.store,
       parts: this.#parts,
       starts: this.#starts,
+      behind: this.#behind,
       hotLife: hot.life,
       ledgerLifeMs: livesMs.ledger,
       underWayMs: this.#underWayMs,

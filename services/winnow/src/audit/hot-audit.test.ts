@@ -20,6 +20,7 @@ import {
   sampleTraceId,
 } from '../../../../packages/storage/src/samples.ts'
 import { type AuditReport, audit, underWayMs } from './audit.ts'
+import { auditText } from './audit-text.ts'
 import { expiryEdgeMs, tracesComparedMax } from './hot-audit.ts'
 
 const dayMs = 86_400_000
@@ -137,6 +138,29 @@ test('what lies behind the ledger’s last segment is under way for both', async
   await writeLedger(2, [[9]])
   expect(await look()).toMatchObject({ agrees: true })
   expect(named(await look({ nowMs: clock.nowMs() + underWayMs }))).toEqual([['missing', nameOf(9)]])
+})
+
+test('where its writer has stopped before the ledger’s end, what hot has yet to be given is not missing', async () => {
+  await writeLedger(0, [[1], [2]])
+  await writeLedger(2, [[3], [4]])
+  await hot.put([sampleTrace(1, 0), sampleTrace(2, 1), sampleTrace(3, 2)])
+  const lookAt = (next: number | undefined) => {
+    const nextOf = ({ partition, logId }: { partition: number; logId: string }) =>
+      partition === 3 && logId === 'log-1' ? next : 0
+    return look({ hot: { store: hot, life: defaultHotLife, next: nextOf } })
+  }
+  // The third may have been put without a commit.
+  for (const next of [2, 3]) {
+    const report = await lookAt(next)
+    expect(report).toMatchObject({ agrees: true, hot: { behind: 4 - next, held: { traces: 2 } } })
+    expect(auditText(report)).toContain(`be given ${4 - next} decisions of the ledger`)
+  }
+  expect(await lookAt(0)).toMatchObject({ agrees: true, hot: { behind: 4, held: { traces: 0 } } })
+  for (const next of [4, undefined]) {
+    const report = await lookAt(next)
+    expect(named(report)).toEqual([['missing', nameOf(4)]])
+    expect(report.hot?.behind).toBe(0)
+  }
 })
 
 test('of a log that the ledger does not know yet, an hour’s decisions are under way', async () => {

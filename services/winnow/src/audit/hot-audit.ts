@@ -58,6 +58,8 @@ export interface HotReport {
   readonly textBytes: number
   /** Of these what is no byte of a slice; below 0 where the store packs them tighter than they came. */
   readonly overheadBytes: number
+  /** Decisions of the ledger that hot's writer has yet to put, where that is known: they are not compared. */
+  readonly behind: number
 }
 
 export interface HotAuditOptions {
@@ -67,6 +69,7 @@ export interface HotAuditOptions {
   readonly parts: readonly LedgerPart[]
   /** Of every partition of a log that the ledger has, the record before its first: behind it what no part has. */
   readonly starts: HotFrontier['ends']
+  readonly behind: number
   readonly hotLife: HotLife
   readonly ledgerLifeMs: number
   readonly underWayMs: number
@@ -152,7 +155,7 @@ class HotAudit {
       if (sums.ledger.traces + sums.held.traces + bytes === 0) continue
       days.push({ date: dateText(dayStartMs), ...sums, storeBytes: bytes })
     }
-    return reportOf(days, textBytes)
+    return reportOf(days, textBytes, this.#options.behind)
   }
 
   async *#traces(): AsyncGenerator<LedgerTrace> {
@@ -296,7 +299,7 @@ class HotAudit {
   }
 }
 
-function reportOf(days: readonly AuditedDay[], textBytes: number): HotReport {
+function reportOf(days: readonly AuditedDay[], textBytes: number, behind: number): HotReport {
   const sum = (of: (day: AuditedDay) => HotSums): HotSums => ({
     traces: days.reduce((total, day) => total + of(day).traces, 0),
     spans: days.reduce((total, day) => total + of(day).spans, 0),
@@ -315,6 +318,7 @@ function reportOf(days: readonly AuditedDay[], textBytes: number): HotReport {
     storeBytes,
     textBytes,
     overheadBytes: storeBytes + textBytes - held.bytes,
+    behind,
   }
 }
 
