@@ -51,6 +51,11 @@ export interface Address {
   readonly port: number
 }
 
+/** Whether a host, an IPv6 address in brackets too, is this machine alone. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|\[?::1\]?|127(?:\.\d{1,3}){3})$/.test(host)
+}
+
 function quantityKey(fallback: string, units: Readonly<Record<string, number>>, examples: string) {
   return quantityText(examples).default(fallback).transform(quantityOf(units, examples))
 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { request as ask } from 'node:http'
 import { connect } from 'node:net'
 import { type Bus, MemoryBus } from '@winnow/bus'
 import {
@@ -64,6 +65,42 @@ test('headers below headersBytesMax pass, more are 431', async () => {
   expect(await answer(headersBytesMax)).toBe(431)
 })
 
+test('without keys a page of another origin changes nothing, and no foreign name is answered', async () => {
+  const { port } = await started()
+  const answer = (method: string, headers: Readonly<Record<string, string>>) =>
+    new Promise<{ status: number; code: string | undefined }>((resolve, reject) => {
+      const path = '/api/v1/evaluations'
+      ask({ host: '127.0.0.1', port, path, method, headers }, async response => {
+        const text = Buffer.concat(await Array.fromAsync(response)).toString()
+        resolve({ status: response.statusCode ?? 0, code: JSON.parse(text).error?.code })
+      })
+        .on('error', reject)
+        .end(method === 'POST' ? '{}' : undefined)
+    })
+  const foreign = { status: 403, code: 'FOREIGN_ORIGIN' }
+  for (const origin of ['http://evil.example', 'null', 'http://127.0.0.1:1']) {
+    expect(await answer('POST', { origin }), origin).toEqual(foreign)
+  }
+  const named = { status: 421, code: 'FOREIGN_HOST' }
+  for (const host of ['evil.example', `evil.example:${port}`, 'localhost.evil.example', 'a b']) {
+    expect(await answer('GET', { host }), host).toEqual(named)
+  }
+  // Rebound, a page's origin is its host.
+  const rebound = { host: 'evil.example', origin: 'http://evil.example' }
+  expect(await answer('POST', rebound)).toEqual(named)
+  for (const host of [
+    `127.0.0.1:${port}`,
+    'localhost:1',
+    '[::1]:4300',
+    'a.localhost',
+    '10.1.2.3',
+  ]) {
+    const { status } = await answer('POST', { host, origin: `http://${host}` })
+    expect(status, host).toBe(422)
+  }
+  expect((await answer('GET', { origin: 'http://evil.example' })).status).not.toBe(403)
+})
+
 test('a connection without a whole request does not hold the stop', async () => {
   const { query, port } = await started()
   const sockets = await Promise.all([
@@ -77,7 +114,8 @@ test('a connection without a whole request does not hold the stop', async () => 
 
 test('a request whose body never comes holds the stop for stopWaitMax, and no longer', async () => {
   const { query, port } = await started()
-  const request = 'POST /api/v1/evaluations HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{'
+  const request =
+    'POST /api/v1/evaluations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{'
   const socket = await connected(port, request)
   // An answer on another connection: the request before it has begun.
   expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(404)

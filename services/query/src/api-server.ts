@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, isIP, type Socket } from 'node:net'
 import {
   type Address,
   type ApiKeys,
   type Component,
   headersBytesMax,
   identify,
+  isLoopback,
   isRetryable,
   keepAliveMs,
   type Log,
@@ -106,7 +107,8 @@ export class ApiServer implements Component {
     const body = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     if (answer.status === 401) headers['www-authenticate'] = 'Bearer'
-    if (answer.status === 403) headers['www-authenticate'] = 'Bearer error="insufficient_scope"'
+    if (answer.status === 403 && this.#options.keys !== undefined)
+      headers['www-authenticate'] = 'Bearer error="insufficient_scope"'
     if (answer.status === 503) headers['retry-after'] = '1'
     // A body that was not read to its end would be taken for the next request.
     if (!request.complete || this.#isStopping) headers.connection = 'close'
@@ -116,6 +118,7 @@ export class ApiServer implements Component {
   #answer(request: IncomingMessage): Promise<Answer> | Answer {
     const { keys, clock } = this.#options
     const url = urlOf(request.url ?? '/')
+    if (keys === undefined) refuseForeignPage(request, this.#options.listen)
     const access = identify(keys, request.headers, clock.nowMs())
     if (access.kind === 'unknown') throw unauthenticated(access.remedy)
     const { key } = access
@@ -143,6 +146,27 @@ export class ApiServer implements Component {
     this.#options.log.error('query.request_failed', error)
     return { status: code === 'UNAVAILABLE' ? 503 : 500, body: { error: { code, remedy } } }
   }
+}
+
+/**
+ * Without keys whoever reaches the API may do everything, and a browser on this machine reaches it for any page that
+ * is open in it: one of another origin must not change anything, nor read by a name of its own that it lets point here.
+ */
+function refuseForeignPage({ method, headers }: IncomingMessage, { host: own }: Address): void {
+  const { origin, host } = headers
+  if (origin !== undefined && method !== 'GET' && hostIn(origin)?.host !== host) {
+    const remedy = 'a page of another origin may change nothing without a key; configure keys'
+    throw new ApiError(403, 'FOREIGN_ORIGIN', remedy, { field: 'Origin', value: origin })
+  }
+  if (host === undefined || !isLoopback(own)) return
+  const { hostname = '' } = hostIn(`http://${host}`) ?? {}
+  if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0 || /(^|\.)localhost$/.test(hostname)) return
+  const remedy = 'ask by localhost or an address; other names need keys, or api on another address'
+  throw new ApiError(421, 'FOREIGN_HOST', remedy, { field: 'Host', value: host })
+}
+
+function hostIn(origin: string): URL | undefined {
+  return URL.canParse(origin) ? new URL(origin) : undefined
 }
 
 /** `//` and the like begin a path, and would be read as the name of a host. */

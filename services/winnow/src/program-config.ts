@@ -8,6 +8,7 @@ import {
   apiKeysSchema,
   bytesKey,
   durationKey,
+  isLoopback,
   PipelineError,
   readConfig,
   tlsConfigSchema,
@@ -172,10 +173,6 @@ function livesThatContradict({ retention, assembler, sampler }: z.infer<typeof k
     })
   }
   return mistakes
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
 export type Config = z.infer<typeof configSchema>

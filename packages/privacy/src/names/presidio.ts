@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { PipelineError } from '@winnow/runtime'
+import { isLoopback, PipelineError } from '@winnow/runtime'
 import { readNameAnswer } from './name-answer.ts'
 import type { NameAnswer, NameDetector, NameQuestion } from './name-detector.ts'
 
@@ -146,8 +146,4 @@ export function detectorUrlMistake(
   if (url.search !== '' || url.hash !== '') return 'has more than a host and a path'
   if (url.protocol === 'https:' || isInsecure || isLoopback(url.hostname)) return undefined
   return 'plain http beyond this machine would show the texts on the way: use https, or 127.0.0.1 (insecure: true, if that is meant)'
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
