@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
 import { OtlpClient, trace48f, trace48fId, trace48fTwin, trace48fTwinId } from '@winnow/testing'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type RunningWinnow, startWinnow, winnow } from './support/winnow-process.ts'
+import { program, type RunningWinnow, startWinnow, winnow } from './support/winnow-process.ts'
 
 let running: RunningWinnow
 let folder: string
@@ -64,6 +66,8 @@ test('wrong use exits with 2 and says what to do', async () => {
     ['why'],
     ['why', 'xyz', ...url],
     ['evaluate', trace48fId, 'csat', ...url],
+    ['evaluate', trace48fId, 'csat=1e400', ...url],
+    ['search', '--since', '2026-02-30', ...url],
     ['nonsense'],
     ['up', '--exit'],
   ]) {
@@ -71,6 +75,55 @@ test('wrong use exits with 2 and says what to do', async () => {
     expect(code, args.join(' ')).toBe(2)
     expect(stderr.trim(), args.join(' ')).not.toBe('')
   }
+})
+
+test('an option that cannot be meant so is named, before anything is done', async () => {
+  const two = join(folder, 'two-lines.key')
+  writeFileSync(two, 'wk_1\nwk_2\n')
+  const policy = join(folder, 'ordinary.yaml')
+  writeFileSync(policy, 'version: o\nrules: [{ kind: ordinary }]')
+  const data = ['--data', running.data]
+  const backtest = ['backtest', '--policy', policy, ...data]
+  const cases: [args: string[], says: RegExp][] = [
+    [['erase', '--where', 'trace.id=a', '--tenant', 'b', ...url], /--tenant goes with --data/],
+    [['why', trace48fId, ...url, '--key-file', two], /two-lines\.key has characters that no key/],
+    [['topics', '--plan', '--principal', 'winnow'], /--principal "winnow": .* as User:winnow/],
+    [[...backtest, '--since', '2999-01-01'], /--since "2999-01-01" is yet to come/],
+    [[...backtest, '--since', '1h', '--until', '2h'], /--until "2h" is not after --since "1h"/],
+    [[...backtest, '--since', '1h', '--tenant', 'x'], /nothing of tenant x was decided/],
+    [[...backtest, '--since', '1h', '--known-bad', '/dev/null'], /\/dev\/null names no trace/],
+    [[...backtest, '--since', '1h', '--flips', '/nowhere/f'], /--flips \/nowhere\/f cannot be/],
+  ]
+  for (const [args, says] of cases) {
+    const { code, stderr } = await winnow(args)
+    expect(stderr, args.join(' ')).toMatch(says)
+    expect(code, args.join(' ')).toBe(2)
+  }
+})
+
+test('of a data folder that is not there nothing is said, and none is made', async () => {
+  const data = join(folder, 'typo')
+  for (const args of [
+    ['audit'],
+    ['cost'],
+    ['cold-keys', 'list', '--tenant', 'a'],
+    ['backtest', '--policy', 'default', '--since', '1h'],
+    ['erase', '--where', 'trace.id=a'],
+  ]) {
+    const { code, stdout, stderr } = await winnow([...args, '--data', data])
+    expect(stderr, args[0]).toMatch(args[0] === 'backtest' ? /no such/ : /data .*typo .*--data/)
+    expect({ code, stdout }, args[0]).toEqual({ code: 2, stdout: '' })
+    expect(existsSync(data)).toBe(false)
+  }
+})
+
+test('a full disk behind standard output is one line', () => {
+  const full = openSync('/dev/full', 'w')
+  const args = [program, 'why', trace48fId, ...url]
+  const { status, stderr } = spawnSync(process.execPath, args, { stdio: ['ignore', full, 'pipe'] })
+  closeSync(full)
+  expect(`${stderr}`).toMatch(/^winnow: cannot write to standard output: ENOSPC[^\n]*\n$/)
+  expect(status).toBe(70)
 })
 
 test('a server that cannot be reached exits with 3 and names the address', async () => {

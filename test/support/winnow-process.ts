@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const program = programIn(resolve(import.meta.dirname, '../..'))
+export const program = programIn(resolve(import.meta.dirname, '../..'))
 
 function programIn(root: string): string {
   return resolve(root, 'services/winnow/bin/winnow.mjs')

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ApiKey, scopes, tenantScopes } from './api-keys.ts'
+import { rfc3339 } from './rfc3339.ts'
 
 /** Keys of one source: the configuration, or the file. */
 export const keysMax = 10_000
@@ -14,7 +15,7 @@ const longForm = z.strictObject({
   tenant: tenantName,
   scopes: z.array(z.enum(scopes)).min(1).max(scopes.length).optional(),
   name: z.string().min(1).max(64).optional(),
-  expires: z.union([z.iso.date(), z.iso.datetime({ offset: true })]).optional(),
+  expires: rfc3339.optional(),
 })
 
 /**

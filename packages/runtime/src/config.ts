@@ -108,7 +108,7 @@ function describe(issue: z.core.$ZodIssue, tree: Tree): string {
   let value: unknown = tree
   for (const part of path) value = (value as Tree | undefined)?.[part]
   // An address may have a password before its host, also where that is the mistake.
-  const secret = /key|password|secret|token/i.test(path.at(-1) ?? '') || /\/\/.*@/.test(`${value}`)
+  const secret = /key|password|secret|token/i.test(path.at(-1) ?? '') || /:.*@/.test(`${value}`)
   const shown = value === undefined || typeof value === 'object' || secret ? '' : ` is "${value}"`
   const key = path.length === 0 ? 'top level' : path.join('.')
   return `✖ ${key}${shown}: ${issue.message}`

@@ -8,6 +8,8 @@ export function systemCode(error: unknown): string | undefined {
 /** An error of the file system as ours; one that is ours already is passed on. */
 export function storeError(what: string, error: unknown): PipelineError {
   if (error instanceof PipelineError) return error
-  const remedy = systemCode(error) === 'ENOSPC' ? ': the disk is full, free some space' : ''
-  return new PipelineError('STORE_UNAVAILABLE', `${what} failed${remedy}`, { cause: error })
+  const code = systemCode(error)
+  const why = code === undefined ? '' : ` (${code})`
+  const remedy = code === 'ENOSPC' ? ': the disk is full, free some space' : ''
+  return new PipelineError('STORE_UNAVAILABLE', `${what} failed${why}${remedy}`, { cause: error })
 }

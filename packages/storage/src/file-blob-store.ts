@@ -219,7 +219,7 @@ export class FileBlobStore implements BlobStore {
       return await readdir(join(this.#folder, folder), { withFileTypes: true })
     } catch (error) {
       if (isMissing(error)) return []
-      throw storeError(`listing ${folder}`, error)
+      throw storeError(`listing ${join(this.#folder, folder)}`, error)
     }
   }
 

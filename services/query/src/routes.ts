@@ -109,7 +109,7 @@ export function shownTo({ scopes }: Reader, why: Why): Why {
 export function remedyFor(why: Why): string {
   switch (why.state) {
     case 'dropped':
-      return `it was dropped; POST /api/v1/traces/${why.traceId}/rescue keeps it until ${why.bytesReadableUntil}`
+      return `it was dropped; POST /api/v1/traces/${why.traceId}/rescue keeps it, as long as its bytes can be read: until ${why.bytesReadableUntil}`
     case 'expired':
       return 'it was not kept and its bytes have left the bus'
     case 'pending':

@@ -1,3 +1,4 @@
+import { rfc3339Ms } from '@winnow/runtime'
 import type { HotStore } from '@winnow/storage'
 import { ApiError } from './api-error.ts'
 import { pageLimitDefault, pageLimitMax } from './config.ts'
@@ -224,7 +225,7 @@ export function moment(query: URLSearchParams, name: string, nowMs: number): num
   const atMs =
     ago !== null
       ? nowMs - Number(ago[1]) * AGO_MS[ago[2] as keyof typeof AGO_MS]
-      : Date.parse(/^\d{4}-\d{2}-\d{2}/.test(value) ? value : '')
+      : (rfc3339Ms(value) ?? Number.NaN)
   // Further back than this there is no date that could be answered with.
   if (Math.abs(atMs) <= dateMsMax) return atMs
   throw new ApiError(400, 'INVALID_TIME', 'use RFC 3339 as 2026-01-31T12:00:00Z, or 15m, 24h, 7d', {

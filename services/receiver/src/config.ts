@@ -39,7 +39,10 @@ export const receiverConfigSchema = z
     evaluationCommentBytesMax: bytesKey('16KiB'),
     evaluationBodyBytesMax: bytesKey('4MiB'),
     /** Origins of browsers that may send, as `https://app.example`. */
-    corsOrigins: z.array(z.string().min(1)).max(100).default([]),
+    corsOrigins: z
+      .array(z.string().refine(isOrigin, 'is no origin: use https://app.example, without a path'))
+      .max(100)
+      .default([]),
   })
   .refine(config => config.recordBytesTarget <= config.recordBytesMax, {
     path: ['recordBytesTarget'],
@@ -64,6 +67,11 @@ export const receiverConfigSchema = z
     },
   )
   .prefault({})
+
+/** As a browser says it: anything else would never be the origin of a page. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}
 
 export type ReceiverConfig = z.infer<typeof receiverConfigSchema>
 

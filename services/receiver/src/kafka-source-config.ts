@@ -11,7 +11,10 @@ export const kafkaSourceConfigSchema = z
       .max(100)
       .default([]),
     /** `HOST:PORT[,HOST:PORT…]`; absent: those of the bus, by the keys of `kafka`. */
-    brokers: z.string().min(1).optional(),
+    brokers: z
+      .string()
+      .regex(/^[^@]+$/, 'use HOST:PORT[,…]; who logs in is saslUsername and saslPassword')
+      .optional(),
     /** Kafka knows it as `<topic>.<group>`. */
     group: z
       .string()

@@ -61,6 +61,15 @@ rules:
   }
 })
 
+test('of what somebody wrote 64 characters are shown', () => {
+  const long = 'x'.repeat(1_000)
+  const { mistakes } = checkPolicy(
+    `version: "${long} "\n${long}: 1\nrules: [{ kind: ${long} }, { kind: ordinary }]`,
+  )
+  expect(mistakes.join('\n')).toContain(`(it is "${'x'.repeat(63)}…)`)
+  expect(Math.max(...mistakes.map(mistake => mistake.length))).toBeLessThan(300)
+})
+
 test('a file without catch-all is refused', () => {
   expect(checkPolicy('version: a\nrules: [{ kind: span-error }]').mistakes).toEqual([
     'rules: end with `- kind: ordinary`, or nothing says what becomes of the rest',

@@ -303,12 +303,20 @@ function refused(mistakes: readonly string[]): PolicyCheck {
 function describe(issue: z.core.$ZodIssue, tree: unknown): string {
   const place = placeOf(issue.path)
   if (issue.code === 'unrecognized_keys') {
-    return `${place}: unknown ${issue.keys.join(', ')}; correct the spelling or remove it`
+    const names = issue.keys.map(key => clipped(key)).join(', ')
+    return `${place}: unknown ${names}; correct the spelling or remove it`
   }
   const value = valueAt(tree, issue.path)
   const isMissing = issue.code === 'invalid_type' && value === undefined && issue.path.length > 0
   if (isMissing) return `${place}: missing or of the wrong type; ${issue.message}`
-  return `${place}: ${issue.message}${value === undefined ? '' : ` (it is ${value})`}`
+  return `${place}: ${issue.message}${value === undefined ? '' : ` (it is ${clipped(value)})`}`
+}
+
+/** Of a value that somebody put into a policy, in a mistake. */
+const shownMax = 64
+
+function clipped(text: string): string {
+  return text.length <= shownMax ? text : `${text.slice(0, shownMax)}…`
 }
 
 function placeOf(path: readonly PropertyKey[]): string {

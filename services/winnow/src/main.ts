@@ -9,7 +9,7 @@ import { CommandEnd, exitCode } from './exit-codes.ts'
 import { registerHold } from './hold/register-hold.ts'
 import { registerKeyCommands } from './key-commands.ts'
 import { registerRunCommands } from './run-commands.ts'
-import { endText } from './start-error.ts'
+import { endText, isRefusedPath } from './start-error.ts'
 
 const program = new Command('winnow')
   .description(
@@ -31,7 +31,9 @@ registerColdKeys(program)
 
 // A reader that has seen enough, as `| head`, is no failure: the command ends with its own status.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`winnow: cannot write to standard output: ${error.message}\n`)
+  process.exit(70)
 })
 
 try {
@@ -50,7 +52,7 @@ function end(error: unknown): number {
   }
   const code = (error as { code?: unknown }).code
   process.stderr.write(`winnow: ${endText(error)}\n`)
-  if (code === 'CONFIG_INVALID') return exitCode.usage
+  if (code === 'CONFIG_INVALID' || isRefusedPath(error)) return exitCode.usage
   const isUnreachable = code === 'BUS_UNAVAILABLE' || code === 'STORE_UNAVAILABLE'
   return isUnreachable ? exitCode.unreachable : 70
 }

@@ -44,6 +44,33 @@ test('a bus is files or Kafka', () => {
   expect(() => load({ env: { WINNOW_BUS: 'redis://a' } })).toThrow(/bus is "redis:\/\/a": use file/)
 })
 
+test('a password in the address of a cluster is refused, and not shown', () => {
+  for (const env of [
+    { WINNOW_BUS: 'kafka://ann:hunter2@a:9092' },
+    { WINNOW_KAFKA_SOURCE_BROKERS: 'ann:hunter2@a:9092' },
+  ]) {
+    const asked = () => load({ env: env as Record<string, string> })
+    expect(asked).toThrow(/saslUsername and (kafka\.)?saslPassword/)
+    expect(asked).not.toThrow(/hunter2/)
+  }
+})
+
+test('two listeners on one address are refused with both keys', () => {
+  expect(() => load({ text: 'api: 127.0.0.1:4318' })).toThrow(
+    'api is "127.0.0.1:4318": the address of otlpHttp, too: give each its own (--api HOST:PORT)',
+  )
+  // A free one each.
+  expect(() => load({ text: 'api: 127.0.0.1:0\nmetrics: 127.0.0.1:0' })).not.toThrow()
+})
+
+test('an origin that no page can have is refused', () => {
+  const of = (origin: string) => load({ text: `receiver: { corsOrigins: ['${origin}'] }` })
+  for (const origin of ['https://app.example', 'http://localhost:3000']) of(origin)
+  for (const origin of ['app.example', 'https://app.example/', 'https://app.example/x', '*', '']) {
+    expect(() => of(origin), origin).toThrow(/receiver\.corsOrigins\.0.*is no origin/)
+  }
+})
+
 test('the ring of Kafka’s spans is none, or its least and more in whole KiB', () => {
   const ringOf = (ring: string) => load({ env: { WINNOW_KAFKA_RING: ring } }).kafka.ring
   expect([ringOf('0B'), ringOf('16MiB'), ringOf('16385KiB')]).toEqual([0, 16 << 20, 16385 << 10])

@@ -36,7 +36,10 @@ const keysOfAll = z.strictObject({
   /** `file`, or `kafka://HOST:PORT[,HOST:PORT…]`. */
   bus: z
     .string()
-    .regex(/^(file|kafka:\/\/[^/]+)$/, { error: 'use file, or kafka://HOST:PORT[,HOST:PORT…]' })
+    .regex(/^(file|kafka:\/\/[^/@]+)$/, {
+      error:
+        'use file, or kafka://HOST:PORT[,HOST:PORT…]; who logs in is kafka.saslUsername and kafka.saslPassword',
+    })
     .default('file'),
   /** Where kept traces can be found for days. */
   hot: hotKey,
@@ -129,7 +132,12 @@ const keysOfAll = z.strictObject({
 
 /** `winnow.yaml` whole. winnow.example.yaml has every key with its default. */
 export const configSchema = keysOfAll.superRefine((config, context) => {
-  for (const { path, message } of [...livesThatContradict(config), ...sourceMistakes(config)]) {
+  const mistakes = [
+    ...livesThatContradict(config),
+    ...sourceMistakes(config),
+    ...sharedListeners(config),
+  ]
+  for (const { path, message } of mistakes) {
     context.addIssue({ code: 'custom', path, message })
   }
   if (hasKeys(config) || config.insecure) return
@@ -144,6 +152,19 @@ type Listeners = Pick<z.infer<typeof keysOfAll>, keyof typeof listenOptions>
 
 export function hasKeys(config: Pick<Config, 'keys' | 'keysFile'>): boolean {
   return config.keys !== undefined || config.keysFile !== undefined
+}
+
+/** Two listeners on one address: the second could not start. */
+function sharedListeners(config: Listeners) {
+  const names = Object.keys(listenOptions) as (keyof Listeners)[]
+  return names.flatMap((name, at) => {
+    const { host, port } = config[name]
+    const other = names
+      .slice(0, at)
+      .find(one => port !== 0 && config[one].port === port && config[one].host === host)
+    const message = `the address of ${other}, too: give each its own (${listenOptions[name]} HOST:PORT)`
+    return other === undefined ? [] : [{ path: [name], message }]
+  })
 }
 
 /** The listeners that other machines reach. */

@@ -34,7 +34,7 @@ export async function up(options: UpOptions): Promise<void> {
       const output = {
         say: (text: string) => process.stdout.write(text),
         progress: (text: string) => process.stderr.write(text),
-        color: process.stdout.isTTY,
+        color: process.stdout.hasColors?.() === true,
       }
       // Every stage runs here, so every address is known.
       const addresses = pipeline.addresses as Required<Addresses>

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { PipelineError } from '@winnow/runtime'
 import { expect, onTestFinished, test } from 'vitest'
-import { endText, startError } from './start-error.ts'
+import { endText, isRefusedPath, startError } from './start-error.ts'
 
 const config = {
   otlpGrpc: { host: '127.0.0.1', port: 4317 },
@@ -46,4 +46,16 @@ test('a log that ends before what was read of it is told with its remedy', () =>
   )
   expect(endText(new PipelineError('CONFIG_INVALID', 'as it is'))).toBe('[CONFIG_INVALID] as it is')
   expect(endText('text')).toBe('text')
+})
+
+test('a path that the system refuses is told with what can be done', () => {
+  const refused = { code: 'EACCES', syscall: 'open', path: '/data/bus' }
+  const error = Object.assign(new Error("EACCES: permission denied, open '/data/bus'"), refused)
+  expect(isRefusedPath(error)).toBe(true)
+  expect(endText(error)).toBe(
+    "EACCES: permission denied, open '/data/bus'; give this user the right to it, or name another path",
+  )
+  for (const other of [{ code: 'EIO' }, { path: undefined }, { syscall: undefined }]) {
+    expect(isRefusedPath({ ...refused, ...other })).toBe(false)
+  }
 })

@@ -45,9 +45,20 @@ export function startError(error: unknown, config: Pick<Config, ListenKey>): unk
  */
 export function endText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  if (isRefusedPath(error)) {
+    return `${error.message}; give this user the right to it, or name another path`
+  }
   if ((error as { readonly code?: unknown }).code !== 'OFFSET_AHEAD') return error.message
   return `${error.message}: the topic was deleted and made again, or lost its end; start again to go on with what is there, and raise \`topics.generation\` by one where that ends the same way`
 }
+
+/** The system's refusal of a path, which whoever started the command can lift. */
+export function isRefusedPath(error: unknown): boolean {
+  const { code, syscall, path } = error as NodeJS.ErrnoException
+  return syscall !== undefined && path !== undefined && refusals.has(code ?? '')
+}
+
+const refusals = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ELOOP'])
 
 /** What is wrong with an address, by the system's code, and what to do. */
 export function listenProblem(code: string): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { requestReasonBytesMax } from '@winnow/model'
+import { rfc3339Ms } from '@winnow/runtime'
 import { z } from 'zod'
 import { ApiError } from '../api-error.ts'
 
@@ -65,8 +66,7 @@ function words(field: string, text: string, bytesMax: number): string {
 /** A day alone is held to its end. */
 function endOf(text: string, nowMs: number): number {
   const isDay = /^\d{4}-\d\d-\d\d$/.test(text)
-  const isTime = /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(text)
-  const parsedMs = isDay ? Date.parse(`${text}T23:59:59Z`) : isTime ? Date.parse(text) : Number.NaN
+  const parsedMs = rfc3339Ms(isDay ? `${text}T23:59:59Z` : text) ?? Number.NaN
   const untilMs = Math.floor(parsedMs / 1_000) * 1_000
   const where = { field: 'until', value: text }
   if (Number.isNaN(untilMs)) {

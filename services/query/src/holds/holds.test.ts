@@ -270,6 +270,8 @@ test('a request that is none is refused by the key that is wrong, and repeats no
     [asked(id, { reason: 'x'.repeat(requestReasonBytesMax + 1) }), 422, 'reason'],
     [asked(id, { by: 'y'.repeat(holdByBytesMax + 1) }), 422, 'by'],
     [asked(id, { until: 'tomorrow' }), 422, 'until'],
+    [asked(id, { until: '2027-02-30' }), 422, 'until'],
+    [asked(id, { until: '2026-11-30T12:00:00' }), 422, 'until'],
     [asked(id, { until: lifeEnd(0) }), 422, 'until'],
     [asked(id, { until: lifeEnd(holdLifeMaxMs + 1_000) }), 422, 'until'],
   ] as const

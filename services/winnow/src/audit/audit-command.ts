@@ -1,13 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { positionsFileName, readPositions } from '@winnow/bus'
 import { durationKey, systemClock } from '@winnow/runtime'
 import { defaultHotLife, type HotStore } from '@winnow/storage'
 import { hotGroup } from '@winnow/writer'
+import { storedConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { lifecycleSurvey, openBlobStore, openHotStore } from '../open-stores.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import { AgeAudit, ageGraceDefaultMs } from './age.ts'
 import { ageText } from './age-text.ts'
 import { type AuditedHot, type AuditReport, audit, underWayMs } from './audit.ts'
@@ -40,12 +41,7 @@ export async function auditCommand(options: AuditCommandOptions): Promise<void> 
       '--full reads segments, --age names alone: give one of them',
     )
   }
-  const config = loadConfig({
-    ...(options.config !== undefined && { file: options.config }),
-    env: process.env,
-    options: { data: options.data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+  const config = storedConfig(options)
   if (options.age === true && options.metrics === true) {
     throw new CommandEnd(exitCode.usage, '--metrics has no figures of --age: give one of them')
   }

@@ -60,3 +60,34 @@ test('a server in trouble counts as not reached, an unknown key as wrong use', a
   const stranger = await answering(401, error('UNAUTHENTICATED'))
   await expect(call(stranger)).rejects.toMatchObject({ status: exitCode.usage })
 })
+
+test('a request that is longer than the server takes is wrong use', async () => {
+  for (const status of [414, 431]) {
+    await expect(call(await answering(status, ''))).rejects.toMatchObject({
+      status: exitCode.usage,
+      message: `the request is longer than the server takes: shorten what was given (status ${status})`,
+    })
+  }
+})
+
+test('a key is one line of printable characters, and what ends the line is no part of it', async () => {
+  const asked: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.headers.authorization)
+    response.end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const withKey = (key: string) => callApi({ url, key }, 'GET', '/')
+  await withKey('wk_1\r\n')
+  expect(asked).toEqual(['Bearer wk_1'])
+  for (const key of ['', '  ', 'a\nb', 'a b', 'ä', 'a\u0000']) {
+    await expect(withKey(key)).rejects.toMatchObject({ status: exitCode.usage })
+  }
+  await expect(withKey('')).rejects.toThrow(
+    '--key is empty: give one line as `winnow keys new` said it',
+  )
+})

@@ -32,6 +32,10 @@ export async function callApi(
     if (error instanceof CommandEnd) throw error
     throw new CommandEnd(exitCode.unreachable, unreachable(options.url, error))
   }
+  if (status === 431 || status === 414) {
+    const long = 'the request is longer than the server takes: shorten what was given'
+    throw new CommandEnd(exitCode.usage, `${long} (status ${status})`)
+  }
   const parsed = parseBody(text, options.url)
   const answer = { status, body: options.json === true ? parsed : printableIn(parsed) }
   if (status >= 400 && !isApiError(answer.body)) throw notWinnow(options.url, `status ${status}`)
@@ -40,6 +44,13 @@ export async function callApi(
   }
   if (answer.status >= 500) throw new CommandEnd(exitCode.unreachable, errorText(answer.body))
   return answer
+}
+
+/** The body of a good answer; any other ends the command: 1 for not found, 2 for a wrong request. */
+export function expected<T>(answer: ApiAnswer): T {
+  if (answer.status < 400) return answer.body as T
+  const missing = answer.status === 404 || answer.status === 409 || answer.status === 410
+  throw new CommandEnd(missing ? exitCode.no : exitCode.usage, errorText(answer.body))
 }
 
 function apiUrl(base: string, path: string): URL {

@@ -27,7 +27,7 @@ export function sendRequest(
   options: TransportOptions,
   body: string | undefined,
 ): Promise<HttpAnswer> {
-  const key = options.key ?? fileOf('--key-file', options.keyFile)?.trim()
+  const key = keyOf(options)
   const settings = {
     method,
     timeout: requestMs,
@@ -56,6 +56,18 @@ export function sendRequest(
   })
   sent.end(body)
   return promise
+}
+
+/** As a header has it: without what a line may end with, and of one line. */
+function keyOf({ key, keyFile }: TransportOptions): string | undefined {
+  const text = (key ?? fileOf('--key-file', keyFile))?.trim()
+  if (text === undefined || /^[\x21-\x7e]+$/.test(text)) return text
+  const where = key === undefined ? `--key-file ${keyFile}` : '--key'
+  const what = text === '' ? 'is empty' : 'has characters that no key has'
+  throw new CommandEnd(
+    exitCode.usage,
+    `${where} ${what}: give one line as \`winnow keys new\` said it`,
+  )
 }
 
 function trustOf({ ca, cert, certKey }: TransportOptions) {

@@ -1,12 +1,14 @@
-import { createWriteStream, existsSync, readFileSync } from 'node:fs'
+import { createWriteStream, existsSync, openSync, readFileSync, type WriteStream } from 'node:fs'
 import process from 'node:process'
+import { finished } from 'node:stream/promises'
 import { topicSpecs } from '@winnow/bus'
-import { createLog, systemClock } from '@winnow/runtime'
+import { createLog, rfc3339Ms, systemClock } from '@winnow/runtime'
 import { type BacktestReport, backtest, type Flip, PolicyDesk, parsePolicy } from '@winnow/sampler'
+import { commandConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openBusForReading } from '../open-bus.ts'
 import { openBlobStore } from '../open-stores.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { backtestText } from '../render/backtest-text.ts'
 import { printableIn } from '../render/printable.ts'
@@ -29,20 +31,16 @@ export const knownBadMax = 1_000_000
 
 /** Reads the stores themselves, beside a running process too; nothing is changed. */
 export async function backtestCommand(options: BacktestCommandOptions): Promise<void> {
-  const config = loadConfig({
-    ...(options.config !== undefined && { file: options.config }),
-    env: process.env,
-    options: { data: options.data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+  const config = commandConfig(options)
   const policy = parsePolicy(readText(options.policy), options.policy)
   const nowMs = systemClock.nowMs()
   const sinceMs = momentOf('--since', options.since, nowMs)
   const untilMs =
     options.until === undefined ? undefined : momentOf('--until', options.until, nowMs)
+  checkWindow(options, sinceMs, untilMs ?? nowMs, nowMs)
   const maxShare = shareOf(options.maxShare)
   const knownBad = options.knownBad === undefined ? undefined : idsIn(options.knownBad)
-  const flips = options.flips === undefined ? undefined : createWriteStream(options.flips)
+  const flips = options.flips === undefined ? undefined : new FlipsFile(options.flips)
   const listed: Flip[] = []
   const progress = new ProgressLine()
   const report = await withStores(config, async ({ bus, blobs, topics }) => {
@@ -58,7 +56,7 @@ export async function backtestCommand(options: BacktestCommandOptions): Promise<
       ...(options.tenant !== undefined && { tenant: options.tenant }),
       ...(knownBad !== undefined && { knownBad }),
       onFlip: flip => {
-        flips?.write(`${JSON.stringify(flip)}\n`)
+        flips?.add(flip)
         if (listed.length < flipsListedMax) listed.push(flip)
       },
       onProgress: ({ decisions, segments, ofSegments }) =>
@@ -66,7 +64,12 @@ export async function backtestCommand(options: BacktestCommandOptions): Promise<
       nowMs: () => performance.now(),
     })
   })
-  await new Promise<void>(resolve => (flips === undefined ? resolve() : flips.end(resolve)))
+  await flips?.end()
+  if (report.decisions === 0) {
+    const whose = options.tenant === undefined ? '' : ` of tenant ${options.tenant}`
+    const remedy = 'on nothing every policy is right; choose another window'
+    throw new CommandEnd(exitCode.usage, `nothing${whose} was decided in the window: ${remedy}`)
+  }
   if (options.json) process.stdout.write(`${JSON.stringify({ ...report, listedFlips: listed })}\n`)
   else process.stdout.write(`${backtestText(printableIn(report))}\n`)
   judge(report, maxShare)
@@ -107,13 +110,60 @@ async function withStores<T>(
   }
 }
 
+function checkWindow(
+  { since, until }: BacktestCommandOptions,
+  sinceMs: number,
+  untilMs: number,
+  nowMs: number,
+): void {
+  if (sinceMs >= nowMs) throw new CommandEnd(exitCode.usage, `--since "${since}" is yet to come`)
+  if (sinceMs < untilMs) return
+  throw new CommandEnd(
+    exitCode.usage,
+    `--until "${until}" is not after --since "${since}": exchange them`,
+  )
+}
+
+/** A line of JSON a flip. */
+class FlipsFile {
+  readonly #path: string
+  readonly #stream: WriteStream
+  readonly #written: Promise<void>
+
+  constructor(path: string) {
+    this.#path = path
+    try {
+      this.#stream = createWriteStream(path, { fd: openSync(path, 'w') })
+    } catch (cause) {
+      throw this.#unwritable(cause as Error)
+    }
+    this.#written = finished(this.#stream)
+    this.#written.catch(() => {})
+  }
+
+  add(flip: Flip): void {
+    this.#stream.write(`${JSON.stringify(flip)}\n`)
+  }
+
+  async end(): Promise<void> {
+    this.#stream.end()
+    await this.#written.catch(cause => {
+      throw this.#unwritable(cause)
+    })
+  }
+
+  #unwritable({ message }: Error): CommandEnd {
+    return new CommandEnd(exitCode.usage, `--flips ${this.#path} cannot be written: ${message}`)
+  }
+}
+
 const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 function momentOf(option: string, text: string, nowMs: number): number {
   const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
   if (count !== undefined) return nowMs - Number(count) * units[unit as keyof typeof units]
-  const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isFinite(at)) return at
+  const at = rfc3339Ms(text)
+  if (at !== undefined) return at
   throw new CommandEnd(
     exitCode.usage,
     `${option} "${text}" is no time; use 15m, 24h, 7d, or 2026-11-21T00:00:00Z`,
@@ -143,6 +193,9 @@ function idsIn(file: string): ReadonlySet<string> {
       }
       ids.add(id)
     })
+  if (ids.size === 0) {
+    throw new CommandEnd(exitCode.usage, `${file} names no trace: of none nothing can be lost`)
+  }
   if (ids.size > knownBadMax) {
     throw new CommandEnd(
       exitCode.usage,

@@ -4,7 +4,7 @@ import type { Content, ContentLevel, Why } from '@winnow/query'
 import type { Command } from 'commander'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import type { WaterfallSpan } from '../render/waterfall.ts'
-import { type ApiAnswer, type ClientOptions, callApi, defaultUrl, errorText } from './api-client.ts'
+import { type ApiAnswer, type ClientOptions, callApi, defaultUrl, expected } from './api-client.ts'
 import type { VerifyOptions } from './verify.ts'
 
 type Options = ClientOptions
@@ -148,7 +148,7 @@ async function showWhy(id: string, options: Options): Promise<void> {
   if (options.json) print(JSON.stringify(why))
   else {
     const { whyText } = await import('../render/why-text.ts')
-    print(whyText(why, process.stdout.isTTY).trimEnd())
+    print(whyText(why, process.stdout.hasColors?.() === true).trimEnd())
   }
   if (why.state === 'unknown') throw new CommandEnd(exitCode.no, '')
 }
@@ -180,7 +180,9 @@ async function showTrace(id: string, options: Options & { format?: string }): Pr
   const { waterfall } = await import('../render/waterfall.ts')
   const { whyText } = await import('../render/why-text.ts')
   const { contentText } = await import('../render/content-text.ts')
-  const [headline, , sentence] = whyText(trace.why, process.stdout.isTTY).split('\n')
+  const [headline, , sentence] = whyText(trace.why, process.stdout.hasColors?.() === true).split(
+    '\n',
+  )
   const content = contentText(trace.content, trace.tier, trace.withheld !== undefined)
   const lines = [headline, sentence, ...(content === undefined ? [] : [content]), '']
   print(`${lines.join('\n')}\n${waterfall(trace.spans, process.stdout.columns ?? 120).trimEnd()}`)
@@ -306,13 +308,20 @@ async function evaluate(
 /** `csat=2` is a score, `citation=false` a verdict, `judge=fail` a label. */
 export function parseOutcome(pair: string): Readonly<Record<string, string | number | boolean>> {
   const at = pair.indexOf('=')
-  const name = pair.slice(0, Math.max(at, 0))
-  const value = pair.slice(at + 1)
+  const name = pair.slice(0, Math.max(at, 0)).trim()
+  const value = pair.slice(at + 1).trim()
   if (name === '' || value === '') {
     throw new CommandEnd(exitCode.usage, `"${pair}" is not NAME=VALUE, as csat=2 or judge=fail`)
   }
-  if (value === 'true' || value === 'false') return { name, passed: value === 'true' }
-  return Number.isFinite(Number(value)) ? { name, score: Number(value) } : { name, label: value }
+  if (/^(true|false)$/i.test(value)) return { name, passed: value.toLowerCase() === 'true' }
+  if (!/^([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity)|nan)$/i.test(value)) {
+    return { name, label: value }
+  }
+  if (Number.isFinite(Number(value))) return { name, score: Number(value) }
+  throw new CommandEnd(
+    exitCode.usage,
+    `"${pair}" is no number that can be stored; give a finite one`,
+  )
 }
 
 async function rescue(id: string, options: Options & { reason: string }): Promise<void> {
@@ -351,13 +360,6 @@ export function readText(file: string): string {
   } catch (cause) {
     throw new CommandEnd(exitCode.usage, `cannot read ${file}: ${(cause as Error).message}`)
   }
-}
-
-/** The body of a good answer; any other ends the command: 1 for not found, 2 for a wrong request. */
-export function expected<T>(answer: ApiAnswer): T {
-  if (answer.status < 400) return answer.body as T
-  const missing = answer.status === 404 || answer.status === 409 || answer.status === 410
-  throw new CommandEnd(missing ? exitCode.no : exitCode.usage, errorText(answer.body))
 }
 
 export function print(text: string): void {

@@ -4,9 +4,9 @@ import process from 'node:process'
 import type { PoliciesShown, Policy, ShownPolicy, ShownText } from '@winnow/sampler'
 import type { Command } from 'commander'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
-import { type ApiAnswer, type ClientOptions, callApi } from './api-client.ts'
+import { type ApiAnswer, type ClientOptions, callApi, expected } from './api-client.ts'
 import type { BacktestCommandOptions } from './backtest-command.ts'
-import { client, expected, print, readText } from './commands.ts'
+import { client, print, readText } from './commands.ts'
 import { registerPolicyFiles } from './policy-files.ts'
 
 type Options = ClientOptions
@@ -222,7 +222,8 @@ function refuseMistakes({ status, body }: ApiAnswer, { json }: Options): void {
 
 function changedText({ applied, before }: Changed): string {
   const { version, kind, source } = applied
-  if (source === 'released') return `${version} stays in force until a configuration file changes`
+  if (source === 'released')
+    return `${version} stays in force until a sampler's configuration file changes, or a sampler starts`
   if (kind === 'live') return `${version} is in force${before === null ? '' : `, after ${before}`}`
   if (version === null) return before === null ? 'there was no shadow' : `${before} has ended`
   return `${version} runs in the shadow${before === null ? '' : `, after ${before}`}`

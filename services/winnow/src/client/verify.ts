@@ -1,12 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { topicSpecs } from '@winnow/bus'
 import { type LedgerReport, verifyTopics } from '@winnow/query'
 import { createLog, systemClock } from '@winnow/runtime'
+import { commandConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openBusForReading } from '../open-bus.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { type ClientOptions, callApi, errorText } from './api-client.ts'
 
@@ -26,13 +27,14 @@ export async function verifyReport(
   options: VerifyOptions,
   isUrlNamed: boolean,
 ): Promise<LedgerReport> {
-  if (options.data !== undefined || options.config !== undefined) return ofTopics(configOf(options))
+  if (options.data !== undefined || options.config !== undefined)
+    return ofTopics(commandConfig(options))
   try {
     return await ofQuery(options)
   } catch (error) {
     const isUnreachable = error instanceof CommandEnd && error.status === exitCode.unreachable
     if (!isUnreachable || isUrlNamed) throw error
-    const config = configOf(options)
+    const config = commandConfig(options)
     if (config.bus === 'file' && !existsSync(join(config.data, 'bus'))) {
       throw new CommandEnd(error.status, `${error.message}, or a folder to read with --data`)
     }
@@ -74,15 +76,6 @@ async function ofTopics(config: Config): Promise<LedgerReport> {
   } finally {
     await bus.close()
   }
-}
-
-function configOf({ data, config }: VerifyOptions): Config {
-  return loadConfig({
-    ...(config !== undefined && { file: config }),
-    env: process.env,
-    options: { data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
 }
 
 const recordsRead = (done: number, of: number): string => `${done} of ${of} records of spans read`

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { ColdKeyChanges, coldKeysMax, type NamedColdKeys } from '@winnow/privacy'
 import { systemClock } from '@winnow/runtime'
+import { storedConfig } from '../command-config.ts'
 import { coldKeysFolder } from '../config/privacy-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
-import { loadConfig } from '../program-config.ts'
 
 export interface ColdKeysOptions {
   readonly tenant: string
@@ -75,13 +74,8 @@ const notReached = [
   'the same strings in the clear in hot and warm, and on the bus, until their lives end; erase a subject with winnow erase',
 ]
 
-function changesOf({ config: file, data }: ColdKeysOptions) {
-  const config = loadConfig({
-    ...(file !== undefined && { file }),
-    env: process.env,
-    options: { data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+function changesOf(options: ColdKeysOptions) {
+  const config = storedConfig(options)
   const folder = coldKeysFolder(config.data)
   return { folder, changes: new ColdKeyChanges(folder, randomBytes) }
 }

@@ -1,11 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { type CostReport, type Dimension, dimensions, measureCost } from '@winnow/cost'
 import { systemClock } from '@winnow/runtime'
+import { storedConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openBlobStore, openHotStore } from '../open-stores.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { printableIn } from '../render/printable.ts'
 import { costSettings } from './cost-settings.ts'
@@ -29,12 +30,7 @@ export async function costCommand(options: CostOptions): Promise<void> {
   if (!(daysMax > 0 && daysMax <= 365)) {
     throw new CommandEnd(exitCode.usage, `--days is ${options.days}: give 1 to 365`)
   }
-  const config = loadConfig({
-    ...(options.config !== undefined && { file: options.config }),
-    env: process.env,
-    options: { data: options.data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+  const config = storedConfig(options)
   const { by, isBySpan } = dimensionsOf(options.by)
   const isCompared = options.compare === true
   const report = await measured(config, { daysMax, by, isBySpan, isCompared })

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import process from 'node:process'
+import { commandConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import { busLook } from './bus-checks.ts'
 import { certificateChecks } from './certificate-checks.ts'
 import { type Check, examine, type Finding } from './finding.ts'
@@ -20,12 +20,7 @@ export interface DoctorOptions {
 
 /** `winnow doctor`: everything the configuration names is reached and looked at, a line each. */
 export async function doctorCommand(options: DoctorOptions): Promise<void> {
-  const config = loadConfig({
-    ...(options.config !== undefined && { file: options.config }),
-    env: process.env,
-    options: { data: options.data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+  const config = commandConfig(options)
   const findings = await examine(checksOf(config))
   const isWell = findings.every(({ status }) => status !== 'failed')
   process.stdout.write(

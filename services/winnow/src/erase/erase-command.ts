@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErasurePage, ShownErasure } from '@winnow/writer'
-import { type ClientOptions, callApi, errorText } from '../client/api-client.ts'
+import { type ClientOptions, callApi, expected } from '../client/api-client.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { erasureText } from './erase-text.ts'
 
@@ -37,6 +37,10 @@ export async function eraseCommand(options: EraseOptions): Promise<void> {
     throw new CommandEnd(exitCode.usage, 'give one of --where key=value, --status ID and --list')
   }
   const isOffline = data !== undefined || config !== undefined
+  if (!isOffline && options.tenant !== undefined) {
+    const remedy = 'a running query erases of the tenant of your key (--key)'
+    throw new CommandEnd(exitCode.usage, `--tenant goes with --data or --config: ${remedy}`)
+  }
   if (!isOffline) return run(options, ofApi(options))
   const { withFolder } = await import('./erase-offline.ts')
   await withFolder(options, office => run(options, office))
@@ -89,8 +93,7 @@ function ofApi(options: EraseOptions): ErasureOffice {
   const path = '/api/v1/erasures'
   const call = async <T>(method: 'GET' | 'POST', of: string, body?: unknown): Promise<T> => {
     const answer = await callApi(options, method, of, body)
-    if (answer.status < 300) return answer.body as T
-    throw new CommandEnd(exitCode.no, errorText(answer.body))
+    return expected<T>(answer)
   }
   return {
     ask: ({ where, dryRun, tracesMax }) =>

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import process from 'node:process'
 import { type Bus, topicSpecs } from '@winnow/bus'
 import { type ColdHashers, overrideLevels } from '@winnow/privacy'
 import { createLog, type Log, systemClock } from '@winnow/runtime'
@@ -11,11 +9,12 @@ import {
   isActive,
   type ShownErasure,
 } from '@winnow/writer'
+import { busConfig } from '../command-config.ts'
 import { coldHashersOf, tokenKeyCheckOf } from '../config/privacy-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openBus } from '../open-bus.ts'
 import { openBlobStore, openHotStore } from '../open-stores.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import type { EraseOptions, ErasureOffice } from './erase-command.ts'
 import { redactText } from './redact-text.ts'
 
@@ -31,12 +30,7 @@ export async function withFolder(
   options: EraseOptions,
   work: (office: ErasureOffice) => Promise<void>,
 ): Promise<void> {
-  const config = loadConfig({
-    ...(options.config !== undefined && { file: options.config }),
-    env: process.env,
-    options: { data: options.data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+  const config = busConfig(options)
   overrideLevels(config.levels)
   const { tenant = 'default' } = options
   const log = createLog(systemClock)

@@ -1,7 +1,7 @@
 import type { ShownHold } from '@winnow/query'
 import { systemClock } from '@winnow/runtime'
-import { type ClientOptions, callApi } from '../client/api-client.ts'
-import { expected, print } from '../client/commands.ts'
+import { type ClientOptions, callApi, expected } from '../client/api-client.ts'
+import { print } from '../client/commands.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { holdText } from './hold-text.ts'
 

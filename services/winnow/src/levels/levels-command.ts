@@ -1,13 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { decodeTraces, type TracesData, tracesFromJson } from '@winnow/otlp'
 import { levelTable, overrideLevels } from '@winnow/privacy'
 import { PipelineError } from '@winnow/runtime'
 import { searchLimitMax } from '@winnow/storage'
+import { commandConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { openHotStore } from '../open-stores.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import { printableIn } from '../render/printable.ts'
 import { AttributeLevels } from './attribute-levels.ts'
 import { levelsText, tableText } from './levels-text.ts'
@@ -29,12 +30,7 @@ export async function levelsCommand(
   files: readonly string[],
   options: LevelsOptions,
 ): Promise<void> {
-  const config = loadConfig({
-    ...(options.config !== undefined && { file: options.config }),
-    env: process.env,
-    options: { data: options.data },
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+  const config = commandConfig(options)
   overrideLevels(config.levels)
   if (options.table) {
     const rows = levelTable()
@@ -78,7 +74,9 @@ async function lookIntoHot(
     const text = `--traces "${traces}" is no count; give 1 to ${searchLimitMax}`
     throw new CommandEnd(exitCode.usage, text)
   }
-  if (config.hot === 'sqlite' && !existsSync(join(config.data, 'hot'))) return
+  const folder = join(config.data, 'hot')
+  // Not there is nothing to look at; what may not be looked at is another thing.
+  if (config.hot === 'sqlite' && !statSync(folder, { throwIfNoEntry: false })) return
   const hot = await openHotStore(config, { mayWrite: false })
   try {
     const { decisions } = await hot.search({ tenant, limit })

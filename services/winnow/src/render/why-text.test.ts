@@ -66,6 +66,13 @@ test('a kept trace is explained in one sentence with values and spans', () => {
   )
 })
 
+test('what somebody asked for is kept for that', () => {
+  const requested = { name: 'requested', matched: true, probability: 1, value: 1 }
+  expect(whyText({ ...kept, rules: [requested] }, false)).toContain(
+    'Kept because somebody asked for it.',
+  )
+})
+
 test('retractions that had no room are told', () => {
   expect(whyText(kept, false)).not.toContain('taken back')
   expect(whyText({ ...kept, retractionsRefused: true }, false)).toContain(

@@ -88,6 +88,8 @@ function reason(rule: RuleAnswer): string {
       return `it took ${quantityText(rule.value, detail.quantity)}, above the p99 of ${quantityText(rule.threshold, detail.quantity)}${span}`
     case 'active-variant':
       return `variant ${rule.value} is under investigation`
+    case 'requested':
+      return 'somebody asked for it'
     case 'ordinary':
       return `it is among the ${percent(rule.probability)} of ordinary traces`
     default:

@@ -55,6 +55,12 @@ test('one principal takes the place of all, and a login names the file of it', (
   }
 })
 
+test('a principal with a space or a quote is one word of the shell', () => {
+  const principal = "User:CN=O'Hara $(reboot),O=Shop"
+  const text = planText(plan, { brokers: 'b:9092', needsLogin: false, principal })
+  expect(text).toContain(`--allow-principal 'User:CN=O'\\''Hara $(reboot),O=Shop' --operation`)
+})
+
 test('a receiver that takes from the topics of others may read them, where they are', () => {
   const source = (brokers: object) =>
     topicPlan({

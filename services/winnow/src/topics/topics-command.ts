@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { surveyKafka } from '@winnow/bus'
 import { createLog, systemClock } from '@winnow/runtime'
+import { commandConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { kafkaOptions } from '../open-bus.ts'
-import { type Config, loadConfig } from '../program-config.ts'
+import type { Config } from '../program-config.ts'
 import { specsOf, topicPlan } from './topic-plan.ts'
 import { topicsReport } from './topics-report.ts'
 import { planText, reportText } from './topics-text.ts'
@@ -21,12 +21,11 @@ export async function topicsCommand(options: TopicsOptions): Promise<void> {
   if (options.principal !== undefined && !options.plan) {
     throw new CommandEnd(exitCode.usage, '--principal goes into the rights to give: add --plan')
   }
-  const config = loadConfig({
-    ...(options.config !== undefined && { file: options.config }),
-    env: process.env,
-    options: {},
-    readFile: path => readFileSync(path, 'utf8'),
-  })
+  if (options.principal !== undefined && !/^\w+:\S/.test(options.principal)) {
+    const remedy = 'give its type and name, as User:winnow'
+    throw new CommandEnd(exitCode.usage, `--principal "${options.principal}": ${remedy}`)
+  }
+  const config = commandConfig(options)
   if (options.plan) {
     showPlan(config, options)
     return

@@ -15,7 +15,8 @@ export interface PlanTextOptions {
 export function planText(plan: TopicPlan, options: PlanTextOptions): string {
   const server = `--bootstrap-server ${options.brokers}`
   const login = options.needsLogin ? ' --command-config admin.properties' : ''
-  const principalOf = (target: StageName): string => options.principal ?? `User:winnow-${target}`
+  const principalOf = (target: StageName): string =>
+    shellWord(options.principal ?? `User:winnow-${target}`)
   const topics = plan.topics.map(({ name, partitions, replication, settings }) => {
     const configs = Object.entries(settings).map(([key, value]) => `--config ${key}=${value}`)
     return [
@@ -48,6 +49,11 @@ export function planText(plan: TopicPlan, options: PlanTextOptions): string {
     ...rights,
     '',
   ].join('\n')
+}
+
+/** A name may be a whole `CN=…,O=…` of a certificate, with spaces. */
+function shellWord(text: string): string {
+  return /^[\w:@.+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 /** One line a topic, and below it how it differs. */
