@@ -315,8 +315,8 @@ function describe(issue: z.core.$ZodIssue, tree: unknown): string {
 /** Of a value that somebody put into a policy, in a mistake. */
 const shownMax = 64
 
-function clipped(text: string): string {
-  return text.length <= shownMax ? text : `${text.slice(0, shownMax)}…`
+function clipped(given: string): string {
+  return given.length <= shownMax ? given : `${given.slice(0, shownMax)}…`
 }
 
 function placeOf(path: readonly PropertyKey[]): string {
