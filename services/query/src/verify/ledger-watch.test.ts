@@ -1,5 +1,5 @@
 import { Metrics, PipelineError, silentLog } from '@winnow/runtime'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { decisionItem } from '../decision-item.ts'
 import type { LedgerReport } from './ledger-report.ts'
 import { LedgerWatch } from './ledger-watch.ts'
@@ -157,11 +157,12 @@ test('offered records are taken once, whether they come before or after those th
   expect(await report()).toMatchObject({ received: 3, dropped: 3, balanced: true })
 })
 
-test('the metric is what has not been accounted for ten minutes later', async () => {
+test('the metric is what both stages have passed and no decision names ten minutes later', async () => {
   const { pipe, metrics, send } = await watched({ everyMs: 5 })
   const imbalance = async () => (await metrics.ledgerImbalance.get()).values[0]?.value
   await pipe.decide([await send(1, [1])])
   const late = await send(2, [2, 3])
+  await pipe.settle()
   await expect.poll(imbalance).toBe(0)
   pipe.clock.advanceMs(600_000)
   await new Promise(resolve => setTimeout(resolve, 30))
@@ -172,6 +173,37 @@ test('the metric is what has not been accounted for ten minutes later', async ()
   await expect.poll(imbalance).toBe(0)
   await pipe.decide([late], { revision: 2, duplicateSpans: 1 })
   await expect.poll(imbalance).toBe(1)
+})
+
+test('what a stage is behind with, for however long, is no imbalance', async () => {
+  const { pipe, metrics, send } = await watched({ everyMs: 5 })
+  const imbalance = async () => (await metrics.ledgerImbalance.get()).values[0]?.value
+  const set = vi.spyOn(metrics.ledgerImbalance, 'set')
+  // One look that was under way, and a whole one.
+  const looked = async (): Promise<void> => {
+    const { length } = set.mock.calls
+    await expect.poll(() => set.mock.calls.length).toBeGreaterThan(length + 1)
+  }
+  const first = await send(1, [1])
+  const second = await send(2, [2, 3])
+  pipe.clock.advanceMs(86_400_000 / 2)
+  await looked()
+  expect(await imbalance(), 'no assembler yet').toBe(0)
+  await pipe.summarise(first)
+  await pipe.commit('assembler', 1)
+  await looked()
+  expect(await imbalance(), 'no sampler yet').toBe(0)
+  await pipe.commit('sampler', 1)
+  await expect.poll(imbalance, { message: 'only the first is due' }).toBe(1)
+  await pipe.decide([first])
+  await expect.poll(imbalance).toBe(0)
+  // An assembler that goes on while the sampler does not.
+  await pipe.summarise(second)
+  await pipe.commit('assembler', 2)
+  await looked()
+  expect(await imbalance(), 'in evidence, uncommitted').toBe(0)
+  await pipe.commit('sampler', 2)
+  await expect.poll(imbalance).toBe(2)
 })
 
 test('a report from scratch is one for all who ask meanwhile, and says how far it is', async () => {

@@ -200,24 +200,13 @@ export class LedgerWatch implements Component {
   }
 
   async #advance(): Promise<void> {
+    const { clock, metrics } = this.#options
+    let spans = 0
     for (const verifier of this.#verifiers) {
       if (this.#stop.signal.aborted) return
       await verifier.advance()
-      await verifier.readOverdue(this.#settledMs)
+      spans += await verifier.imbalance(clock.nowMs() - settledAfterMs)
     }
-    this.#measure()
-  }
-
-  /** What was appended before has been decided, or is out of balance. */
-  get #settledMs(): number {
-    return this.#options.clock.nowMs() - settledAfterMs
-  }
-
-  /** Undecided for {@link settledAfterMs}, or decided otherwise than received. */
-  #measure(): void {
-    const { metrics } = this.#options
-    let spans = 0
-    for (const { ledger } of this.#verifiers) spans += ledger.imbalanceBefore(this.#settledMs)
     metrics.ledgerImbalance.set(spans)
   }
 
@@ -228,7 +217,7 @@ export class LedgerWatch implements Component {
   }
 }
 
-/** What is not accounted for after this is out of balance: `openMax` and every wait of a stage are over. */
+/** What is younger is not looked at: most of it is about to be decided. */
 const settledAfterMs = 600_000
 
 /** How long a full report is given to whoever asks again. */

@@ -120,11 +120,11 @@ export class PartitionLedger {
     }
   }
 
-  /** Spans of records appended before `ms` that no series accounts for, and those of every problem. */
-  imbalanceBefore(ms: number): number {
+  /** Spans of records below `end`, appended before `ms`, that no series accounts for. */
+  unaccountedBefore(ms: number, end: number): number {
     const { slices } = this
-    let { spans } = this.problems
-    this.forEachUnaccounted(slices.records.offsetAt(ms), row => {
+    let spans = 0
+    this.forEachUnaccounted(Math.min(slices.records.offsetAt(ms), end), row => {
       spans += slices.spanCount[row] as number
     })
     return spans

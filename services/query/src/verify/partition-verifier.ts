@@ -55,6 +55,10 @@ export class PartitionVerifier {
   readonly #named = new NamedSlices()
   /** All of `spans` passes through it, a batch at a time. */
   readonly #memory = reusedMemory()
+  /** Below it both stages have passed everything. */
+  #dueTo = 0
+  /** Where the assembler was, and what of evidence there was then: once that is committed all before is due. */
+  #awaited: { readonly spans: number; readonly evidence: number } | undefined
   #hasBegun = false
   #target = 0
   #isShort = false
@@ -115,8 +119,36 @@ export class PartitionVerifier {
     if (wanted.length > 0) await this.#readUnread(from => firstFrom(wanted, from))
   }
 
+  /**
+   * Spans of records appended before `ms` that are in no decision although both stages have passed them, and those of
+   * every problem. Unlike {@link settle} it reads no evidence: it waits until the sampler has committed all that there
+   * was once the assembler had passed a slice. So a stage that is behind, for however long, is no imbalance.
+   */
+  async imbalance(ms: number): Promise<number> {
+    const { ledger } = this
+    await this.#readOverdue(ms)
+    if (ledger.unaccountedBefore(ms, Number.POSITIVE_INFINITY) === 0) return ledger.problems.spans
+    await this.#followStages()
+    // What the stages had done by then lies in the log now.
+    await this.advance()
+    return ledger.problems.spans + ledger.unaccountedBefore(ms, this.#dueTo)
+  }
+
+  async #followStages(): Promise<void> {
+    const { bus, topics, groups } = this.#options
+    const { partition } = this.ledger
+    const assembled = await bus.committed(topics.spans, groups.assembler, partition)
+    if (assembled === undefined) return
+    const { first, end } = await bus.bounds(topics.evidence, partition)
+    this.#awaited ??= { spans: assembled.offset, evidence: end }
+    const sampled = await bus.committed(topics.evidence, groups.sampler, partition)
+    if ((sampled?.offset ?? first) < this.#awaited.evidence) return
+    this.#dueTo = this.#awaited.spans
+    this.#awaited = undefined
+  }
+
   /** Reads what no decision has named of records appended before `ms`. */
-  async readOverdue(ms: number): Promise<void> {
+  async #readOverdue(ms: number): Promise<void> {
     const { records } = this.ledger.slices
     await this.#readUnread(from => records.nextUnread(from, ms))
     this.#limit()
@@ -136,7 +168,7 @@ export class PartitionVerifier {
     const evidence = await bus.bounds(topics.evidence, partition)
     const sampled = await bus.committed(topics.evidence, groups.sampler, partition)
     await this.advance()
-    await this.readOverdue(Number.POSITIVE_INFINITY)
+    await this.#readOverdue(Number.POSITIVE_INFINITY)
     const dueTo = assembled?.offset ?? slices.first
     let isAnyDue = false
     this.ledger.forEachUnaccounted(dueTo, row => {
