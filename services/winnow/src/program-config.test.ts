@@ -200,6 +200,18 @@ test('the index outlives the spans and is outlived by the decisions: at the limi
   expect(withLife('72h')).toThrow(/retention\.decisions is .*: give more than sampler\.indexLife/)
 })
 
+test('the longest openMax counts, and is shorter than spans are retained', () => {
+  const text = (openMax: string, own: string) =>
+    `retention: { spans: 24h }\nassembler: { openMax: ${openMax}, closeTimes: [{ service: a, quiet: 1s }, { service: b, openMax: ${own} }] }\nsampler: { indexLife: 26h }`
+  const withOpen = (openMax: string, own: string) => () => load({ text: text(openMax, own) })
+  expect(withOpen('109min', '109min')).not.toThrow()
+  const tooLong = /sampler\.indexLife is "26h": .*the longest openMax/
+  expect(withOpen('110min', '1h')).toThrow(tooLong)
+  expect(withOpen('1h', '110min')).toThrow(tooLong)
+  expect(withOpen('24h', '1h')).toThrow(/assembler\.openMax is "24h": give less than/)
+  expect(withOpen('1h', '24h')).toThrow(/assembler\.closeTimes\.1\.openMax is "24h": give less/)
+})
+
 test('a file that cannot be read is a mistake of the configuration, with its name', () => {
   const readFile = () => {
     throw new Error('ENOENT: no such file')

@@ -178,13 +178,22 @@ export function beyondLoopback(config: Listeners): (keyof Listeners)[] {
  * `spans` then, and until then every decision has to be there for whoever builds the index anew.
  */
 function livesThatContradict({ retention, assembler, sampler }: z.infer<typeof keysOfAll>) {
-  const mistakes: { readonly path: string[]; readonly message: string }[] = []
+  const mistakes: { readonly path: (string | number)[]; readonly message: string }[] = []
   const { indexLife } = sampler
-  if (indexLife <= retention.spans + assembler.maxStall + assembler.openMax) {
+  const lines = assembler.closeTimes.map(line => line.openMax ?? 0)
+  const openMax = Math.max(assembler.openMax, ...lines)
+  if (openMax >= retention.spans) {
+    const at = lines.indexOf(openMax)
+    mistakes.push({
+      path: ['assembler', ...(at < 0 ? [] : ['closeTimes', at]), 'openMax'],
+      message: 'give less than retention.spans: an open trace must not lose its first spans',
+    })
+  }
+  if (indexLife <= retention.spans + assembler.maxStall + openMax) {
     mistakes.push({
       path: ['sampler', 'indexLife'],
       message:
-        'give more than retention.spans, assembler.maxStall and assembler.openMax together: what comes after it is decided anew',
+        'give more than retention.spans, assembler.maxStall and the longest openMax together: what comes after it is decided anew',
     })
   }
   if (retention.decisions <= indexLife) {
