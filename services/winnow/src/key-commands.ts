@@ -7,6 +7,7 @@ export function registerKeyCommands(program: Command): void {
   program
     .command('keys')
     .description('work with API keys')
+    .addHelpText('after', '\nExample:\n  $ winnow keys new --tenant team-a --scopes ingest')
     .command('new')
     .description('make a key, shown once, and the line that lets it in')
     .requiredOption('--tenant <tenant>', 'whose data it reads and writes')

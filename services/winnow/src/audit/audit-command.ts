@@ -41,6 +41,11 @@ export async function auditCommand(options: AuditCommandOptions): Promise<void> 
       '--full reads segments, --age names alone: give one of them',
     )
   }
+  const forms = (['json', 'csv', 'metrics'] as const).filter(form => options[form] === true)
+  if (forms.length > 1) {
+    const both = forms.map(form => `--${form}`).join(' and ')
+    throw new CommandEnd(exitCode.usage, `${both} are forms of one answer: give one of them`)
+  }
   const config = storedConfig(options)
   if (options.age === true && options.metrics === true) {
     throw new CommandEnd(exitCode.usage, '--metrics has no figures of --age: give one of them')

@@ -18,7 +18,17 @@ interface SaidOptions extends Options {
 
 /** `winnow policy …`: show and change the policies of a running Winnow, one process or a fleet. */
 export function registerPolicyCommands(program: Command): void {
-  const policy = program.command('policy').description('work with policies')
+  const policy = program
+    .command('policy')
+    .description('work with policies')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ winnow policy check policy.yaml              whether it is one, and what it does
+  $ winnow policy diff live policy.yaml          what would change
+  $ winnow policy apply policy.yaml --message "CSAT up to 3"`,
+    )
   registerPolicyFiles(policy)
   registerApply(policy)
   registerShow(policy)

@@ -6,6 +6,7 @@ export function registerColdKeys(program: Command): void {
   const keys = program
     .command('cold-keys')
     .description('list, rotate or destroy the keys that a tenant’s strings in cold are hashed with')
+    .addHelpText('after', '\nExample:\n  $ winnow cold-keys list --tenant team-a')
   common(
     keys.command('list').description('the keys of a tenant, by names that tell nothing of them'),
     `
