@@ -73,6 +73,30 @@ test('a certificate that is not trusted names `kafka.tls`, a refused password it
   expect(fromKafka(sasl, 'opening').message).toMatch(/CONFIG_INVALID.*`kafka\.saslPassword`/)
 })
 
+test('a login or a handshake that was cut, or that nobody answered, is asked again', () => {
+  const sasl = (text: string) =>
+    Object.assign(new Error(`SASL PLAIN authentication failed: ${text}`), {
+      name: 'KafkaJSSASLAuthenticationError',
+    })
+  const cut = Object.assign(
+    new Error(
+      'Client network socket disconnected before secure TLS connection was established',
+    ),
+    { code: 'ECONNRESET' },
+  )
+  for (const error of [
+    sasl('Closed connection'),
+    sasl('Request SaslAuthenticate(key: 36, version: 1) timed out'),
+    cut,
+    Object.assign(new Error(`Connection error: ${cut.message}`), { name: 'KafkaJSConnectionError' }),
+    Object.assign(new Error('Connection timeout'), { name: 'KafkaJSConnectionError' }),
+    new Error('retries exceeded', { cause: cut }),
+  ]) {
+    const { code, retryable } = fromKafka(error, 'appending')
+    expect([code, retryable], error.message).toEqual(['BUS_UNAVAILABLE', true])
+  }
+})
+
 test('our own errors pass unchanged, a chain that bites its tail ends', () => {
   const ours = new PipelineError('OFFSET_GONE', 'gone')
   expect(fromKafka(ours, 'fetching')).toBe(ours)

@@ -83,6 +83,13 @@ const meanings: Readonly<Record<string, Meaning>> = {
 const tlsCode = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(GET|VERIFY))/
 const tlsText = /certificate|SSL routines|TLS connection|wrong version number|EPROTO/i
 
+/**
+ * A connection that ended, or that nobody answered on: a restart, a pause, a balancer without a broker behind it. kafkajs
+ * calls it a failed login where it was logging in, and Node names TLS where that was being agreed on.
+ */
+const cutCode = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET)/
+const cutText = /closed connection|timed out|timeout|disconnected|socket hang up|ECONN|EPIPE/i
+
 /** The only place where kafkajs' errors and the broker's become ours. `what` says what was being done. */
 export function fromKafka(error: unknown, what: string): PipelineError {
   if (error instanceof PipelineError) return error
@@ -92,6 +99,9 @@ export function fromKafka(error: unknown, what: string): PipelineError {
   const meaning = type === undefined ? undefined : meanings[type]
   if (meaning !== undefined) {
     return new PipelineError(meaning.code, `${what}: ${type}; ${meaning.remedy}`, { cause: error })
+  }
+  if (chain.some(isCut)) {
+    return new PipelineError('BUS_UNAVAILABLE', `${what}: ${type ?? text}`, { cause: error })
   }
   if (chain.some(one => one.name === 'KafkaJSSASLAuthenticationError')) {
     return new PipelineError(sasl.code, `${what}: ${text}; ${sasl.remedy}`, { cause: error })
@@ -138,6 +148,11 @@ interface RefusalTable {
 export function kafkaType(error: unknown): string | undefined {
   for (const one of causes(error)) if (typeof one.type === 'string') return one.type
   return undefined
+}
+
+function isCut({ code, message }: KafkaErrorShape): boolean {
+  if (typeof code === 'string' && cutCode.test(code)) return true
+  return typeof message === 'string' && cutText.test(message)
 }
 
 function isTls(error: KafkaErrorShape): boolean {
