@@ -4,13 +4,13 @@ import { Tokens } from '../tokens.ts'
 
 const redactor = new Redactor(new Tokens([{ id: 3, bytes: Buffer.alloc(32, 7) }]))
 
-/** CPU of this process, of the quickest of some tries: what others do on the machine is not counted. */
+/** CPU of this thread, of the quickest of some tries: what others do on the machine is not counted. */
 function cpuOf(bytes: Buffer, tries: number): number {
   let least = Number.POSITIVE_INFINITY
   for (let i = 0; i < tries; i++) {
-    const from = process.cpuUsage()
+    const from = process.threadCpuUsage()
     redactor.redact(bytes, 0, bytes.length)
-    const { user, system } = process.cpuUsage(from)
+    const { user, system } = process.threadCpuUsage(from)
     least = Math.min(least, user + system)
   }
   return least
@@ -40,11 +40,11 @@ test('1 MB of any hostile piece costs no more than a few times what four quarter
     const quarter = repeated(piece, whole / 4)
     cpuOf(repeated(piece, 20_000), 2)
     const base = Math.max(2_000, cpuOf(quarter, 2))
-    expect(cpuOf(repeated(piece, whole), 1), JSON.stringify(piece)).toBeLessThan(base * 10)
+    expect(cpuOf(repeated(piece, whole), 2), JSON.stringify(piece)).toBeLessThan(base * 10)
   }
   const tail = Buffer.from(`${'\\'.repeat(whole)}u0041`)
   const base = Math.max(2_000, cpuOf(Buffer.from(`${'\\'.repeat(whole / 4)}u0041`), 2))
-  expect(cpuOf(tail, 1)).toBeLessThan(base * 10)
+  expect(cpuOf(tail, 2)).toBeLessThan(base * 10)
 }, 120_000)
 
 test('many headers of web tokens in a row cost little more than as much of anything else', () => {
