@@ -1,5 +1,12 @@
 import { PipelineError } from '@winnow/runtime'
-import { emptyPack, latestSnapshot } from '@winnow/storage'
+import {
+  emptyPack,
+  eraseFromSegment,
+  IdIndexBuilder,
+  latestSnapshot,
+  listSegments,
+  readAllLedger,
+} from '@winnow/storage'
 import { expect, onTestFinished, test } from 'vitest'
 import { listsKeptMs } from './ledger-search.ts'
 import { dayMs, decisionOn, LookupFixture, todayMs, topic, traceIdOf } from './lookup.fixture.ts'
@@ -208,6 +215,58 @@ test('a file that cannot be read is named, and the rest is searched', async () =
     decision: undefined,
     searched: { complete: false, ledgerSince: '2026-11-19' },
   })
+})
+
+test('who asks for what was before a day of this week gets it, its index being there or not', async () => {
+  const fixture = newFixture()
+  await fixture.snapshot([])
+  await fixture.day(5, [daysAgo(5, 7)])
+  const { index } = await fixture.day(1, [daysAgo(1, 1)], 500)
+  await fixture.blobs.delete(index)
+  const lookup = await fixture.lookup()
+  for (const before of ['2026-11-21', '2026-11-22', '2099-01-01']) {
+    fixture.reads.length = 0
+    expect(await lookup.find('default', traceIdOf(1), before), before).toMatchObject({
+      decision: { traceId: traceIdOf(1) },
+      searched: { tiers: ['ledger'], complete: true },
+    })
+    // No day is looked for that is yet to come.
+    expect(fixture.reads.length).toBeLessThan(15)
+  }
+  expect(await lookup.find('default', traceIdOf(1), '2026-11-20')).toMatchObject({
+    decision: undefined,
+    searched: { complete: true },
+  })
+})
+
+test('an index that was made again with other bytes is opened again, one that is damaged is named', async () => {
+  const fixture = newFixture()
+  await fixture.snapshot([])
+  // Too large to be held whole.
+  const many = Array.from({ length: 3_000 }, (_, n) => daysAgo(20, 100 + n))
+  const { index, segment } = await fixture.day(20, many, 5_000)
+  const lookup = await fixture.lookup()
+  const find = (n: number) => lookup.find('default', traceIdOf(n))
+  expect((await find(150)).decision).toMatchObject({ traceId: traceIdOf(150) })
+  const isErased = (_: string, traceId: string) => traceId === traceIdOf(101)
+  await eraseFromSegment(fixture.blobs, segment, { id: 'e1', isErased })
+  await fixture.blobs.delete(index)
+  const builder = new IdIndexBuilder()
+  for await (const one of listSegments(fixture.blobs, 'ledger')) builder.beginSegment(one)
+  const rows = await readAllLedger(fixture.blobs, segment, ['tenant', 'trace_id'])
+  for (const [row, { tenant, trace_id }] of rows.entries()) builder.add(tenant, trace_id, row)
+  const made = await builder.write(fixture.blobs, { partition: 0, logId: 'log-1' })
+  expect(made).toMatchObject({ key: index, created: true })
+  fixture.clock.advanceMs(listsKeptMs)
+  expect(await find(150)).toMatchObject({
+    decision: { traceId: traceIdOf(150) },
+    searched: { complete: true, unreadable: [] },
+  })
+  expect((await find(99_999)).searched).toMatchObject({ complete: true, unreadable: [] })
+  await fixture.blobs.rewrite(index, async bytes =>
+    bytes.map((byte, at) => byte ^ Number(at < 4_000)),
+  )
+  expect((await find(99_999)).searched).toMatchObject({ complete: false, unreadable: [index] })
 })
 
 test('an index that points at another’s decision is wrong, and is never believed', async () => {

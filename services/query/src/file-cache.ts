@@ -14,6 +14,14 @@ export class FileCache {
     return this.#files.weight
   }
 
+  has(key: string): boolean {
+    return this.#files.get(key) !== undefined
+  }
+
+  forget(key: string): void {
+    this.#files.take(key)
+  }
+
   /** The file of this key, opened where it is not held. A key that does not exist is not remembered. */
   async get(
     key: string,

@@ -105,7 +105,9 @@ export class LedgerSearch {
     const indexes = await this.#indexes.of(`${partition}`, () => listIdIndexes(blobs, partition))
     const budget = { left: daysMax }
     const found = await this.#inIndexes(indexes, wanted, search, budget)
-    const until = earlier(wanted.before, dateOf(Math.max(0, nowMs() - rememberedDays * dayMs)))
+    // Of younger days the log and the snapshot of its index know: who names a day has asked neither, or knows better.
+    const youngestMs = nowMs() + (wanted.before === undefined ? -rememberedDays : 1) * dayMs
+    const until = earlier(wanted.before, dateOf(Math.max(0, youngestMs)))
     const readable = indexes.filter(
       index => !search.hasNotRead(idIndexKey(idIndexFileOf(index, wanted.traceId))),
     )
@@ -158,10 +160,21 @@ export class LedgerSearch {
   ): Promise<LoggedOn | undefined> {
     const { blobs } = this.#options
     const key = idIndexKey(idIndexFileOf(index, traceId))
-    const place = await search.readable(key, async () => {
+    const lookUp = async (): Promise<LedgerPlace | undefined> => {
       const file = await this.#files.get(key, () => openIdIndex(blobs, key))
       if (file === undefined) throw new IndexGone()
       return lookUpInIdIndex(blobs, file, tenant, traceId).catch(thrown(blobs, key))
+    }
+    const place = await search.readable(key, async () => {
+      const isHeld = this.#files.has(key)
+      try {
+        return await lookUp()
+      } catch (error) {
+        // Made again since, of a segment that an erasure has changed: the same name, other bytes.
+        if (!isHeld || (error as { code?: unknown }).code !== 'DATA_CORRUPT') throw error
+        this.#files.forget(key)
+        return await lookUp()
+      }
     })
     if (place === undefined) return undefined
     if (before !== undefined && place.date >= before) {

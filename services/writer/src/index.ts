@@ -20,4 +20,4 @@ export {
 } from './erase/erasure-record.ts'
 export { Erasures, type ErasuresOptions } from './erase/erasures.ts'
 export { IdIndexer, type IdIndexerOptions } from './id-index.ts'
-export { hotGroup, Writer, type WriterOptions } from './writer.ts'
+export { hotGroup, segmentsGroup, Writer, type WriterOptions } from './writer.ts'

@@ -38,14 +38,15 @@ export async function indexFilesOf({
   return (await listIdIndexFiles(blobs, partition)).filter(file => file.logId === logId)
 }
 
-/** Creates what was gathered, and counts it. */
+/** Creates what was gathered, and counts it. Its key, where nobody had made it before. */
 export async function writeIndex(
   builder: IdIndexBuilder,
   { blobs, partition, logId, log, metrics }: IndexedLedger,
-): Promise<void> {
+): Promise<string | undefined> {
   const { key, created, bytes } = await builder.write(blobs, { partition, logId })
-  if (!created) return
+  if (!created) return undefined
   metrics.tierObjects.inc({ tier: 'ids' })
   metrics.tierBytes.inc({ tier: 'ids' }, bytes)
   log.info('writer.day_indexed', { partition, key, bytes })
+  return key
 }

@@ -330,6 +330,25 @@ test('behind an index that cannot be read, in its footer or its rows, the newer 
   }
 })
 
+test('of an index of several files, one of which is damaged, no half of another is left day by day', async () => {
+  const { inner, indexer, put, run, lines } = fixture({ perDay: 300, rowsMax: 400 })
+  for (let day = 0; day < 5; day++) await put(day)
+  for (const day of [1, 2, 3, 4, 5]) await run(indexer(), day)
+  const wholeFiles = async () => (await listIdIndexes(inner, 0)).flatMap(({ files }) => files)
+  const files = await wholeFiles()
+  expect(files.length).toBeGreaterThan(2)
+  const bad = idIndexKey(files.at(-1) as (typeof files)[number])
+  await inner.rewrite(bad, async bytes => Buffer.from(bytes).fill(0xee, 16, 60))
+  for (let day = 5; day < 9; day++) {
+    await put(day)
+    await run(indexer(), day + 1)
+    const keys = (await wholeFiles()).map(idIndexKey)
+    expect(keys).toContain(bad)
+    expect(await keysOf(inner, 'ids/'), `day ${day}`).toEqual(keys.toSorted())
+  }
+  expect(lines.map(({ kind }) => kind)).toContain('writer.id_index_unreadable')
+})
+
 test('an index that cannot be read stays, is said, and keeps no day without index', async () => {
   const { inner, indexer, put, run, find, lines } = fixture()
   for (let day = 0; day < 3; day++) await put(day)

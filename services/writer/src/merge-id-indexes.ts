@@ -75,6 +75,7 @@ async function mergeParts(
   }
   const files = opened.flatMap(index => index.files)
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
+  const made: string[] = []
   for (const ids of cutIds(files, rowsMax, rangeDigitsMax(ledger.logId))) {
     const builder = new IdIndexBuilder(Math.min(rows, rowsMax), ids)
     for (const { part, files: own } of opened) {
@@ -83,9 +84,13 @@ async function mergeParts(
         await builder.addIndex(blobs, part, own, oldest)
         return true
       })
-      if (isRead === undefined) return part
+      if (isRead !== undefined) continue
+      // Half an index is of no use, and tomorrow's has another name: they would become many.
+      for (const key of made) await blobs.delete(key)
+      return part
     }
-    await writeIndex(builder, ledger)
+    const key = await writeIndex(builder, ledger)
+    if (key !== undefined) made.push(key)
   }
   await deleteParts(ledger)
   return undefined

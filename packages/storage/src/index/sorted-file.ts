@@ -76,7 +76,9 @@ export async function openSorted(
     throw corrupt(key, `its footer cannot have ${footerBytes} bytes`)
   if (footerBytes + trailerBytes > tail.length) {
     const more = await store.read(key, -(footerBytes + trailerBytes))
-    if (more?.length !== footerBytes + trailerBytes) throw corrupt(key, 'its footer is not whole')
+    // Deleted since.
+    if (more === undefined) return undefined
+    if (more.length !== footerBytes + trailerBytes) throw corrupt(key, 'its footer is not whole')
     tail = Buffer.from(more.buffer, more.byteOffset, more.byteLength)
   }
   return fileOf(key, kind, tail.subarray(tail.length - footerBytes - trailerBytes), whole)
