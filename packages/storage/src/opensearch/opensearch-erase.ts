@@ -33,6 +33,7 @@ export async function eraseDocuments(
   traceIds: readonly string[],
 ): Promise<ErasedFromHot> {
   const erased = { traces: 0, rows: 0, bytes: 0 }
+  await refuseClosed(context)
   await refresh(context)
   for (let at = 0; at < traceIds.length; at += tracesAtOnce) {
     const some = traceIds.slice(at, at + tracesAtOnce)
@@ -48,7 +49,26 @@ export async function eraseDocuments(
     }
   }
   await expunge(context)
+  // One that was closed meanwhile may have been passed over.
+  await refuseClosed(context)
   return erased
+}
+
+/** Searches and deletions pass over closed indices without a word: what is in one would stay, and come back. */
+async function refuseClosed({ connection, prefix }: EraseContext): Promise<void> {
+  const { body } = await connection.send<{
+    readonly indices?: readonly { readonly name: string }[]
+  }>({
+    method: 'GET',
+    path: `/_resolve/index/${prefix}-*`,
+    querystring: { expand_wildcards: 'closed' },
+    allowed: [404],
+  })
+  const closed = (body.indices ?? []).filter(({ name }) => parseIndexName(prefix, name))
+  const [first] = closed
+  if (first === undefined) return
+  const text = `hot ${connection.address}: ${closed.length} indices are closed, as ${first.name}, and nothing can be erased from them; open (POST /${first.name}/_open) or delete them`
+  throw new PipelineError('STORE_UNAVAILABLE', text)
 }
 
 const anyIndices = { ignore_unavailable: true, allow_no_indices: true } as const
