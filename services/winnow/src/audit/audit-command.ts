@@ -4,7 +4,7 @@ import process from 'node:process'
 import { positionsFileName, readPositions } from '@winnow/bus'
 import { durationKey, systemClock } from '@winnow/runtime'
 import { defaultHotLife, type HotStore } from '@winnow/storage'
-import { hotGroup } from '@winnow/writer'
+import { hotGroup, segmentsGroup } from '@winnow/writer'
 import { storedConfig } from '../command-config.ts'
 import { CommandEnd, exitCode } from '../exit-codes.ts'
 import { lifecycleSurvey, openBlobStore, openHotStore } from '../open-stores.ts'
@@ -108,7 +108,12 @@ async function hotNext({ bus, data }: Config): Promise<AuditedHot['next']> {
   const folder = join(data, 'bus')
   if (bus !== 'file' || !existsSync(join(folder, positionsFileName))) return undefined
   const positionOf = await readPositions(folder)
-  return log => positionOf({ ...log, group: hotGroup })?.offset
+  return log => {
+    const hot = positionOf({ ...log, group: hotGroup })?.offset
+    // It commits once it has put something: of a log that the other group has begun it is at the beginning.
+    const isBegun = positionOf({ ...log, group: segmentsGroup }) !== undefined
+    return hot ?? (isBegun ? 0 : undefined)
+  }
 }
 
 async function auditAges(config: Config, options: AuditCommandOptions): Promise<void> {

@@ -153,7 +153,7 @@ test('where its writer has stopped before the ledger’s end, what hot has yet t
   for (const next of [2, 3]) {
     const report = await lookAt(next)
     expect(report).toMatchObject({ agrees: true, hot: { behind: 4 - next, held: { traces: 2 } } })
-    expect(auditText(report)).toContain(`be given ${4 - next} decisions of the ledger`)
+    expect(auditText(report)).toContain(`be given ${4 - next} records of decisions`)
   }
   expect(await lookAt(0)).toMatchObject({ agrees: true, hot: { behind: 4, held: { traces: 0 } } })
   for (const next of [4, undefined]) {

@@ -58,7 +58,7 @@ export interface HotReport {
   readonly textBytes: number
   /** Of these what is no byte of a slice; below 0 where the store packs them tighter than they came. */
   readonly overheadBytes: number
-  /** Decisions of the ledger that hot's writer has yet to put, where that is known: they are not compared. */
+  /** Records of decisions, of the ledger's ranges, that hot's writer has yet to put, where that is known: not compared. */
   readonly behind: number
 }
 
