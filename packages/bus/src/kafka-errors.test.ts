@@ -79,16 +79,16 @@ test('a login or a handshake that was cut, or that nobody answered, is asked aga
       name: 'KafkaJSSASLAuthenticationError',
     })
   const cut = Object.assign(
-    new Error(
-      'Client network socket disconnected before secure TLS connection was established',
-    ),
+    new Error('Client network socket disconnected before secure TLS connection was established'),
     { code: 'ECONNRESET' },
   )
   for (const error of [
     sasl('Closed connection'),
     sasl('Request SaslAuthenticate(key: 36, version: 1) timed out'),
     cut,
-    Object.assign(new Error(`Connection error: ${cut.message}`), { name: 'KafkaJSConnectionError' }),
+    Object.assign(new Error(`Connection error: ${cut.message}`), {
+      name: 'KafkaJSConnectionError',
+    }),
     Object.assign(new Error('Connection timeout'), { name: 'KafkaJSConnectionError' }),
     new Error('retries exceeded', { cause: cut }),
   ]) {

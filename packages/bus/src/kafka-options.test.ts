@@ -3,7 +3,7 @@ import { checkKafkaOptions, type KafkaBusOptions, tailBytesMin } from './kafka-o
 
 const spec = { name: 't', partitions: 1, retentionMs: 1, keyed: false }
 const good: KafkaBusOptions = {
-  brokers: ['a.example:9092', '[::1]:1'],
+  brokers: ['a.example:9092', '127.0.0.1:1'],
   specs: [spec],
   clientId: 'c',
 }
@@ -16,7 +16,7 @@ test('good options pass, with every limit filled in', () => {
 test('all mistakes are named at once, each with its value', () => {
   const bad: KafkaBusOptions = {
     ...good,
-    brokers: ['nowhere', 'host:70000'],
+    brokers: ['nowhere', 'host:70000', '[::1]:9092'],
     specs: [],
     replication: 0,
     // @ts-expect-error: what a configuration file may hold.
@@ -27,6 +27,7 @@ test('all mistakes are named at once, each with its value', () => {
   for (const part of [
     '`bus`: nowhere',
     '`bus`: host:70000',
+    '`bus`: [::1]:9092 is not HOST:PORT; give a name for an address of IPv6',
     '`specs`',
     '`topics.replication`: 0',
     '`kafka.saslMechanism`: gssapi',

@@ -123,7 +123,8 @@ export interface KafkaBusOptions {
 /** A batch of the largest records has room. */
 export const tailBytesMin = 16 * 1024 * 1024
 
-const brokerShape = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/
+/** No address of IPv6: kafkajs takes what stands before the first colon for the host. */
+const brokerShape = /^([A-Za-z0-9._-]+):([0-9]{1,5})$/
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512']
 
 /** All mistakes at once, each naming its key, the value and the remedy. */
@@ -134,7 +135,9 @@ export function checkKafkaOptions(options: KafkaBusOptions): KafkaLimits {
     wrong.push('`bus` names no broker; name at least one: kafka://HOST:PORT')
   for (const broker of options.brokers) {
     const port = Number(brokerShape.exec(broker)?.[2] ?? 0)
-    if (port < 1 || port > 65535) wrong.push(`\`bus\`: ${broker} is not HOST:PORT`)
+    if (port >= 1 && port <= 65535) continue
+    const remedy = broker.startsWith('[') ? '; give a name for an address of IPv6' : ''
+    wrong.push(`\`bus\`: ${broker} is not HOST:PORT${remedy}`)
   }
   if (options.specs.length === 0) wrong.push('`specs` names no topic')
   const sasl = options.sasl

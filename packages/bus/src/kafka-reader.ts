@@ -45,6 +45,8 @@ export class KafkaReader {
   readonly #recent: RecentBatches
   readonly #tail: KafkaTail | undefined
   readonly #rests = new Map<number, Rest>()
+  /** Whose end is the end of what is in hand of a partition. */
+  readonly #owners = new Map<number, AbortSignal>()
   /** The fetch under way in a partition: the next one may find its batch in the cache. */
   readonly #fetching = new Map<number, Promise<unknown>>()
 
@@ -74,12 +76,45 @@ export class KafkaReader {
     this.#recent.sends(partition, batch)
   }
 
+  /** With `signal`, that of a lease: nothing is held in hand for the next read once it is aborted. */
   async read(
     partition: number,
     from: number,
     bytesMax: number,
     waitMs: number,
     signal?: AbortSignal,
+  ): Promise<ReadBatch> {
+    if (signal !== undefined) this.#follow(partition, signal)
+    try {
+      return await this.#read(partition, from, bytesMax, waitMs, signal)
+    } finally {
+      if (signal?.aborted === true) this.#drop(partition)
+    }
+  }
+
+  #follow(partition: number, signal: AbortSignal): void {
+    if (this.#owners.get(partition) === signal) return
+    this.#owners.set(partition, signal)
+    const end = (): void => {
+      if (this.#owners.get(partition) !== signal) return
+      this.#owners.delete(partition)
+      this.#drop(partition)
+    }
+    signal.addEventListener('abort', end, { once: true })
+  }
+
+  /** What a poll brought is fetched again by whoever wants it. */
+  #drop(partition: number): void {
+    this.#rests.get(partition)?.memory?.release()
+    this.#rests.delete(partition)
+  }
+
+  async #read(
+    partition: number,
+    from: number,
+    bytesMax: number,
+    waitMs: number,
+    signal: AbortSignal | undefined,
   ): Promise<ReadBatch> {
     const rest = this.#rests.get(partition)
     this.#rests.delete(partition)
