@@ -131,9 +131,10 @@ export class FileBlobStore implements BlobStore {
       await syncFolder(dirname(path))
       await this.#removeEmpty(dirname(key))
     } catch (error) {
-      // EPERM and EISDIR: the key names a folder, so it is no object.
-      if (isMissing(error) || systemCode(error) === 'EISDIR' || systemCode(error) === 'EPERM')
-        return
+      // A key that names a folder is no object. EPERM says so on some systems, and on all that it is forbidden.
+      if (isMissing(error) || systemCode(error) === 'EISDIR') return
+      const found = await stat(path).catch(() => undefined)
+      if (systemCode(error) === 'EPERM' && found?.isDirectory()) return
       throw storeError(`deleting ${key}`, error)
     }
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { PipelineError } from '@winnow/runtime'
 import { Connection, type ConnectionOptions, StatusError } from './connection.ts'
+import { parseIndexName } from './index-names.ts'
 import { templates, templateVersion } from './templates.ts'
 
 export interface OpenSearchSurvey {
@@ -126,6 +127,7 @@ async function blockedIndices(connection: Connection, prefix: string): Promise<s
     .filter(([, index]) => typeof index === 'object')
     .filter(([, { settings }]) => Object.values(settings?.index?.blocks ?? {}).includes('true'))
     .map(([name]) => name)
+    .filter(name => parseIndexName(prefix, name) !== undefined)
     .toSorted()
 }
 
@@ -142,20 +144,34 @@ async function tryTemplates(
   )
 }
 
+const anyIndex = { ignore_unavailable: true }
+
 async function tryIndex(connection: Connection, prefix: string): Promise<void> {
   const index = `${prefix}-doctor-${randomUUID()}`
   const settings = { number_of_shards: 1, number_of_replicas: 0 }
-  await refusing(connection, `making an index such as ${prefix}-…`, () =>
-    connection.send({ method: 'PUT', path: `/${index}`, body: { settings } }),
-  )
+  let isMade = false
   try {
+    await refusing(connection, `making an index such as ${prefix}-…`, async () => {
+      const making = {
+        method: 'PUT',
+        path: `/${index}`,
+        body: { settings },
+        allowed: [400],
+      } as const
+      const { status, body } = await connection.send<{ error?: { type?: string } }>(making)
+      // Sent twice, as the first answer was late: it is there.
+      const isThere = body.error?.type === 'resource_already_exists_exception'
+      if (status === 400 && !isThere) throw connection.refusal(status, body)
+    })
+    isMade = true
     await refusing(connection, 'writing a document', () =>
       connection.send({ method: 'PUT', path: `/${index}/_doc/1`, body: { by: 'winnow doctor' } }),
     )
   } finally {
-    await refusing(connection, 'deleting an index', () =>
-      connection.send({ method: 'DELETE', path: `/${index}` }),
-    )
+    const removal = { method: 'DELETE', path: `/${index}`, querystring: anyIndex } as const
+    if (isMade) await refusing(connection, 'deleting an index', () => connection.send(removal))
+    // It may be there although nobody said so; what is wrong has been said.
+    else await connection.send(removal).catch(() => {})
   }
 }
 

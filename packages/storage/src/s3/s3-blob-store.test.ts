@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest'
-import { checkObjectBytes } from './s3-blob-store.ts'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Metrics, silentLog } from '@winnow/runtime'
+import { expect, onTestFinished, test } from 'vitest'
+import { checkObjectBytes, S3BlobStore } from './s3-blob-store.ts'
 import { lifecycleRules, withRules } from './s3-lifecycle.ts'
 import { s3ObjectBytesMax } from './s3-options.ts'
 
@@ -34,4 +38,35 @@ test('rules of other pipelines and of others are kept, and equal ones are not pu
   expect(withRules(all ?? [], ours)).toBeUndefined()
   const shorter = lifecycleRules('a/', { ...lives, warm: dayMs })
   expect(withRules(all ?? [], shorter)).toEqual([...others, ...shorter])
+})
+
+test('what waits for another’s connection is not late', async () => {
+  const list =
+    '<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>'
+  const waitMs = 250
+  const server = createServer((request, response) => {
+    if (request.url?.includes('list-type')) response.end(list)
+    else setTimeout(() => response.end(Buffer.alloc(4)), waitMs)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const store = await S3BlobStore.open({
+    bucket: 'b',
+    prefix: '',
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    credentials: { accessKeyId: 'a', secretAccessKey: 's' },
+    requestTimeoutMs: 3 * waitMs,
+    attempts: 1,
+    connections: 1,
+    classes: {},
+    mayWrite: false,
+    log: silentLog,
+    metrics: new Metrics(),
+  })
+  onTestFinished(async () => {
+    await store.close()
+    server.close()
+  })
+  const keys = Array.from({ length: 6 }, (_, n) => `warm/${n}.parquet`)
+  const read = await Promise.all(keys.map(key => store.read(key, 0, 4)))
+  expect(read.map(bytes => bytes?.length)).toEqual(keys.map(() => 4))
 })

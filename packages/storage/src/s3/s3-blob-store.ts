@@ -129,7 +129,12 @@ export class S3BlobStore implements BlobStore {
         before = key
         yield { key, bytes: Size, modifiedAtMs: LastModified?.getTime() ?? 0 }
       }
-      token = page.NextContinuationToken
+      const next = page.NextContinuationToken
+      if (page.IsTruncated === true && (next === undefined || next === token)) {
+        const text = `blobs ${s3Name(this.#options)}: ${call.what} came to no end: the server says that there is more, and not where`
+        throw new PipelineError('STORE_UNAVAILABLE', text)
+      }
+      token = page.IsTruncated === true ? next : undefined
     } while (token !== undefined)
   }
 

@@ -63,6 +63,47 @@ test('what failed without an answer may pass, and what nobody knows is a bug', (
   expect(s3Problem(new TypeError('x is undefined'))).toBeUndefined()
 })
 
+test('certificates and TLS are for somebody to set right, by whatever code, and never by going without TLS', () => {
+  const broken = (code: string, reason = '') =>
+    s3Problem(
+      Object.assign(new Error(`40ED:error:0A00045C:SSL routines:f:${reason}:../a.c:1:`), { code }),
+    )
+  for (const code of [
+    'CERT_NOT_YET_VALID',
+    'CERT_REVOKED',
+    'CERT_UNTRUSTED',
+    'CERT_SIGNATURE_FAILURE',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'INVALID_CA',
+  ]) {
+    expect(broken(code)?.kind, code).toBe('setup')
+    expect(broken(code)?.remedy, code).toMatch(/s3\.caFile/)
+  }
+  const plain = 'write http:// in s3.endpoint'
+  for (const [code, reason] of [
+    ['EPROTO', 'wrong version number'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'wrong version number'],
+    ['EPROTO', 'packet length too long'],
+  ] as const) {
+    expect(broken(code, reason)?.remedy).toContain(plain)
+  }
+  for (const [code, reason] of [
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tlsv13 alert certificate required'],
+    ['EPROTO', 'unsupported protocol'],
+  ] as const) {
+    const problem = broken(code, reason)
+    expect(problem).toMatchObject({ kind: 'setup' })
+    expect(problem?.remedy).toContain(`agree on no TLS (${reason})`)
+    expect(problem?.remedy).not.toContain(plain)
+  }
+})
+
+test('what the system refuses may pass', () => {
+  for (const code of ['EMFILE', 'ENOBUFS', 'EADDRNOTAVAIL', 'ENETDOWN', 'EHOSTDOWN', 'EAI_AGAIN']) {
+    expect(s3Problem(failed('Error', code)), code).toMatchObject({ kind: 'busy', code })
+  }
+})
+
 test('a pause that the server asks for is taken from whole seconds alone', () => {
   const after = (text: string): number | undefined =>
     s3Problem(answered(429, 'Error', { 'retry-after': text }))?.retryAfterMs

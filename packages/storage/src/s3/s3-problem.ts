@@ -54,11 +54,14 @@ export function s3Problem(error: unknown): S3Problem | undefined {
     return { kind, code: word ?? `${status}`, status, remedy, retryAfterMs }
   }
   const cause = code ?? (error as { readonly cause?: ForeignError }).cause?.code
-  const remedy = [name, cause].map(text => setups[text ?? '']).find(text => text !== undefined)
+  const remedy =
+    [name, cause].map(text => setups[text ?? '']).find(text => text !== undefined) ??
+    tlsRemedy(cause ?? '', (error as Error).message)
   if (remedy !== undefined) {
     return { kind: 'setup', code: cause ?? name ?? '', status, ...nothingMore, remedy }
   }
-  if (cause !== undefined && (network.has(cause) || cause.startsWith('HPE_'))) {
+  // By the system's own name, as ECONNREFUSED or EMFILE: whatever it is, it is not in our hands for good.
+  if (cause !== undefined && (/^(E[A-Z0-9]+|HPE_\w+)$/.test(cause) || network.has(cause))) {
     return { kind: 'busy', code: cause, status, ...nothingMore, remedy: serverRemedy }
   }
   if (name === 'TimeoutError' || name === 'AbortError') {
@@ -96,17 +99,7 @@ const passing: ReadonlySet<string> = new Set([
   'RequestTimeTooSkewed',
 ])
 
-const network: ReadonlySet<string> = new Set([
-  'ECONNABORTED',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EPIPE',
-  'ERR_STREAM_PREMATURE_CLOSE',
-  'ETIMEDOUT',
-])
+const network: ReadonlySet<string> = new Set(['EAI_AGAIN', 'ERR_STREAM_PREMATURE_CLOSE'])
 
 export const serverRemedy = 'see that the server runs and that s3.endpoint is its address'
 const keysRemedy = 'correct s3.accessKeyId and s3.secretAccessKey'
@@ -141,7 +134,20 @@ const setups: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: caRemedy,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: caRemedy,
   ERR_TLS_CERT_ALTNAME_INVALID: 'use the name in s3.endpoint that the server’s certificate has',
-  EPROTO: 'the server speaks no TLS: write http:// in s3.endpoint',
+}
+
+const certificateCode =
+  /^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_CA|INVALID_PURPOSE|ERR_TLS_)/
+/** OpenSSL's reasons where what came is no TLS at all. */
+const plainReason = /wrong version number|packet length too long|http request/i
+
+/** What to do where both sides agree on no TLS; undefined for any other error. */
+function tlsRemedy(code: string, message: string): string | undefined {
+  if (certificateCode.test(code)) return caRemedy
+  if (code !== 'EPROTO' && !code.startsWith('ERR_SSL_')) return undefined
+  if (plainReason.test(message)) return 'the server speaks no TLS: write http:// in s3.endpoint'
+  const what = /SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] ?? code
+  return `the server and this process agree on no TLS (${what}): see which versions it speaks, and whether it wants a certificate of its clients, which s3 has no key for`
 }
 
 function ofAnswer(

@@ -2,7 +2,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { S3Client } from '@aws-sdk/client-s3'
-import { PipelineError } from '@winnow/runtime'
+import { Gate, PipelineError } from '@winnow/runtime'
 import { type S3Options, s3BytesPerMsMin, s3Name } from './s3-options.ts'
 import { type S3Problem, type S3ProblemKind, s3Problem, serverRemedy } from './s3-problem.ts'
 import { s3RetryDelayMs } from './s3-retry.ts'
@@ -47,10 +47,13 @@ export class S3Requests {
   readonly client: S3Client
   readonly #options: S3Options
   readonly #closing = new AbortController()
+  /** As many at once as there are connections. */
+  readonly #gate: Gate
   #isStarting = true
 
   private constructor(options: S3Options, sdk: Sdk, client: S3Client) {
     this.#options = options
+    this.#gate = new Gate(options.connections)
     this.sdk = sdk
     this.client = client
   }
@@ -112,7 +115,8 @@ export class S3Requests {
     settled?: () => Promise<Expected | undefined>,
   ): Promise<S3Outcome<T, Expected>> {
     for (let attempt = 1; ; attempt++) {
-      const tried = await this.#attempt(call, work)
+      // The time of a request begins with its connection: one that waits for another's is not late.
+      const tried = await this.#gate.run(() => this.#attempt(call, work))
       if (tried.kind === 'done') return tried
       const { problem, error } = tried
       if (this.#closing.signal.aborted) throw closedError(call)
