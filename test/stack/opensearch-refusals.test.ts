@@ -73,6 +73,16 @@ test.runIf(isThere)('a closed index is no reason to set documents aside', async 
   expect((await ask(url, 'GET', `/${text}`)).status).toBe(404)
 })
 
+test.runIf(isThere)('nothing counts as erased while an index is closed', async () => {
+  const prefix = newPrefix()
+  const { store } = await openStore(prefix)
+  await store.put([sampleTrace(1), sampleTrace(2)])
+  const spans = `${prefix}-spans-2026-11-21`
+  expect((await ask(url, 'POST', `/${spans}/_close`)).status).toBe(200)
+  const erased = store.erase('default', [sampleTraceId(1)])
+  await expect(erased).rejects.toThrow(/STORE_UNAVAILABLE.*spans-2026-11-21.*_open/)
+})
+
 test.runIf(isThere)(
   'a document that no index takes is set aside with its reason and holds nothing up',
   async () => {

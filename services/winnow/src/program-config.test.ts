@@ -55,6 +55,27 @@ test('a password in the address of a cluster is refused, and not shown', () => {
   }
 })
 
+test('a certificate that no connection would use is refused, and so is a login without its mechanism', () => {
+  const cases: [text: string, says: RegExp][] = [
+    ['buffer: redis://a:1\nredis: { caFile: ca.pem }', /redis\.caFile .*set redis\.tls: true/],
+    ['bus: kafka://a:1\nkafka: { caFile: ca.pem }', /kafka\.caFile .*set kafka\.tls: true/],
+    ['hot: http://a:1\nopensearch: { caFile: ca.pem }', /opensearch\.caFile .*use https:/],
+    ['s3: { endpoint: "http://a:1", caFile: ca.pem }', /s3\.caFile .*use https:/],
+    ['bus: kafka://a:1\nkafka: { tls: true, certFile: c.pem }', /kafka\.keyFile: give certFile/],
+    ['bus: kafka://a:1\nkafka: { saslUsername: ann }', /kafka\.saslMechanism: give plain/],
+  ]
+  for (const [text, says] of cases) expect(() => load({ text }), text).toThrow(says)
+  for (const text of [
+    'buffer: redis://a:1\nredis: { tls: true, caFile: ca.pem }',
+    'hot: https://a:1\nopensearch: { caFile: ca.pem, certFile: c.pem, keyFile: k.pem }',
+    's3: { endpoint: "https://a:1", caFile: ca.pem }',
+    // Of services that are not used here nothing is asked.
+    'redis: { caFile: ca.pem }\nkafka: { caFile: ca.pem }\nopensearch: { caFile: ca.pem }',
+  ]) {
+    expect(() => load({ text }), text).not.toThrow()
+  }
+})
+
 test('two listeners on one address are refused with both keys', () => {
   expect(() => load({ text: 'api: 127.0.0.1:4318' })).toThrow(
     'api is "127.0.0.1:4318": the address of otlpHttp, too: give each its own (--api HOST:PORT)',

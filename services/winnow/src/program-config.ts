@@ -136,6 +136,7 @@ export const configSchema = keysOfAll.superRefine((config, context) => {
     ...livesThatContradict(config),
     ...sourceMistakes(config),
     ...sharedListeners(config),
+    ...unusedAccess(config),
   ]
   for (const { path, message } of mistakes) {
     context.addIssue({ code: 'custom', path, message })
@@ -152,6 +153,45 @@ type Listeners = Pick<z.infer<typeof keysOfAll>, keyof typeof listenOptions>
 
 export function hasKeys(config: Pick<Config, 'keys' | 'keysFile'>): boolean {
   return config.keys !== undefined || config.keysFile !== undefined
+}
+
+/** What says how a service is reached, and would not be used: its passwords would travel in the clear. */
+function unusedAccess(config: z.infer<typeof keysOfAll>) {
+  const mistakes: { readonly path: string[]; readonly message: string }[] = []
+  const servers = {
+    kafka: config.kafka.tls || !config.bus.startsWith('kafka:'),
+    kafkaSource: config.kafkaSource.tls || config.kafkaSource.topics.length === 0,
+    redis: config.redis.tls || config.buffer === 'none',
+    opensearch: !config.hot.startsWith('http:'),
+    s3: config.s3.endpoint?.startsWith('http:') !== true,
+  }
+  for (const [section, isUsed] of Object.entries(servers) as [keyof typeof servers, boolean][]) {
+    const { caFile, certFile, keyFile } = {
+      certFile: undefined,
+      keyFile: undefined,
+      ...config[section],
+    }
+    const given = Object.entries({ caFile, certFile, keyFile }).find(
+      ([, path]) => path !== undefined,
+    )
+    if (!isUsed && given !== undefined) {
+      const how =
+        'tls' in config[section] ? `set ${section}.tls: true` : 'use https:// in its address'
+      const message = `nothing is asked with TLS there: ${how}, or leave it out`
+      mistakes.push({ path: [section, given[0]], message })
+    }
+    if ((certFile === undefined) !== (keyFile === undefined)) {
+      const path = [section, certFile === undefined ? 'certFile' : 'keyFile']
+      mistakes.push({ path, message: 'give certFile and keyFile together, or neither' })
+    }
+  }
+  for (const section of ['kafka', 'kafkaSource'] as const) {
+    const { saslMechanism, saslUsername, saslPassword } = config[section]
+    if (saslMechanism !== undefined || (saslUsername ?? saslPassword) === undefined) continue
+    const message = 'give plain, scram-sha-256 or scram-sha-512: without it nobody logs in'
+    mistakes.push({ path: [section, 'saslMechanism'], message })
+  }
+  return mistakes
 }
 
 /** Two listeners on one address: the second could not start. */

@@ -1,5 +1,5 @@
+import { Gate } from '@winnow/runtime'
 import { type BlobStore, dateOf, type ListedIdIndex, listSegments } from '@winnow/storage'
-import { Gate } from './gate.ts'
 import { indexSegments, openSegments, startOf } from './index-segments.ts'
 import { type IdIndexerOptions, type IndexedLedger, indexesOf } from './indexed-ledger.ts'
 import { mergeIdIndexes } from './merge-id-indexes.ts'

@@ -1,10 +1,9 @@
 import { type Bus, type RangeRead, rangesMax } from '@winnow/bus'
 import { compareRefs, refKey, type SpanRef } from '@winnow/model'
 import { decodeTraces, type TracesData } from '@winnow/otlp'
-import { isRetryable, PipelineError } from '@winnow/runtime'
+import { Gate, isRetryable, PipelineError } from '@winnow/runtime'
 import { isUnread, type TraceBuffer } from '@winnow/storage'
 import { fetchesMax, rangesBytesMax } from './config.ts'
-import { Gate } from './gate.ts'
 
 /** A slice read back from `spans`, or why there is none. */
 export type SliceRead =

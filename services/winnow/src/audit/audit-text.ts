@@ -64,7 +64,9 @@ function nonData({ folders, hot }: AuditReport): string[] {
   const lines = [
     ...(hot === null || hot.behind === 0
       ? []
-      : [`hot has yet to be given ${hot.behind} records of decisions that the ledger has: they are not compared`]),
+      : [
+          `hot has yet to be given ${hot.behind} records of decisions that the ledger has: they are not compared`,
+        ]),
     ...(hot === null || hot.storeBytes + hot.textBytes === 0
       ? []
       : [

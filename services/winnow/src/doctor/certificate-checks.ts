@@ -29,6 +29,13 @@ export function certificateFinding(key: string, path: string, keyPath?: string):
     return failed(key, `${path} holds no certificate in PEM`, 'name a file with BEGIN CERTIFICATE')
   }
   const nowMs = systemClock.nowMs()
+  const isHeld = key.endsWith('caFile')
+  // Of authorities one is enough: a bundle holds those of years.
+  const valid = found.filter(one => Date.parse(one.validTo) > nowMs)
+  if (isHeld && valid.length > 0 && valid.length < found.length) {
+    const what = `of the ${found.length} certificates of ${path} ${found.length - valid.length} have expired`
+    return warning(key, what, 'take them out, if nobody is known by them')
+  }
   const untilMs = Math.min(...found.map(one => Date.parse(one.validTo)))
   const fromMs = Math.max(...found.map(one => Date.parse(one.validFrom)))
   const until = `${path} is valid until ${new Date(untilMs).toISOString().slice(0, 16)}Z`
