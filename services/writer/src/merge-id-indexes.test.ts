@@ -334,7 +334,7 @@ test('of an index of several files, one of which is damaged, no half of another 
   const { inner, indexer, put, run, lines } = fixture({ perDay: 300, rowsMax: 400 })
   for (let day = 0; day < 5; day++) await put(day)
   for (const day of [1, 2, 3, 4, 5]) await run(indexer(), day)
-  const wholeFiles = async () => (await listIdIndexes(inner, 0)).flatMap(({ files }) => files)
+  const wholeFiles = async () => (await listIdIndexes(inner, 0)).flatMap(index => index.files)
   const files = await wholeFiles()
   expect(files.length).toBeGreaterThan(2)
   const bad = idIndexKey(files.at(-1) as (typeof files)[number])

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PipelineError, systemClock } from '@winnow/runtime'
 import { MemoryBlobStore } from '@winnow/storage'
+import { TestAuthority } from '@winnow/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadConfig } from '../program-config.ts'
+import { certificateFinding } from './certificate-checks.ts'
 import { clockFinding, clockOffsetMaxMs, clockOffsetMs } from './clock-check.ts'
 import { doctorText } from './doctor-command.ts'
 import { examine, failed, ok, warning } from './finding.ts'
@@ -111,4 +113,21 @@ test('a store that creates a key twice is found out, and nothing is left in it',
     { status: 'failed', found: 'memory made an object twice' },
   ])
   expect(await Array.fromAsync(careless.list(''))).toEqual([])
+})
+
+test('of the authorities in a file one that is valid is enough, a certificate of our own has to be', () => {
+  const authority = new TestAuthority()
+  const day = 86_400_000
+  const old = { notBefore: new Date(Date.now() - 9 * day), notAfter: new Date(Date.now() - day) }
+  const good = authority.issue({ notAfter: new Date(Date.now() + 400 * day) }).cert
+  const bad = authority.issue(old).cert
+  const path = join(folder(), 'ca.pem')
+  const statusOf = (key: string, ...pems: string[]) => {
+    writeFileSync(path, pems.join('\n'))
+    return certificateFinding(key, path).status
+  }
+  expect(statusOf('kafka.caFile', good, good)).toBe('ok')
+  expect(statusOf('kafka.caFile', good, bad)).toBe('warning')
+  expect(statusOf('kafka.caFile', bad, bad)).toBe('failed')
+  expect(statusOf('tls.certFile', good, bad)).toBe('failed')
 })
