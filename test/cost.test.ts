@@ -1,6 +1,7 @@
 // What `winnow cost` says is stored, beside the files themselves.
 
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OtlpClient, trace48f } from '@winnow/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -44,7 +45,9 @@ test('what is stored is told to the byte, beside a running pipeline and after it
 
 test('prices come from the configuration, and a wrong one is named', async () => {
   const fixed = { WINNOW_COSTS_FIXED: '[{ name: three brokers, month: 420 }]' }
-  const { stdout, code } = await winnow(['cost', '--data', '/nowhere', '--json'], fixed)
+  const empty = mkdtempSync(join(tmpdir(), 'winnow-cost-'))
+  onTestFinished(() => rmSync(empty, { recursive: true }))
+  const { stdout, code } = await winnow(['cost', '--data', empty, '--json'], fixed)
   expect(code).toBe(0)
   expect((JSON.parse(stdout) as Report).lines).toContainEqual(
     expect.objectContaining({ tier: 'fixed', what: 'three brokers', dollars: 420 }),

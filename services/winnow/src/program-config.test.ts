@@ -70,7 +70,7 @@ test('a certificate that no connection would use is refused, and so is a login w
     'hot: https://a:1\nopensearch: { caFile: ca.pem, certFile: c.pem, keyFile: k.pem }',
     's3: { endpoint: "https://a:1", caFile: ca.pem }',
     // Of services that are not used here nothing is asked.
-    'redis: { caFile: ca.pem }\nkafka: { caFile: ca.pem }\nopensearch: { caFile: ca.pem }',
+    'redis: { caFile: ca.pem }\nkafka: { caFile: ca.pem, saslUsername: ann }\nopensearch: { caFile: ca.pem }',
   ]) {
     expect(() => load({ text }), text).not.toThrow()
   }

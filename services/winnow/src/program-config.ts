@@ -158,9 +158,13 @@ export function hasKeys(config: Pick<Config, 'keys' | 'keysFile'>): boolean {
 /** What says how a service is reached, and would not be used: its passwords would travel in the clear. */
 function unusedAccess(config: z.infer<typeof keysOfAll>) {
   const mistakes: { readonly path: string[]; readonly message: string }[] = []
+  const clusters = {
+    kafka: config.bus.startsWith('kafka:'),
+    kafkaSource: config.kafkaSource.topics.length > 0,
+  }
   const servers = {
-    kafka: config.kafka.tls || !config.bus.startsWith('kafka:'),
-    kafkaSource: config.kafkaSource.tls || config.kafkaSource.topics.length === 0,
+    kafka: config.kafka.tls || !clusters.kafka,
+    kafkaSource: config.kafkaSource.tls || !clusters.kafkaSource,
     redis: config.redis.tls || config.buffer === 'none',
     opensearch: !config.hot.startsWith('http:'),
     s3: config.s3.endpoint?.startsWith('http:') !== true,
@@ -185,9 +189,10 @@ function unusedAccess(config: z.infer<typeof keysOfAll>) {
       mistakes.push({ path, message: 'give certFile and keyFile together, or neither' })
     }
   }
-  for (const section of ['kafka', 'kafkaSource'] as const) {
+  for (const [section, isAsked] of Object.entries(clusters) as [keyof typeof clusters, boolean][]) {
     const { saslMechanism, saslUsername, saslPassword } = config[section]
-    if (saslMechanism !== undefined || (saslUsername ?? saslPassword) === undefined) continue
+    const hasLogin = (saslUsername ?? saslPassword) !== undefined
+    if (!isAsked || !hasLogin || saslMechanism !== undefined) continue
     const message = 'give plain, scram-sha-256 or scram-sha-512: without it nobody logs in'
     mistakes.push({ path: [section, 'saslMechanism'], message })
   }
