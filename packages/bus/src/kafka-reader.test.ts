@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { systemClock } from '@winnow/runtime'
 import { expect, onTestFinished, test } from 'vitest'
 import { encodeBatch, encodeRecords, writtenCodec } from './kafka-batches.ts'
@@ -50,4 +51,16 @@ test('what a read left over is there for the next one, until its lease has ended
   // Nor is anything held of what was read after.
   await readAt(3)
   expect(fetches()).toBe(3)
+})
+
+test('groups that read a partition in turns leave nothing behind with each read', async () => {
+  const { reader } = fetched()
+  const leases = [new AbortController(), new AbortController()]
+  for (let round = 0; round < 20; round++) {
+    for (const { signal } of leases) {
+      const { held = [] } = await reader.read(0, 0, 1_000, 100, signal)
+      for (const memory of held) memory.release()
+    }
+  }
+  for (const { signal } of leases) expect(getEventListeners(signal, 'abort')).toHaveLength(1)
 })

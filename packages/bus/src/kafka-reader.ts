@@ -45,8 +45,8 @@ export class KafkaReader {
   readonly #recent: RecentBatches
   readonly #tail: KafkaTail | undefined
   readonly #rests = new Map<number, Rest>()
-  /** Whose end is the end of what is in hand of a partition. */
-  readonly #owners = new Map<number, AbortSignal>()
+  /** Of leases, each of one partition. Several groups may read it in turns, so there may be several of one. */
+  readonly #followed = new WeakSet<AbortSignal>()
   /** The fetch under way in a partition: the next one may find its batch in the cache. */
   readonly #fetching = new Map<number, Promise<unknown>>()
 
@@ -93,17 +93,12 @@ export class KafkaReader {
   }
 
   #follow(partition: number, signal: AbortSignal): void {
-    if (this.#owners.get(partition) === signal) return
-    this.#owners.set(partition, signal)
-    const end = (): void => {
-      if (this.#owners.get(partition) !== signal) return
-      this.#owners.delete(partition)
-      this.#drop(partition)
-    }
-    signal.addEventListener('abort', end, { once: true })
+    if (this.#followed.has(signal)) return
+    this.#followed.add(signal)
+    signal.addEventListener('abort', () => this.#drop(partition), { once: true })
   }
 
-  /** What a poll brought is fetched again by whoever wants it. */
+  /** What a poll brought is fetched again by whoever wants it, as another group. */
   #drop(partition: number): void {
     this.#rests.get(partition)?.memory?.release()
     this.#rests.delete(partition)
