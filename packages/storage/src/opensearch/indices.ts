@@ -25,6 +25,26 @@ export interface Indices {
   refresh(kinds: readonly IndexKind[]): Promise<void>
 }
 
+/** Ours, in these states. */
+export async function listIndices(
+  connection: Connection,
+  prefix: string,
+  states: 'open,closed' | 'closed',
+): ReturnType<Indices['list']> {
+  const { body } = await connection.send<{
+    readonly indices?: readonly { readonly name: string }[]
+  }>({
+    method: 'GET',
+    path: `/_resolve/index/${prefix}-*`,
+    querystring: { expand_wildcards: states },
+    allowed: [404],
+  })
+  return (body.indices ?? []).flatMap(({ name }) => {
+    const period = parseIndexName(prefix, name)
+    return period === undefined ? [] : [{ name, period }]
+  })
+}
+
 /** The indices of one prefix. Any number of processes may make the same at once. */
 export function indicesOf(connection: Connection, prefix: string, shape: IndexShape): Indices {
   let known = new Set<string>()
@@ -47,20 +67,7 @@ export function indicesOf(connection: Connection, prefix: string, shape: IndexSh
     if (!isThere) throw connection.refusal(status, body)
     known.add(name)
   }
-  const list: Indices['list'] = async () => {
-    const { body } = await connection.send<{
-      readonly indices?: readonly { readonly name: string }[]
-    }>({
-      method: 'GET',
-      path: `/_resolve/index/${prefix}-*`,
-      querystring: { expand_wildcards: 'open,closed' },
-      allowed: [404],
-    })
-    return (body.indices ?? []).flatMap(({ name }) => {
-      const period = parseIndexName(prefix, name)
-      return period === undefined ? [] : [{ name, period }]
-    })
-  }
+  const list: Indices['list'] = () => listIndices(connection, prefix, 'open,closed')
   const bytesByName: Indices['bytesByName'] = async () => {
     const { body } = await connection.send<{
       readonly indices?: Readonly<Record<string, IndexStats>>

@@ -2,6 +2,7 @@ import { PipelineError, type StageClock } from '@winnow/runtime'
 import type { ErasedFromHot } from '../hot-store.ts'
 import type { Connection } from './connection.ts'
 import { type IndexKind, indexKinds, indexPattern, parseIndexName } from './index-names.ts'
+import { listIndices } from './indices.ts'
 
 /** Traces in one request: their parts fit one page. */
 const tracesAtOnce = 100
@@ -56,15 +57,7 @@ export async function eraseDocuments(
 
 /** Searches and deletions pass over closed indices without a word: what is in one would stay, and come back. */
 async function refuseClosed({ connection, prefix }: EraseContext): Promise<void> {
-  const { body } = await connection.send<{
-    readonly indices?: readonly { readonly name: string }[]
-  }>({
-    method: 'GET',
-    path: `/_resolve/index/${prefix}-*`,
-    querystring: { expand_wildcards: 'closed' },
-    allowed: [404],
-  })
-  const closed = (body.indices ?? []).filter(({ name }) => parseIndexName(prefix, name))
+  const closed = await listIndices(connection, prefix, 'closed')
   const [first] = closed
   if (first === undefined) return
   const text = `hot ${connection.address}: ${closed.length} indices are closed, as ${first.name}, and nothing can be erased from them; open (POST /${first.name}/_open) or delete them`

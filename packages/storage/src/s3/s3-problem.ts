@@ -128,11 +128,6 @@ const setups: Readonly<Record<string, string>> = {
   IllegalLocationConstraintException: regionRemedy,
   CredentialsProviderError: `${keysRemedy}, or give this process credentials of AWS’s own`,
   ENOTFOUND: 'correct the host in s3.endpoint, or the bucket in blobs if it is part of the host',
-  CERT_HAS_EXPIRED: caRemedy,
-  DEPTH_ZERO_SELF_SIGNED_CERT: caRemedy,
-  SELF_SIGNED_CERT_IN_CHAIN: caRemedy,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: caRemedy,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: caRemedy,
   ERR_TLS_CERT_ALTNAME_INVALID: 'use the name in s3.endpoint that the server’s certificate has',
 }
 

@@ -5,6 +5,7 @@ import { ChainReader } from './chain-reader.ts'
 import { DecisionTail } from './decision-tail.ts'
 import { NamedSlices } from './named-slices.ts'
 import { PartitionLedger } from './partition-ledger.ts'
+import { PassedStages } from './passed-stages.ts'
 import type { NumberedRun } from './record-columns.ts'
 import { RecordScan } from './record-scan.ts'
 import { sliceEntitled } from './slice-table.ts'
@@ -55,10 +56,7 @@ export class PartitionVerifier {
   readonly #named = new NamedSlices()
   /** All of `spans` passes through it, a batch at a time. */
   readonly #memory = reusedMemory()
-  /** Below it both stages have passed everything. */
-  #dueTo = 0
-  /** Where the assembler was, and what of evidence there was then: once that is committed all before is due. */
-  #awaited: { readonly spans: number; readonly evidence: number } | undefined
+  readonly #passed: PassedStages
   #hasBegun = false
   #target = 0
   #isShort = false
@@ -70,6 +68,7 @@ export class PartitionVerifier {
     this.decisions = new DecisionTail(bus, topics.decisions, partition)
     this.#chains = new ChainReader(bus, topics.decisions, partition)
     this.#scan = new RecordScan(tenants)
+    this.#passed = new PassedStages(options, partition)
   }
 
   /** Offsets of `spans` that have been read, and those there were when it was last looked. */
@@ -121,30 +120,17 @@ export class PartitionVerifier {
 
   /**
    * Spans of records appended before `ms` that are in no decision although both stages have passed them, and those of
-   * every problem. Unlike {@link settle} it reads no evidence: it waits until the sampler has committed all that there
-   * was once the assembler had passed a slice. So a stage that is behind, for however long, is no imbalance.
+   * every problem. Unlike {@link settle} it reads no evidence, see {@link PassedStages}: a stage that is behind, for
+   * however long, is no imbalance.
    */
   async imbalance(ms: number): Promise<number> {
     const { ledger } = this
     await this.#readOverdue(ms)
     if (ledger.unaccountedBefore(ms, Number.POSITIVE_INFINITY) === 0) return ledger.problems.spans
-    await this.#followStages()
+    const dueTo = await this.#passed.look()
     // What the stages had done by then lies in the log now.
     await this.advance()
-    return ledger.problems.spans + ledger.unaccountedBefore(ms, this.#dueTo)
-  }
-
-  async #followStages(): Promise<void> {
-    const { bus, topics, groups } = this.#options
-    const { partition } = this.ledger
-    const assembled = await bus.committed(topics.spans, groups.assembler, partition)
-    if (assembled === undefined) return
-    const { first, end } = await bus.bounds(topics.evidence, partition)
-    this.#awaited ??= { spans: assembled.offset, evidence: end }
-    const sampled = await bus.committed(topics.evidence, groups.sampler, partition)
-    if ((sampled?.offset ?? first) < this.#awaited.evidence) return
-    this.#dueTo = this.#awaited.spans
-    this.#awaited = undefined
+    return ledger.problems.spans + ledger.unaccountedBefore(ms, dueTo)
   }
 
   /** Reads what no decision has named of records appended before `ms`. */

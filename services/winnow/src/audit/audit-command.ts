@@ -11,9 +11,10 @@ import { lifecycleSurvey, openBlobStore, openHotStore } from '../open-stores.ts'
 import type { Config } from '../program-config.ts'
 import { AgeAudit, ageGraceDefaultMs } from './age.ts'
 import { ageText } from './age-text.ts'
-import { type AuditedHot, type AuditReport, audit, underWayMs } from './audit.ts'
+import { type AuditReport, audit, underWayMs } from './audit.ts'
 import { auditMetrics } from './audit-metrics.ts'
 import { auditCsv, auditText, totalRows } from './audit-text.ts'
+import type { AuditedHot } from './hot-audit.ts'
 
 export interface AuditCommandOptions {
   readonly config?: string

@@ -3,8 +3,6 @@ import {
   type BlobInfo,
   type BlobStore,
   type HotFrontier,
-  type HotLife,
-  type HotStore,
   parseHoldKey,
   parseIdIndexKey,
   parseSegmentKey,
@@ -16,7 +14,7 @@ import {
   type SegmentName,
   type Tier,
 } from '@winnow/storage'
-import { auditHot, firstHotDate, type HotReport } from './hot-audit.ts'
+import { type AuditedHot, auditHot, firstHotDate, type HotReport } from './hot-audit.ts'
 import { percentOf } from './hot-sums.ts'
 import type { LedgerPart } from './ledger-traces.ts'
 import { type Place, places } from './places.ts'
@@ -79,15 +77,6 @@ export interface AuditReport {
   readonly counts: Readonly<Partial<Record<FindingKind, number>>>
   /** {@link findingsMax} at most, in the order of the keys. */
   readonly findings: readonly AuditFinding[]
-}
-
-export interface AuditedHot {
-  readonly store: HotStore
-  readonly life: HotLife
-  /** The decision from which on its writer has yet to put; undefined: not known, everything is expected. */
-  readonly next?:
-    | ((log: Pick<SegmentName, 'partition' | 'logId'>) => number | undefined)
-    | undefined
 }
 
 export interface AuditOptions {

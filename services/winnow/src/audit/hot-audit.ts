@@ -62,6 +62,13 @@ export interface HotReport {
   readonly behind: number
 }
 
+export interface AuditedHot {
+  readonly store: HotStore
+  readonly life: HotLife
+  /** The decision from which on its writer has yet to put; undefined: not known, everything is expected. */
+  readonly next?: ((log: Pick<LedgerPart, 'partition' | 'logId'>) => number | undefined) | undefined
+}
+
 export interface HotAuditOptions {
   readonly blobs: BlobStore
   readonly hot: HotStore
